@@ -1,0 +1,127 @@
+"""A CT volume in, a scored case out: the one path that the command line and the Slicer module share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coronary_calcium.heart.blood import contrast_warning
+from coronary_calcium.heart.field import HeartField
+from coronary_calcium.heart.find import find_heart
+from coronary_calcium.progress import Progress, no_progress, part_of
+from coronary_calcium.proposal.propose import Proposal
+from coronary_calcium.rules import LITERATURE, RuleSet
+from coronary_calcium.scoring import CaseScore, score_labels
+from coronary_calcium.stages import Stages
+from coronary_calcium.volume import CaseWarning, CTVolume
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """A scored case with everything that a reader of the score must know.
+
+    Attributes
+    ----------
+    volume : the CT.
+    labels : (k, j, i) uint8, the artery of every voxel marked as calcium (``arteries``).
+    score : the scores of ``labels``.
+    proposal : what the network proposed; None when a label map was given.
+    model_card : the network's card with its checksum; None when a label map was given.
+    rules : how the scores were counted.
+    device : where the network ran, such as ``"cpu"``; ``"none"`` when it did not run.
+    seconds : wall-clock seconds by stage.
+    warnings : all warnings, those of the CT first.
+    mask_given : whether ``labels`` were given in place of the network's.
+    """
+
+    volume: CTVolume
+    labels: np.ndarray
+    score: CaseScore
+    proposal: Proposal | None
+    model_card: dict[str, Any] | None
+    rules: RuleSet
+    device: str
+    seconds: dict[str, float]
+    warnings: tuple[CaseWarning, ...]
+    mask_given: bool
+
+
+def score_case(
+    volume: CTVolume,
+    *,
+    labels: np.ndarray | None = None,
+    model_path: Path | None = None,
+    device: str = "auto",
+    rules: RuleSet = LITERATURE,
+    progress: Progress = no_progress,
+    stages: Stages | None = None,
+) -> CaseResult:
+    """Propose the calcium of a CT, or take it from ``labels``, and score it.
+
+    ``labels`` is a (k, j, i) uint8 array on the volume's grid; with it the network is neither loaded nor run.
+    ``device`` is ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``. ``stages`` has timed what went before.
+
+    Raises InputRefused when the CT, the weights or the device cannot be used, and Cancelled when ``progress`` does.
+    """
+    stages = stages or Stages()
+    with stages.timed("find heart"):
+        field = find_heart(volume, part_of(progress, 0.0, 0.08))
+    warnings = [*volume.warnings, *contrast_warning(volume, field)]
+    if labels is not None:
+        with stages.timed("score"):
+            score = score_labels(volume, labels, rules)
+        progress(1.0, "Scored")
+        labels = np.asarray(labels, dtype=np.uint8)
+        return CaseResult(volume, labels, score, None, None, rules, "none", stages.seconds, _unique(warnings), True)
+    warnings += field.warnings
+    proposal, labels, card = _propose(volume, field, model_path, device, rules, progress, stages)
+    with stages.timed("score"):
+        score = score_labels(volume, labels, rules, proposal.probability)
+    progress(1.0, "Scored")
+    return CaseResult(
+        volume=volume,
+        labels=labels,
+        score=score,
+        proposal=proposal,
+        model_card=card,
+        rules=rules,
+        device=proposal.device,
+        seconds=stages.seconds,
+        warnings=_unique([*warnings, *proposal.warnings]),
+        mask_given=False,
+    )
+
+
+def _propose(
+    volume: CTVolume,
+    field: HeartField,
+    model_path: Path | None,
+    device: str,
+    rules: RuleSet,
+    progress: Progress,
+    stages: Stages,
+) -> tuple[Proposal, np.ndarray, dict[str, Any]]:
+    """The network's proposal, the lesions' label map and the network's card."""
+    # torch takes seconds to import and is not there in a Slicer without it: a given label map needs none of this.
+    with stages.timed("load network"):
+        progress(0.08, "Loading the network")
+        from coronary_calcium.network.weights import load_model  # noqa: PLC0415
+        from coronary_calcium.proposal.label import label_lesions  # noqa: PLC0415
+        from coronary_calcium.proposal.run import propose, resolve_device  # noqa: PLC0415
+
+        chosen = resolve_device(device)
+        model = load_model(model_path, device=chosen)
+    with stages.timed("network"):
+        proposal = propose(volume, field, model, device=chosen, rules=rules, progress=part_of(progress, 0.1, 0.97))
+    with stages.timed("lesions"):
+        labels = label_lesions(volume, proposal, rules)
+    return proposal, labels, model.card
+
+
+def _unique(warnings: list[CaseWarning]) -> tuple[CaseWarning, ...]:
+    """The warnings without repetitions of a code, the first of each kept."""
+    kept: dict[str, CaseWarning] = {}
+    for warning in warnings:
+        kept.setdefault(warning.code, warning)
+    return tuple(kept.values())

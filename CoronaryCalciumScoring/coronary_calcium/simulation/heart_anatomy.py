@@ -1,0 +1,232 @@
+"""A simulated heart: chambers, great vessels, and the coronary tree in its grooves of fat.
+
+The heart's centre is the origin. The long axis points to the left, to the front and to the feet; around it lies
+the ring of the atrioventricular groove, which carries the right coronary artery on one side and the circumflex on the
+other; the anterior descending artery runs from the ring's upper left to the apex.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from coronary_calcium.simulation.shapes import Ellipsoid, Tube, resample_path, smooth_path, unit
+from coronary_calcium.simulation.tissue import BLOOD, FAT, MYOCARDIUM, Layer
+
+
+@dataclass(frozen=True)
+class Heart:
+    """Layers in painting order, and the coronary arteries as paths of points 1 mm apart, by name of the branch."""
+
+    layers: tuple[Layer, ...]
+    arteries: dict[str, np.ndarray]
+    vessel_radius: dict[str, float]
+    landmarks: dict[str, np.ndarray]
+    aorta: np.ndarray
+    valve_rings: dict[str, tuple[np.ndarray, np.ndarray, float]]
+
+
+# Which label's artery a branch belongs to.
+BRANCH_LABEL = {"LM": 1, "LAD": 2, "D1": 2, "D2": 2, "LCX": 3, "OM1": 3, "OM2": 3, "RCA": 4, "PDA": 4}
+
+
+def _surface_point(chambers, origin, direction, lift):
+    """Where the ray from ``origin`` leaves the union of the chambers, raised by ``lift`` mm."""
+    t = np.arange(0.0, 95.0, 0.75)
+    points = origin + t[:, None] * unit(direction)
+    depth = np.min([shape.distance(*points.T) for shape in chambers], axis=0)
+    inside = np.flatnonzero(depth < 0)
+    radius = t[inside[-1]] if inside.size else 30.0
+    return origin + (radius + lift) * unit(direction)
+
+
+def _between(first, second, t):
+    """The direction at ``t`` on the great circle between two directions."""
+    first, second = unit(first), unit(second)
+    angle = np.arccos(np.clip(first @ second, -1, 1))
+    return (np.sin((1 - t) * angle) * first + np.sin(t * angle) * second) / max(np.sin(angle), 1e-6)
+
+
+def build_heart(random: np.random.Generator, size: float) -> Heart:
+    """A heart of linear ``size`` relative to the average adult."""
+    r = random
+    jitter = lambda scale=1.0: r.normal(0, scale, 3)  # noqa: E731 (a local shorthand)
+    axis = unit(np.array([0.68, -0.48, -0.55]) + r.normal(0, 0.09, 3))
+    up = unit(np.array([0.1, -0.35, 0.95]) - axis * (np.array([0.1, -0.35, 0.95]) @ axis))
+    right = np.cross(up, axis)
+    if right[0] > 0:
+        right = -right
+    s = size
+    ventricle_center = s * (np.array([16.0, -10.0, -12.0]) + jitter(2))
+    long_radius, wide = s * r.uniform(50, 58), s * r.uniform(36, 42)
+    basis = np.array([axis, up, right])
+    ventricles = [
+        Ellipsoid(ventricle_center, np.array([long_radius, wide, wide * r.uniform(0.95, 1.1)]), basis),
+        Ellipsoid(
+            ventricle_center + s * (0.45 * 38 * right - 4 * axis + np.array([0, -7, 0]) + jitter(1.5)),
+            s * np.array([44, 33, 31]) * r.uniform(0.94, 1.06, 3),
+            basis,
+        ),
+    ]
+    ring_center = ventricle_center - axis * long_radius * r.uniform(0.52, 0.62)
+    atria = [
+        Ellipsoid(
+            ring_center - axis * s * 20 + s * np.array([6.0, 14.0, 4.0]) + jitter(1.5),
+            s * np.array([37, 22, 25]) * r.uniform(0.9, 1.12),
+        ),
+        Ellipsoid(
+            ring_center + right * s * 27 - axis * s * 8 + jitter(1.5), s * np.array([25, 28, 33]) * r.uniform(0.9, 1.12)
+        ),
+    ]
+    appendage = Ellipsoid(ring_center - right * s * 34 + up * s * 20 - axis * s * 2, s * np.array([11, 9, 12]))
+    chambers = [*ventricles, *atria]
+
+    root = ring_center + up * s * r.uniform(14, 18) + right * s * r.uniform(-2, 4)
+    root_radius = s * r.uniform(14.5, 18)
+    aorta = smooth_path(
+        [
+            root - up * 8 * s,
+            root + up * 8 * s,
+            root + s * np.array([-12, -9, 32]) + jitter(2),
+            root + s * np.array([-14, -4, 60]) + jitter(2),
+            root + s * np.array([0, 16, 84]) + jitter(2),
+            root + s * np.array([16, 44, 78]) + jitter(2),
+            [root[0] + 22 * s, root[1] + 60, root[2] + 50],
+            [root[0] + 22 * s, root[1] + 68, root[2] - 20],
+            [root[0] + 14 * s, root[1] + 66, root[2] - 120],
+            [root[0] + 10 * s, root[1] + 64, root[2] - 220],
+        ]
+    )
+    taper = np.interp(np.linspace(0, 1, len(aorta)), [0, 0.3, 0.5, 1], [1.0, 0.98, 0.82, 0.72]) * root_radius
+    outflow = ring_center + up * s * 22 - right * s * 12 + axis * s * 14
+    pulmonary = smooth_path([outflow, outflow + s * np.array([4, 2, 22]), outflow + s * np.array([6, 26, 44])])
+    fork = pulmonary[-1]
+    vessels = [
+        Layer(Tube(pulmonary, np.full(len(pulmonary), s * r.uniform(12, 15))), BLOOD),
+        Layer(
+            _tapered([fork, fork + s * np.array([-30, 8, -4]), fork + s * np.array([-58, 20, -12])], s * 11, s * 8),
+            BLOOD,
+        ),
+        Layer(
+            _tapered([fork, fork + s * np.array([18, 18, 0]), fork + s * np.array([38, 34, -10])], s * 11, s * 8), BLOOD
+        ),
+        Layer(Tube(aorta, taper), BLOOD),
+        Layer(
+            _tapered(
+                [
+                    root + s * np.array([-30, 12, 90]),
+                    root + s * np.array([-30, 6, 40]),
+                    atria[1].center + s * np.array([0, 2, 10]),
+                ],
+                s * 9,
+                s * 10,
+            ),
+            BLOOD,
+        ),
+        Layer(
+            _tapered(
+                [
+                    atria[1].center - s * np.array([0, -4, 15]),
+                    atria[1].center + s * np.array([4, 14, -60]),
+                    atria[1].center + s * np.array([8, 24, -130]),
+                ],
+                s * 12,
+                s * 12,
+            ),
+            BLOOD,
+        ),
+    ]
+    for side in (-1, 1):
+        for height in (10, -12):
+            mouth = atria[0].center + s * np.array([side * 26, 6, height * 0.6])
+            vessels.append(
+                Layer(_tapered([mouth, mouth + s * np.array([side * 22, 10, height * 0.7])], s * 7, s * 5), BLOOD)
+            )
+
+    arteries = _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right, ventricle_center)
+    fat_amount = r.uniform(0.5, 1.5)
+    # Epicardial fat follows the chambers, thicker over the right heart and at the apex of large people.
+    padding = r.uniform(1.0, 7.0, len(chambers)) * fat_amount
+    layers = [Layer(Ellipsoid(c.center, c.radii + pad, c.rotation), FAT + 8) for c, pad in zip(chambers, padding)]
+    layers.append(Layer(Tube(aorta[:40], taper[:40] + 4 * fat_amount), FAT + 8))
+    layers.append(Layer(Tube(pulmonary, np.full(len(pulmonary), s * 15 + 4 * fat_amount)), FAT + 8))
+    layers += [Layer(shape, MYOCARDIUM + r.normal(0, 2)) for shape in ventricles]
+    layers += [Layer(shape, BLOOD + r.normal(0, 2)) for shape in [*atria, appendage]]
+    layers += vessels
+    radii = {}
+    for path in arteries.values():
+        fat_radius = np.linspace(5.0, 2.8, len(path)) * (0.5 + 0.6 * fat_amount)
+        layers.append(Layer(Tube(path[::3], fat_radius[::3]), FAT))
+    layers.append(vessels[3])
+    for name, path in arteries.items():
+        start = {"LM": 2.3, "LAD": 1.9, "LCX": 1.7, "RCA": 1.9}.get(name, 1.3) * r.uniform(0.85, 1.2)
+        radii[name] = start
+        layers.append(Layer(Tube(path[::2], np.linspace(start, start * 0.55, len(path[::2]))), BLOOD))
+    return Heart(
+        tuple(layers),
+        arteries,
+        radii,
+        {"ring": ring_center, "axis": axis, "up": up, "right": right, "ventricle": ventricle_center, "root": root},
+        aorta,
+        {
+            "aortic": (root, unit(up + 0.3 * right), root_radius * 0.75),
+            "mitral": (ring_center - right * s * 12 - up * s * 4, axis, s * r.uniform(15, 19)),
+        },
+    )
+
+
+def _tapered(points, first, last):
+    path = smooth_path(points)
+    return Tube(path, np.linspace(first, last, len(path)))
+
+
+def _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right, center):
+    """Paths of the coronary tree, 1 mm between points."""
+    lift = 2.6
+
+    def ring(degrees):
+        # The mean of three rays: chambers that bulge over the groove would make the artery jump from one to the next.
+        angles = np.radians([degrees - 11, degrees, degrees + 11])
+        origin = ring_center + axis * s * 3
+        rays = [_surface_point(chambers, origin, np.cos(a) * right + np.sin(a) * up, lift) for a in angles]
+        radius = np.mean([np.linalg.norm(point - origin) for point in rays])
+        return origin + radius * (np.cos(angles[1]) * right + np.sin(angles[1]) * up)
+
+    def wall(first, second, stops):
+        return [_surface_point(chambers, center, _between(first, second, t), lift) for t in stops]
+
+    fork_angle = r.uniform(112, 128)
+    fork = ring(fork_angle)
+    left_ostium = root + root_radius * unit(fork - root - up * ((fork - root) @ up) * 0.7) + up * s * 5
+    middle = (left_ostium + fork) / 2 + up * s * r.uniform(0, 4)
+    arteries = {"LM": [left_ostium, middle, fork]}
+    apex = axis + 0.12 * r.normal(0, 1, 3)
+    bulge = unit(fork - center) + r.uniform(0.4, 1.1) * np.array([0.12, -0.9, 0.1]) + r.normal(0, 0.06, 3)
+    descending = wall(fork - center, bulge, [0.35, 0.8]) + wall(bulge, apex, [0.25, 0.5, 0.75, 0.95])
+    arteries["LAD"] = [fork, *descending]
+    for name, at, lean in (("D1", 1, 0.75), ("D2", 2, 0.6)):
+        start = arteries["LAD"][at + 1]
+        aside = unit(np.cross(axis, start - center))
+        aside = aside if aside @ right < 0 else -aside
+        goal = unit(start - center) + lean * aside + 0.7 * axis
+        arteries[name] = [start, *wall(start - center, goal, [0.35, 0.7, 1.0])]
+    left_dominant = r.random() < 0.12
+    last = 265 if left_dominant else r.uniform(205, 240)
+    around = np.arange(fork_angle, last, 14)
+    arteries["LCX"] = [fork, *[ring(a) for a in around[1:]]]
+    for name, at in (("OM1", 2), ("OM2", 4)):
+        if at < len(arteries["LCX"]):
+            start = arteries["LCX"][at]
+            arteries[name] = [start, *wall(start - center, unit(start - center) + 1.1 * axis, [0.3, 0.6, 1.0])]
+    right_ostium = root + root_radius * unit(0.7 * right + np.array([0, -0.7, 0])) + up * s * 5
+    end = -70 if left_dominant else -92
+    arteries["RCA"] = [right_ostium, *[ring(a) for a in np.arange(52, end, -14)]]
+    if not left_dominant:
+        crux = arteries["RCA"][-1]
+        arteries["PDA"] = [crux, *wall(crux - center, apex, [0.2, 0.45, 0.7])]
+    wander = 0.8
+    return {
+        name: resample_path(
+            smooth_path(np.asarray(points) + np.vstack([np.zeros(3), r.normal(0, wander, (len(points) - 1, 3))])), 1.0
+        )
+        for name, points in arteries.items()
+    }

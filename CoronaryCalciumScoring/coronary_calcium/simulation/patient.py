@@ -1,0 +1,83 @@
+"""A whole simulated patient: anatomy, calcium, scan and the ground truth that goes with it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from coronary_calcium.progress import Progress, no_progress
+from coronary_calcium.rules import LITERATURE
+from coronary_calcium.simulation.calcium import coronary_plaques, other_calcium
+from coronary_calcium.simulation.heart_anatomy import build_heart
+from coronary_calcium.simulation.scanner import Protocol, draw_protocol, expose, scan_grid
+from coronary_calcium.simulation.thorax_anatomy import build_thorax
+from coronary_calcium.simulation.tissue import Deposit
+from coronary_calcium.volume import Acquisition, CTVolume
+
+# A voxel is a plaque's when the plaque adds at least this much to it. Below, noise and neighbouring tissue decide
+# whether it passes 130 HU, and a reader would not mark it.
+LABEL_FROM_HU = 45.0
+
+
+@dataclass(frozen=True)
+class SimulatedPatient:
+    """A scan with its truth: ``labels`` (k, j, i) uint8 holds the artery of each calcified voxel of at least 130 HU.
+
+    ``heart_center`` is the (k, j, i) voxel index of the heart's centre, ``deposits`` everything calcified in it.
+    """
+
+    volume: CTVolume
+    labels: np.ndarray
+    heart_center: tuple[float, float, float]
+    protocol: Protocol
+    deposits: tuple[Deposit, ...]
+    age: float
+    seed: int
+
+
+def simulate_patient(
+    seed: int, kind: str = "chest", *, box: float | None = None, progress: Progress = no_progress, **changes
+) -> SimulatedPatient:
+    """Make the patient of one seed.
+
+    ``kind`` is ``"chest"`` or ``"cardiac"``. With ``box`` only a square of that many mm around the heart is scanned (for
+    training). ``changes`` replace values of the drawn protocol, such as ``spacing=1.0``.
+    """
+    r = np.random.default_rng([seed, 0 if kind == "chest" else 1])
+    age, size = float(r.uniform(35, 90)), float(np.clip(r.normal(1.08, 0.08), 0.85, 1.3))
+    heart = build_heart(r, size)
+    thorax = build_thorax(r, size, age)
+    protocol = draw_protocol(r, kind)
+    if changes:
+        protocol = Protocol(**{**protocol.__dict__, **changes})
+    deposits = [*other_calcium(r, heart, thorax, age), *coronary_plaques(r, heart)]
+    layers = [*thorax.before, *heart.layers, *thorax.after]
+    grid = scan_grid(protocol, box)
+    hu, added = expose(r, layers, deposits, protocol, grid, progress)
+    labels = label_voxels(hu, added)
+    volume = CTVolume(
+        hu=hu,
+        spacing=(protocol.spacing, protocol.pixel, protocol.pixel),
+        origin=(float(grid.x[0]), float(grid.y[0]), float(grid.z[0])),
+        acquisition=Acquisition(
+            modality="CT",
+            kvp=float(protocol.kvp),
+            kernel=protocol.kernel,
+            slice_thickness_mm=protocol.thickness,
+            manufacturer="Simulated",
+            model="Coronary Calcium Scoring simulator",
+            lossy_compression=False,
+        ),
+    )
+    center = (-grid.z[0] / protocol.spacing, -grid.y[0] / protocol.pixel, -grid.x[0] / protocol.pixel)
+    return SimulatedPatient(volume, labels, center, protocol, tuple(deposits), age, seed)
+
+
+def label_voxels(hu: np.ndarray, added: np.ndarray) -> np.ndarray:
+    """The artery label of every voxel that passes the threshold because of a plaque; (k, j, i) uint8."""
+    labels = np.zeros(hu.shape, dtype=np.uint8)
+    for k in range(len(hu)):
+        if added[:, k].any():
+            strongest = added[:, k].max(axis=0)
+            marked = (strongest >= LABEL_FROM_HU) & (hu[k] >= LITERATURE.threshold_hu)
+            labels[k][marked] = added[:, k].argmax(axis=0)[marked] + 1
+    return labels

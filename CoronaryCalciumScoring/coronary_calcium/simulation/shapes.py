@@ -1,0 +1,157 @@
+"""Solid shapes as signed distances, evaluated slice by slice.
+
+Coordinates are patient millimetres (x to the left, y to the back, z to the head). ``distance(x, y, z)`` takes
+broadcastable arrays and returns approximate signed distances in mm, negative inside.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Bounds = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+
+
+def unit(vector) -> np.ndarray:
+    """The vector scaled to length 1."""
+    vector = np.asarray(vector, dtype=float)
+    return vector / np.linalg.norm(vector)
+
+
+def frame(axis) -> np.ndarray:
+    """A right-handed orthonormal frame whose first row is ``axis``; rows are the frame's axes."""
+    first = unit(axis)
+    helper = np.array([0.0, 0.0, 1.0]) if abs(first[2]) < 0.9 else np.array([0.0, 1.0, 0.0])
+    second = unit(np.cross(helper, first))
+    return np.array([first, second, np.cross(first, second)])
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """An ellipsoid; ``rotation`` rows are its axes, ``exponent`` above 2 makes it boxier."""
+
+    center: np.ndarray
+    radii: np.ndarray
+    rotation: np.ndarray | None = None
+    exponent: float = 2.0
+
+    def bounds(self) -> Bounds:
+        """A box around the shape."""
+        half = np.asarray(self.radii, dtype=float)
+        if self.rotation is not None:
+            half = np.full(3, half.max())
+        return tuple((float(c - h), float(c + h)) for c, h in zip(self.center, half))
+
+    def distance(self, x, y, z):
+        """Signed distance, exact on the surface and in scale near it."""
+        local = [x - self.center[0], y - self.center[1], z - self.center[2]]
+        if self.rotation is not None:
+            local = [row[0] * local[0] + row[1] * local[1] + row[2] * local[2] for row in self.rotation]
+        scaled = [np.abs(value) / radius for value, radius in zip(local, self.radii)]
+        power = self.exponent
+        if power == 2.0:
+            norm = np.sqrt(scaled[0] ** 2 + scaled[1] ** 2 + scaled[2] ** 2)
+            gradient = np.sqrt(sum((value / radius) ** 2 for value, radius in zip(scaled, self.radii)))
+            return norm * (norm - 1.0) / np.maximum(gradient, 1e-6)
+        norm = (scaled[0] ** power + scaled[1] ** power + scaled[2] ** power) ** (1.0 / power)
+        return (norm - 1.0) * min(self.radii[0], self.radii[1])
+
+
+@dataclass(frozen=True)
+class Column:
+    """A superelliptic column along z whose half-axes change with height (linear between ``heights``)."""
+
+    center: tuple[float, float]
+    heights: np.ndarray
+    half_x: np.ndarray
+    half_y: np.ndarray
+    exponent: float = 2.4
+
+    def bounds(self) -> Bounds:
+        """A box around the shape."""
+        hx, hy = float(self.half_x.max()), float(self.half_y.max())
+        cx, cy = self.center
+        return ((cx - hx, cx + hx), (cy - hy, cy + hy), (float(self.heights[0]), float(self.heights[-1])))
+
+    def distance(self, x, y, z):
+        """Signed distance within the plane of the slice; ``z`` is one height."""
+        height = float(np.asarray(z).flat[0])
+        hx = max(float(np.interp(height, self.heights, self.half_x)), 1e-3)
+        hy = max(float(np.interp(height, self.heights, self.half_y)), 1e-3)
+        norm = (
+            np.abs((x - self.center[0]) / hx) ** self.exponent + np.abs((y - self.center[1]) / hy) ** self.exponent
+        ) ** (1.0 / self.exponent)
+        return (norm - 1.0) * min(hx, hy)
+
+
+@dataclass(frozen=True)
+class Tube:
+    """A polyline with a radius at every point."""
+
+    points: np.ndarray
+    radii: np.ndarray
+
+    def bounds(self) -> Bounds:
+        """A box around the shape."""
+        low = (self.points - self.radii[:, None]).min(axis=0)
+        high = (self.points + self.radii[:, None]).max(axis=0)
+        return tuple((float(a), float(b)) for a, b in zip(low, high))
+
+    def part_near(self, z: float, margin: float) -> "Tube | None":
+        """The stretch of the tube that can reach the slice at ``z``."""
+        reach = np.abs(self.points[:, 2] - z) <= self.radii + margin + np.abs(np.gradient(self.points[:, 2]))
+        if not reach.any():
+            return None
+        where = np.flatnonzero(reach)
+        first, last = max(where[0] - 1, 0), min(where[-1] + 2, len(self.points))
+        if first == 0 and last == len(self.points):
+            return self
+        return Tube(self.points[first:last], self.radii[first:last])
+
+    def distance(self, x, y, z):
+        """Signed distance to the union of the cones between the points."""
+        best = np.full(np.broadcast(x, y, z).shape, np.inf)
+        for start, stop, r0, r1 in zip(self.points[:-1], self.points[1:], self.radii[:-1], self.radii[1:]):
+            along = stop - start
+            length2 = max(float(along @ along), 1e-9)
+            dx, dy, dz = x - start[0], y - start[1], z - start[2]
+            t = np.clip((dx * along[0] + dy * along[1] + dz * along[2]) / length2, 0.0, 1.0)
+            square = (dx - t * along[0]) ** 2 + (dy - t * along[1]) ** 2 + (dz - t * along[2]) ** 2
+            np.minimum(best, np.sqrt(square) - (r0 + t * (r1 - r0)), out=best)
+        return best
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A shape cut to the inside of another."""
+
+    shape: object
+    limit: object
+
+    def bounds(self) -> Bounds:
+        """A box around the shape."""
+        return tuple((max(a[0], b[0]), min(a[1], b[1])) for a, b in zip(self.shape.bounds(), self.limit.bounds()))
+
+    def distance(self, x, y, z):
+        """Signed distance of the intersection."""
+        return np.maximum(self.shape.distance(x, y, z), self.limit.distance(x, y, z))
+
+
+def smooth_path(points, step: float = 2.0) -> np.ndarray:
+    """A Catmull-Rom curve through the points, resampled every ``step`` mm; (n, 3)."""
+    points = np.asarray(points, dtype=float)
+    padded = np.vstack([2 * points[0] - points[1], points, 2 * points[-1] - points[-2]])
+    pieces = []
+    for p0, p1, p2, p3 in zip(padded[:-3], padded[1:-2], padded[2:-1], padded[3:]):
+        t = np.linspace(0, 1, 12, endpoint=False)[:, None]
+        pieces.append(
+            0.5 * (2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3)
+        )
+    return resample_path(np.vstack([*pieces, points[-1:]]), step)
+
+
+def resample_path(points: np.ndarray, step: float) -> np.ndarray:
+    """The polyline with points every ``step`` mm of its length."""
+    lengths = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))])
+    count = max(round(float(lengths[-1]) / step), 1) + 1
+    at = np.linspace(0, lengths[-1], count)
+    return np.stack([np.interp(at, lengths, points[:, axis]) for axis in range(3)], axis=1)

@@ -1,0 +1,78 @@
+"""Training cases made of simulated patients: the part of the scan around the heart, as ``training.cases`` reads it.
+
+``python -m coronary_calcium.simulation.training_cases --count 200 --first-seed 1000 --output DIR``
+"""
+
+import argparse
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from coronary_calcium.simulation.patient import simulate_patient
+from coronary_calcium.simulation.scanner import draw_protocol
+from coronary_calcium.training.cases import save_case
+
+# The square around the heart that a case keeps: a window of 192 mm with room for shifts and scales.
+BOX_MM = 250.0
+# The heart's reach below and above its centre, where slices are drawn for training.
+HEART_Z_MM = (-82.0, 78.0)
+# Thin-slice cases keep a random stretch of this many slices: more patients teach more than more slices of one.
+MOST_SLICES = 40
+
+
+def make_case(seed: int, kind: str, folder: Path) -> Path:
+    """Simulate the patient of one seed around the heart and write ``<kind>-<seed>.npz``."""
+    path = folder / f"{kind}-{seed:06d}.npz"
+    if path.exists():
+        return path
+    r = np.random.default_rng([seed, 99])
+    spacing = draw_protocol(np.random.default_rng([seed, 98]), kind)
+    length = min(MOST_SLICES * spacing.spacing, HEART_Z_MM[1] - HEART_Z_MM[0])
+    bottom = r.uniform(HEART_Z_MM[0], HEART_Z_MM[1] - length)
+    patient = simulate_patient(
+        seed,
+        kind,
+        box=BOX_MM,
+        z_range=(bottom, bottom + length),
+        spacing=spacing.spacing,
+        thickness=spacing.thickness,
+        noise=spacing.noise,
+    )
+    protocol = patient.protocol
+    facts = {
+        "source": "simulated patient",
+        "seed": seed,
+        "kind": kind,
+        "kernel": protocol.kernel,
+        "noise_hu": round(protocol.noise, 1),
+        "thickness_mm": protocol.thickness,
+        "kvp": protocol.kvp,
+    }
+    save_case(path, patient.volume.hu, patient.labels, patient.volume.spacing, patient.heart_center[1:], facts)
+    return path
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the cases of consecutive seeds; returns 0."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--kind", choices=("chest", "cardiac"), default="chest")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    options.output.mkdir(parents=True, exist_ok=True)
+    seeds = range(options.first_seed, options.first_seed + options.count)
+    with ProcessPoolExecutor(options.workers) as pool:
+        made = pool.map(partial(make_case, kind=options.kind, folder=options.output), seeds)
+        for _ in tqdm(made, total=len(seeds), desc="Simulating", unit="patient"):
+            pass
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,214 @@
+"""One slice's DICOM header, reduced to what a score depends on; nothing here says who was scanned."""
+
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from coronary_calcium.reading.dicom_facts import Facts, acquisition_of
+from coronary_calcium.volume import Acquisition
+
+CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
+ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+_DEFLATED = "1.2.840.10008.1.2.1.99"
+_PREAMBLE = 132
+_PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
+# What pydicom raises on files that are not, or no longer, DICOM.
+_BROKEN = (
+    InvalidDicomError,
+    OSError,
+    ValueError,
+    TypeError,
+    KeyError,
+    AttributeError,
+    NotImplementedError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    struct.error,
+    zlib.error,
+)
+# Header entries in which the repeats of one region (heart phases, acquisitions, reconstructions) differ.
+STACK_TAGS = (
+    "NominalPercentageOfCardiacPhase",
+    "TemporalPositionIdentifier",
+    "TriggerTime",
+    "AcquisitionNumber",
+    "AcquisitionTime",
+    "AcquisitionDateTime",
+)
+_TAGS = [
+    "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "Manufacturer",
+    "ManufacturerModelName", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "FrameOfReferenceUID",
+    "BodyPartExamined", "ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume",
+    "ContrastBolusIngredient", "ScanOptions", "CardiacSignalSource", "SliceThickness", "KVP", "ConvolutionKernel",
+    "GantryDetectorTilt", "PatientPosition", "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel",
+    "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "BitsAllocated", "BitsStored",
+    "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept",
+    "RescaleSlope", "RescaleType", "LossyImageCompression", "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence", *STACK_TAGS,
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SliceHeader:
+    """The header of one slice: a file, or one frame of a multi-frame file. None means that the tag is missing.
+
+    ``position`` and ``orientation`` are LPS (mm; row then column direction), ``pixel_spacing`` is (rows, columns) in
+    mm as DICOM orders it, ``pixel_offset`` the byte at which the pixel data element begins (None in a deflated file).
+    """
+
+    path: Path
+    frame: int
+    frames: int
+    sop_class: str
+    sop_uid: str
+    series_uid: str
+    frame_of_reference: str
+    modality: str
+    image_type: tuple[str, ...]
+    description: str
+    body_part: str
+    photometric: str
+    samples: int | None
+    rows: int | None
+    columns: int | None
+    position: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    pixel_spacing: tuple[float, ...] | None
+    slope: float | None
+    intercept: float | None
+    rescale_type: str
+    bits_allocated: int | None
+    bits_stored: int | None
+    high_bit: int | None
+    signed: bool | None
+    padding: int | None
+    padding_limit: int | None
+    tilt: float | None
+    transfer_syntax: str
+    pixel_offset: int | None
+    has_pixels: bool
+    stack: tuple[str, ...]
+    acquisition: Acquisition
+
+    @property
+    def place(self) -> str:
+        """How messages name the slice: by its position, because file names may hold a patient's name."""
+        return "A slice" if self.position is None else f"The slice at z = {self.position[2]:.2f} mm"
+
+
+def read_headers(path: Path) -> list[SliceHeader] | None:
+    """The slices in one file: none if it is not DICOM or a directory file, None if it is DICOM but unreadable."""
+    try:
+        with warnings.catch_warnings(), path.open("rb") as file:
+            warnings.simplefilter("ignore")  # pydicom's remarks on odd values; those that matter are refused later
+            start = file.read(_PREAMBLE)
+            marked = start[128:] == b"DICM"
+            # Old files without the preamble begin with an element of group 0002 or 0008.
+            if not marked and (len(start) < 8 or start[:2] not in (b"\x08\x00", b"\x02\x00") or start[3] != 0):
+                return []
+            file.seek(0)
+            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=not marked)
+            offset = file.tell()
+            at_pixels = file.read(4) in _PIXEL_DATA
+            if not marked and not dataset.get("SOPClassUID"):
+                return []
+            return _slices_of(dataset, path, offset if at_pixels else None)
+    except _BROKEN:
+        return None
+
+
+def _slices_of(dataset: Dataset, path: Path, offset: int | None) -> list[SliceHeader]:
+    """The slices of a parsed file."""
+    meta = getattr(dataset, "file_meta", Dataset())
+    if str(meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10":
+        return []
+    syntax = str(meta.get("TransferSyntaxUID", ""))
+    facts = Facts(dataset)
+    frames = facts.integer("NumberOfFrames") or 1
+    signed = facts.integer("PixelRepresentation")
+    first = SliceHeader(
+        path=path,
+        frame=0,
+        frames=frames,
+        sop_class=facts.text("SOPClassUID"),
+        sop_uid=facts.text("SOPInstanceUID"),
+        series_uid=facts.text("SeriesInstanceUID"),
+        frame_of_reference=facts.text("FrameOfReferenceUID"),
+        modality=facts.text("Modality").upper(),
+        image_type=facts.words("ImageType"),
+        description=facts.text("SeriesDescription"),
+        body_part=facts.text("BodyPartExamined").upper(),
+        photometric=facts.text("PhotometricInterpretation").upper(),
+        samples=facts.integer("SamplesPerPixel"),
+        rows=facts.integer("Rows"),
+        columns=facts.integer("Columns"),
+        position=facts.numbers("ImagePositionPatient", 3),
+        orientation=facts.numbers("ImageOrientationPatient", 6),
+        pixel_spacing=facts.numbers("PixelSpacing", 2),
+        slope=facts.number("RescaleSlope"),
+        intercept=facts.number("RescaleIntercept"),
+        rescale_type=facts.text("RescaleType").upper(),
+        bits_allocated=facts.integer("BitsAllocated"),
+        bits_stored=facts.integer("BitsStored"),
+        high_bit=facts.integer("HighBit"),
+        signed=None if signed is None else bool(signed),
+        padding=facts.integer("PixelPaddingValue"),
+        padding_limit=facts.integer("PixelPaddingRangeLimit"),
+        tilt=facts.number("GantryDetectorTilt"),
+        transfer_syntax=syntax,
+        pixel_offset=offset,
+        has_pixels=offset is not None or syntax == _DEFLATED,
+        stack=tuple(facts.text(tag) for tag in STACK_TAGS),
+        acquisition=acquisition_of(dataset, syntax),
+    )
+    if first.sop_class not in ENHANCED_CT:
+        return [first]
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence")
+    if not per_frame or len(per_frame) != frames:
+        return [replace(first, position=None)]
+    return [_frame_of(first, dataset, index) for index in range(frames)]
+
+
+def _frame_of(first: SliceHeader, dataset: Dataset, index: int) -> SliceHeader:
+    """One frame of an enhanced CT: its geometry and rescale are in functional groups, shared or of its own."""
+    groups = [dataset.PerFrameFunctionalGroupsSequence[index], *(dataset.get("SharedFunctionalGroupsSequence") or [])]
+
+    def group(name: str) -> Facts:
+        for holder in groups:
+            items = holder.get(name)
+            if items:
+                return Facts(items[0])
+        return Facts(Dataset())
+
+    transformation = group("PixelValueTransformationSequence")
+    measures = group("PixelMeasuresSequence")
+    geometry = group("CTReconstructionSequence")
+    beam = group("CTXRayDetailsSequence")
+    table = group("CTAcquisitionDetailsSequence")
+    stated = first.acquisition
+    return replace(
+        first,
+        frame=index,
+        image_type=group("CTImageFrameTypeSequence").words("FrameType") or first.image_type,
+        position=group("PlanePositionSequence").numbers("ImagePositionPatient", 3),
+        orientation=group("PlaneOrientationSequence").numbers("ImageOrientationPatient", 6),
+        pixel_spacing=measures.numbers("PixelSpacing", 2),
+        slope=transformation.number("RescaleSlope"),
+        intercept=transformation.number("RescaleIntercept"),
+        rescale_type=transformation.text("RescaleType").upper(),
+        tilt=table.number("GantryDetectorTilt"),
+        stack=(group("CardiacSynchronizationSequence").text("NominalPercentageOfCardiacPhase"), *first.stack[1:]),
+        acquisition=replace(
+            stated,
+            kvp=stated.kvp if stated.kvp is not None else beam.number("KVP"),
+            kernel=stated.kernel or geometry.text("ConvolutionKernel") or None,
+            slice_thickness_mm=measures.number("SliceThickness") or stated.slice_thickness_mm,
+        ),
+    )

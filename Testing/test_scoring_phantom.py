@@ -1,0 +1,37 @@
+"""The real scan of the QRM phantom: the published score of every insert."""
+
+import numpy as np
+import pytest
+from coronary_calcium.reading import open_ct
+from coronary_calcium.scoring import score_labels
+from phantom import TOTAL, insert_mask, inserts, phantom_mask
+from shared_data import real_series
+
+
+@pytest.fixture(scope="module")
+def volume():
+    return open_ct(real_series("qrm-phantom")).volume
+
+
+def test_every_insert_of_the_phantom_has_its_published_score(volume):
+    scores = {
+        insert.name: round(score_labels(volume, insert_mask(volume, insert)).total.agatston, 2) for insert in inserts()
+    }
+    assert scores == {insert.name: insert.agatston for insert in inserts()}
+
+
+def test_the_inserts_together_score_966_63(volume):
+    score = score_labels(volume, phantom_mask(volume))
+    assert round(score.total.agatston, 2) == TOTAL
+    assert score.risk_category == ">400"
+    by_density = {name: round(tally.agatston, 2) for name, tally in score.by_artery.items()}
+    # The inserts of high density as LAD, medium as LCX, low as RCA (phantom.LABEL_OF_DENSITY).
+    assert by_density == {"LM": 0.0, "LAD": 497.24, "LCX": 307.92, "RCA": 161.46, "unassigned": 0.0}
+
+
+def test_each_insert_is_one_lesion_at_its_published_position(volume):
+    """Within 1.5 mm, which is 3 pixels or half a slice; the phantom did not lie quite straight."""
+    for insert in inserts():
+        (lesion,) = score_labels(volume, insert_mask(volume, insert)).lesions
+        distance = np.linalg.norm(np.subtract(lesion.centroid_lps, volume.position(insert.center)))
+        assert distance < 1.5, insert.name

@@ -1,0 +1,106 @@
+"""All outputs of a case, written together or not at all."""
+
+import contextlib
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.progress import Progress, no_progress, part_of
+from coronary_calcium.reports.html_report import write_report
+from coronary_calcium.reports.lesions_csv import write_lesions
+from coronary_calcium.reports.scores_json import scores, write_scores
+from coronary_calcium.reports.segmentation_file import write_segmentation
+
+if TYPE_CHECKING:
+    from coronary_calcium.pipeline import CaseResult
+
+SCORES = "scores.json"
+LESIONS = "lesions.csv"
+SEGMENTATION = "segmentation.seg.nrrd"
+REPORT = "report.html"
+
+
+def write_case(result: "CaseResult", folder: str | Path, progress: Progress = no_progress) -> Path:
+    """Write scores.json, lesions.csv, segmentation.seg.nrrd and report.html into a folder; returns the report's path.
+
+    The folder is made when it is not there. Either all four files are written and replace earlier ones, or, when
+    anything goes wrong or the user stops it, the folder is as it was before. Other files in it are left alone.
+
+    Raises InputRefused("output") when the folder cannot be written to, and what ``progress`` raises.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputRefused("output", f"{folder} is a file, so no results can be written there; name a folder.")
+    try:
+        with _new_parents(folder), _hidden_folder(folder) as partial:
+            progress(0.0, "Writing scores")
+            content = scores(result)
+            write_scores(content, partial / SCORES)
+            write_lesions(result.score, partial / LESIONS)
+            progress(0.05, "Writing segmentation")
+            write_segmentation(result.volume, result.labels, partial / SEGMENTATION)
+            write_report(result, content, partial / REPORT, part_of(progress, 0.3, 1.0))
+            progress(1.0, "Results written")
+            _move(partial, folder)
+    except OSError as error:
+        raise InputRefused(
+            "output",
+            f"The results cannot be written to {folder} ({error.strerror or error}); "
+            "name a folder on a disk with free space that you may write to.",
+        ) from error
+    return folder / REPORT
+
+
+@contextlib.contextmanager
+def _new_parents(folder: Path) -> Iterator[None]:
+    """Make the folders above ``folder``; on an error, those that were made go again."""
+    missing = [parent for parent in folder.absolute().parents if not parent.exists()]
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        for parent in missing:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        raise
+
+
+@contextlib.contextmanager
+def _hidden_folder(folder: Path) -> Iterator[Path]:
+    """A new folder to write into, on the same disk as ``folder``; it is gone afterwards.
+
+    It lies inside a folder that exists, since that may be a disk of its own (a mount), and beside one that does not.
+    """
+    partial = (folder if folder.is_dir() else folder.absolute().parent) / f".partial-{uuid.uuid4().hex}"
+    partial.mkdir()
+    try:
+        yield partial
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _move(partial: Path, folder: Path) -> None:
+    """Move the finished files to their place; when it fails halfway, earlier files come back."""
+    if not folder.is_dir():
+        partial.rename(folder)
+        return
+    earlier = partial / "earlier"
+    earlier.mkdir()
+    moved: list[str] = []
+    try:
+        for name in (SCORES, LESIONS, SEGMENTATION, REPORT):
+            moved.append(name)
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(folder / name, earlier / name)
+            os.replace(partial / name, folder / name)
+    except BaseException:
+        for name in moved:
+            if (earlier / name).exists():
+                os.replace(earlier / name, folder / name)
+            elif not (partial / name).exists():
+                (folder / name).unlink(missing_ok=True)
+        raise

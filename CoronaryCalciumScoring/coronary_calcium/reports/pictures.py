@@ -1,0 +1,181 @@
+"""Pictures of the calcium: each lesion in its slice, and an overview of the heart from the front and from below."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from scipy import ndimage
+
+from coronary_calcium.arteries import BY_LABEL, BY_NAME
+from coronary_calcium.heart.field import FIELD_SIZE_MM
+from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.volume import CTVolume
+
+
+@dataclass(frozen=True)
+class Window:
+    """Which intensities are shown between black and white, in HU."""
+
+    level: int
+    width: int
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The intensities that are black and white."""
+        return self.level - self.width // 2, self.level + self.width // 2
+
+
+# The mediastinum's usual window for where a lesion lies; a wide one for the lesion itself, in which 130 HU is mid grey
+# and the core of a plaque up to 500 HU still shows; for means over the heart, one that keeps lung, fat and heart apart.
+SURROUNDINGS_WINDOW = Window(40, 400)
+DETAIL_WINDOW = Window(150, 700)
+OVERVIEW_WINDOW = Window(-150, 900)
+# A lesion's surroundings show where in the heart it lies, its detail what it looks like; sides in mm.
+SURROUNDINGS_MM = 110.0
+DETAIL_MM = 36.0
+SIDE_PIXELS = 360
+OVERVIEW_MM = FIELD_SIZE_MM
+OVERVIEW_PIXELS = 480
+# Seen from the front, a slab about the heart's centre: the whole depth would show the spine and the breastbone.
+SLAB_MM = 70.0
+# Lengths of the scale bar, in mm; the longest is drawn that takes at most a third of the picture.
+_SCALES_MM = (5, 10, 20, 50)
+_AIR_HU = -1024.0
+# Width of an outline, in pixels of the picture.
+_OUTLINE_PIXELS = 2
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG, the side of the square that it shows in mm, and what it shows in words."""
+
+    png: bytes
+    side_mm: float
+    caption: str
+
+    @property
+    def scale_mm(self) -> int:
+        """Length of the scale bar, in mm."""
+        return max(scale for scale in _SCALES_MM if scale <= self.side_mm / 3)
+
+
+def lesion_pictures(volume: CTVolume, lesion: Lesion) -> tuple[Picture, Picture]:
+    """The slice with the lesion's highest score: its surroundings with the outline, and its detail without."""
+    k = lesion.main_slice
+    slices, rows, columns = np.unravel_index(lesion.voxels, volume.shape)
+    rows, columns = rows[slices == k], columns[slices == k]
+    mask = np.zeros(volume.shape[1:], dtype=bool)
+    mask[rows, columns] = True
+    center = (float(rows.mean()), float(columns.mean()))
+    spacing = volume.spacing[1:]
+    wide = grey(sample(volume.hu[k], spacing, center, SURROUNDINGS_MM, SIDE_PIXELS), SURROUNDINGS_WINDOW)
+    outlined = sample(mask, spacing, center, SURROUNDINGS_MM, SIDE_PIXELS, nearest=True) > 0
+    near = grey(sample(volume.hu[k], spacing, center, DETAIL_MM, SIDE_PIXELS), DETAIL_WINDOW)
+    return (
+        Picture(
+            png(draw_outline(to_rgb(wide), outlined, BY_NAME[lesion.artery].color)),
+            SURROUNDINGS_MM,
+            f"Lesion {lesion.id} outlined in axial slice {k}",
+        ),
+        Picture(png(near), DETAIL_MM, f"Lesion {lesion.id} in axial slice {k}, enlarged and without outline"),
+    )
+
+
+def overview_pictures(
+    volume: CTVolume, labels: np.ndarray, center: tuple[float, float, float], slices: tuple[int, int]
+) -> tuple[Picture, Picture]:
+    """The heart from the front and from below: mean intensity in grey, the labelled voxels in their arteries' colours.
+
+    ``labels`` holds the voxels to colour, (k, j, i); ``center`` is the voxel index that the square is centred on and
+    ``slices`` the first and last slice (inclusive) that are looked through.
+
+    Grey is the mean and not the maximum, because in a maximum the ribs and the spine hide the heart.
+    """
+    dk, dj, di = volume.spacing
+    along_k = slice(slices[0], slices[1] + 1)
+    along_j, slab, along_i = (
+        slice(max(0, round(at - side / 2 / step)), max(1, round(at + side / 2 / step)))
+        for at, side, step in (
+            (center[1], OVERVIEW_MM, dj),
+            (center[1], SLAB_MM, dj),
+            (center[2], OVERVIEW_MM, di),
+        )
+    )
+    calcium = labels[along_k, along_j, along_i]
+    at_k, at_j, at_i = center[0] - along_k.start, center[1] - along_j.start, center[2] - along_i.start
+    # From the front the feet are at the bottom: the picture's rows run against k.
+    from_front = _projection(volume.hu[along_k, slab, along_i], calcium, 1, (dk, di), (at_k, at_i))[::-1]
+    from_below = _projection(volume.hu[along_k, along_j, along_i], calcium, 0, (dj, di), (at_j, at_i))
+    return (
+        Picture(png(from_front), OVERVIEW_MM, "From the front"),
+        Picture(png(from_below), OVERVIEW_MM, "From below"),
+    )
+
+
+def _projection(
+    hu: np.ndarray, calcium: np.ndarray, axis: int, spacing: tuple[float, float], center: tuple[float, float]
+) -> np.ndarray:
+    """RGB picture of a (k, j, i) box looked through along ``axis``: mean in grey, labelled voxels in colour."""
+    # The limits are whole numbers, with which clipping keeps int16: as doubles, a fine scan's heart would take 800 MB.
+    mean = np.clip(hu, *OVERVIEW_WINDOW.limits).mean(axis=axis, dtype=np.float32)
+    picture = to_rgb(grey(sample(mean, spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS), OVERVIEW_WINDOW))
+    for label, artery in BY_LABEL.items():
+        seen = (
+            sample((calcium == label).any(axis=axis), spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS, nearest=True) > 0
+        )
+        picture[seen] = np.multiply(artery.color, 255).round()
+        picture = draw_outline(picture, seen, (0.0, 0.0, 0.0))
+    return picture
+
+
+def sample(
+    plane: np.ndarray,
+    spacing: tuple[float, float],
+    center: tuple[float, float],
+    side_mm: float,
+    pixels: int,
+    *,
+    nearest: bool = False,
+) -> np.ndarray:
+    """A square of a plane with equal scales along both axes; outside the plane is air (0 for ``nearest``).
+
+    ``spacing`` (rows, columns) in mm, ``center`` (row, column) as an index; float32 (pixels, pixels) comes back.
+    """
+    offsets = (np.arange(pixels) + 0.5) / pixels * side_mm - side_mm / 2
+    rows = center[0] + offsets / spacing[0]
+    columns = center[1] + offsets / spacing[1]
+    grid = np.broadcast_arrays(rows[:, None], columns[None, :])
+    return ndimage.map_coordinates(
+        plane.astype(np.float32),
+        grid,
+        order=0 if nearest else 1,
+        mode="grid-constant",
+        cval=0.0 if nearest else _AIR_HU,
+    )
+
+
+def grey(hu: np.ndarray, window: Window) -> np.ndarray:
+    """Intensities through a window as uint8 grey; NaN is black."""
+    scaled = (np.nan_to_num(hu, nan=_AIR_HU) - window.limits[0]) / window.width
+    return np.clip(scaled * 255, 0, 255).round().astype(np.uint8)
+
+
+def to_rgb(picture: np.ndarray) -> np.ndarray:
+    """A grey picture with three equal channels."""
+    return np.repeat(picture[:, :, None], 3, axis=2)
+
+
+def draw_outline(picture: np.ndarray, mask: np.ndarray, color: tuple[float, float, float]) -> np.ndarray:
+    """A copy of an RGB picture with a line around, not over, the True pixels; ``color`` in 0..1."""
+    outline = ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=_OUTLINE_PIXELS) & ~mask
+    drawn = picture.copy()
+    drawn[outline] = np.multiply(color, 255).round()
+    return drawn
+
+
+def png(picture: np.ndarray) -> bytes:
+    """A uint8 picture, grey (rows, columns) or RGB (rows, columns, 3), as PNG."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG")
+    return buffer.getvalue()

@@ -1,0 +1,143 @@
+"""The scores as JSON, as Resources/Schemas/scores.schema.json describes it."""
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import coronary_calcium
+from coronary_calcium.arteries import ARTERIES
+from coronary_calcium.rules import PROBABILITY_THRESHOLD
+from coronary_calcium.scoring.lesions import LESION_CONNECTIVITY, Lesion
+from coronary_calcium.scoring.parts import minimum_pixels
+from coronary_calcium.scoring.risk import RISK_CATEGORIES, RISK_RULE, RISK_SOURCE
+from coronary_calcium.statements import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from coronary_calcium.pipeline import CaseResult
+
+SCHEMA_VERSION = "1.0"
+# What is copied from the model card; the rest of it, such as training logs, stays with the weights.
+_CARD_FACTS = ("name", "date", "statement", "sha256", "architecture", "metrics")
+
+
+def scores(result: "CaseResult") -> dict[str, Any]:
+    """The content of scores.json. Numbers are not rounded; nothing in it says who was scanned, or where files lie."""
+    score = result.score
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "intended_use": RESEARCH_USE,
+        "agatston": {
+            "total": score.total.agatston,
+            "by_artery": {artery.name: score.by_artery[artery.name].agatston for artery in ARTERIES},
+        },
+        "volume_mm3": {
+            "total": score.total.volume_mm3,
+            "by_artery": {artery.name: score.by_artery[artery.name].volume_mm3 for artery in ARTERIES},
+        },
+        "risk_category": score.risk_category,
+        "lesions": [_lesion(lesion) for lesion in score.lesions],
+        "warnings": [{"code": warning.code, "message": warning.message} for warning in result.warnings],
+        "acquisition": _acquisition(result),
+        "rules": _rules(result),
+        "coverage": _coverage(result),
+        "provenance": _provenance(result),
+    }
+
+
+def write_scores(content: dict[str, Any], path: Path) -> None:
+    """Write ``scores(result)``; raises ValueError for a number that JSON cannot hold (NaN, infinite)."""
+    path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _lesion(lesion: Lesion) -> dict[str, Any]:
+    return {
+        "id": lesion.id,
+        "artery": lesion.artery,
+        "slices": {"first": lesion.first_slice, "last": lesion.last_slice, "main": lesion.main_slice},
+        "centroid_lps_mm": list(lesion.centroid_lps),
+        "area_mm2": lesion.area_mm2,
+        "volume_mm3": lesion.volume_mm3,
+        "voxels": int(lesion.voxels.size),
+        "maximum_hu": lesion.maximum_hu,
+        "mean_hu": lesion.mean_hu,
+        "agatston": lesion.agatston,
+        "probability": lesion.probability,
+    }
+
+
+def _acquisition(result: "CaseResult") -> dict[str, Any]:
+    volume = result.volume
+    slices, rows, columns = volume.shape
+    return {
+        **dataclasses.asdict(volume.acquisition),
+        "size": {"slices": slices, "rows": rows, "columns": columns},
+        "spacing_mm": dict(zip(("slice", "row", "column"), volume.spacing)),
+    }
+
+
+def _rules(result: "CaseResult") -> dict[str, Any]:
+    rules, spacing = result.rules, result.volume.spacing
+    return {
+        "name": rules.name,
+        "threshold_hu": rules.threshold_hu,
+        "weight_limits_hu": list(rules.weight_limits_hu),
+        "minimum_area_mm2": rules.minimum_area_mm2,
+        "minimum_pixels": minimum_pixels(spacing, rules),
+        "connectivity_in_slice": rules.connectivity,
+        "connectivity_of_lesions": LESION_CONNECTIVITY,
+        "reference_spacing_mm": rules.reference_spacing_mm,
+        "spacing_factor": spacing[0] / rules.reference_spacing_mm,
+        "probability_threshold": None if result.mask_given else PROBABILITY_THRESHOLD,
+        "risk_categories": [category.name for category in RISK_CATEGORIES],
+        "risk_rule": RISK_RULE,
+        "sources": [*rules.sources, RISK_SOURCE],
+    }
+
+
+def _coverage(result: "CaseResult") -> dict[str, Any]:
+    """What was looked at; without a network's run, nothing but what the mask marks."""
+    coverage: dict[str, Any] = {
+        "labels_from": "mask" if result.mask_given else "network",
+        "labelled_voxels": result.score.labelled_voxels,
+        "counted_voxels": result.score.counted_voxels,
+        "heart_found": None,
+        "window_size_mm": None,
+        "windows": [],
+        "slices_run": 0,
+        "slices_skipped": 0,
+    }
+    if result.proposal is None:
+        return coverage
+    field = result.proposal.covered
+    windows = [
+        {
+            "first_slice": int(window.k0),
+            "last_slice": int(window.k1) - 1,
+            "center_row": float(window.center_j),
+            "center_column": float(window.center_i),
+        }
+        for window in field.windows
+    ]
+    return coverage | {
+        "heart_found": bool(field.found),
+        "window_size_mm": float(field.size_mm),
+        "windows": windows,
+        "slices_run": int(result.proposal.slices_run),
+        "slices_skipped": int(result.proposal.slices_skipped),
+    }
+
+
+def _provenance(result: "CaseResult") -> dict[str, Any]:
+    card = result.model_card
+    return {
+        "program": "coronary-calcium-scoring",
+        "version": coronary_calcium.__version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "weights": None
+        if card is None
+        else {name: card[name] for name in _CARD_FACTS} | {"training_data": card["training"]["data"]},
+        "device": result.device,
+        "seconds": {stage: float(seconds) for stage, seconds in result.seconds.items()},
+    }

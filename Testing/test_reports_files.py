@@ -1,0 +1,128 @@
+"""The four files are written together or not at all."""
+
+import os
+
+import pytest
+from coronary_calcium.errors import Cancelled, InputRefused
+from coronary_calcium.reports import case_files, write_case
+from example_results import empty_case, scored_case
+
+FILES = {"scores.json", "lesions.csv", "segmentation.seg.nrrd", "report.html"}
+
+
+def content(folder):
+    """Every file below a folder, hidden ones too, with what it holds."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def everything_in(folder):
+    return {str(path.relative_to(folder)) for path in folder.rglob("*")}
+
+
+def stop_at(error, text):
+    """Progress that raises at the first report that starts with ``text``."""
+
+    def progress(fraction, message):
+        if message.startswith(text):
+            raise error
+
+    return progress
+
+
+def test_the_four_files_appear_in_a_new_folder(tmp_path):
+    report = write_case(scored_case(), tmp_path / "a" / "b" / "out")
+    assert report == tmp_path / "a" / "b" / "out" / "report.html"
+    assert report.is_file()
+    assert everything_in(tmp_path) == {"a", "a/b", "a/b/out"} | {f"a/b/out/{name}" for name in FILES}
+
+
+def test_a_relative_folder_will_do(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert write_case(empty_case(), "out").is_file()
+    assert everything_in(tmp_path) == {"out"} | {f"out/{name}" for name in FILES}
+
+
+def test_a_second_run_replaces_the_four_files_and_leaves_others_alone(tmp_path):
+    write_case(scored_case(), tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    before = content(tmp_path)
+    write_case(empty_case(), tmp_path)
+    after = content(tmp_path)
+    assert set(after) == FILES | {"notes.txt"}
+    assert after["notes.txt"] == b"mine"
+    assert all(after[name] != before[name] for name in FILES)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Cancelled(), RuntimeError("bug")])
+@pytest.mark.parametrize("at", ["Writing scores", "Writing segmentation", "Drawing", "Results written"])
+def test_a_run_that_is_stopped_leaves_no_trace(error, at, tmp_path):
+    with pytest.raises(type(error)):
+        write_case(scored_case(), tmp_path / "new" / "out", stop_at(error, at))
+    assert everything_in(tmp_path) == set()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), Cancelled()])
+def test_a_run_that_is_stopped_leaves_earlier_results_as_they_were(error, tmp_path):
+    write_case(scored_case(), tmp_path)
+    before = content(tmp_path)
+    with pytest.raises(type(error)):
+        write_case(empty_case(), tmp_path, stop_at(error, "Results written"))
+    assert content(tmp_path) == before
+    assert everything_in(tmp_path) == FILES
+
+
+@pytest.mark.parametrize("moves", range(8))
+@pytest.mark.parametrize("earlier", [True, False])
+def test_a_run_that_is_stopped_while_files_are_moved_brings_earlier_ones_back(moves, earlier, tmp_path, monkeypatch):
+    """Each file takes two moves, the earlier one out and the new one in; Ctrl-C may come after any of them."""
+    (tmp_path / "notes.txt").write_text("mine")
+    if earlier:
+        write_case(scored_case(), tmp_path)
+    before = content(tmp_path)
+    replace, calls = os.replace, []
+
+    def replace_and_stop(source, target):
+        replace(source, target)
+        calls.append(target)
+        if len(calls) == moves + 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(case_files.os, "replace", replace_and_stop)
+    if not earlier and moves >= 4:
+        write_case(empty_case(), tmp_path)  # with nothing to move out, four moves are all there are
+        assert set(content(tmp_path)) == FILES | {"notes.txt"}
+        return
+    with pytest.raises(KeyboardInterrupt):
+        write_case(empty_case(), tmp_path)
+    assert content(tmp_path) == before
+    assert not [name for name in everything_in(tmp_path) if ".partial" in name]
+
+
+def test_an_output_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "out").write_text("mine")
+    with pytest.raises(InputRefused, match="is a file") as refusal:
+        write_case(scored_case(), tmp_path / "out")
+    assert refusal.value.code == "output"
+    assert (tmp_path / "out").read_text() == "mine"
+    with pytest.raises(InputRefused):
+        write_case(scored_case(), tmp_path / "out" / "below")
+
+
+def test_a_full_disk_is_refused_in_one_sentence_and_leaves_no_trace(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(case_files, "write_lesions", full)
+    with pytest.raises(InputRefused, match="No space left on device") as refusal:
+        write_case(scored_case(), tmp_path / "out")
+    assert refusal.value.code == "output"
+    assert str(refusal.value).count(".") <= 2
+    assert everything_in(tmp_path) == set()
+
+
+def test_progress_rises_to_1(tmp_path):
+    seen = []
+    write_case(scored_case(), tmp_path, lambda fraction, text: seen.append(fraction))
+    assert seen == sorted(seen)
+    assert seen[-1] == 1.0
+    assert len(seen) >= 5

@@ -1,0 +1,1 @@
+"""DenseRAUNet, what goes into it, and its weights on disk."""

@@ -1,0 +1,42 @@
+"""From the network's probability to a label map of lesions (the paper, section 2.5)."""
+
+import numpy as np
+from scipy import ndimage
+
+from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
+from coronary_calcium.proposal.propose import Proposal
+from coronary_calcium.rules import LITERATURE, PROBABILITY_THRESHOLD, RuleSet
+from coronary_calcium.scoring.parts import find_parts
+from coronary_calcium.volume import CTVolume
+
+# In three dimensions, neighbours are the 26 voxels that share a face, an edge or a corner.
+_ALL_26 = np.ones((3, 3, 3), bool)
+
+
+def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERATURE) -> np.ndarray:
+    """The proposed lesions as a label map, uint8 (k, j, i): 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned, 0 nothing.
+
+    A voxel belongs to a lesion when its probability is at least 0.5 and its intensity at least the threshold. Voxels
+    that touch in three dimensions (26 neighbours) are one lesion, which goes as a whole to the artery that most of
+    its voxels were given to (the first of equals), or is unassigned when the network knows no arteries. A lesion
+    without a part of the minimum area in any slice is left out.
+    """
+    marked = (proposal.probability >= PROBABILITY_THRESHOLD) & (volume.hu >= rules.threshold_hu)
+    labels = np.zeros(volume.shape, np.uint8)
+    if not marked.any():
+        return labels
+    box = ndimage.find_objects(marked.view(np.uint8))[0]
+    lesion_of, count = ndimage.label(marked[box], structure=_ALL_26)
+    inside = marked[box]
+    votes = np.zeros((count + 1, len(NAMED_ARTERIES) + 1), np.int64)
+    np.add.at(votes, (lesion_of[inside], proposal.artery[box][inside]), 1)
+    artery_of = 1 + votes[:, 1:].argmax(axis=1)
+    artery_of[votes[:, 1:].sum(axis=1) == 0] = UNASSIGNED.label
+    artery_of[0] = 0
+    labels[box] = artery_of[lesion_of]
+    counted = np.zeros(volume.shape, bool)
+    counted.reshape(-1)[find_parts(volume, labels, rules).voxels] = True
+    kept = np.zeros(count + 1, bool)
+    kept[lesion_of[counted[box]]] = True
+    labels[box][~kept[lesion_of]] = 0
+    return labels

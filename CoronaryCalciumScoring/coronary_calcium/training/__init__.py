@@ -1,0 +1,1 @@
+"""Training DenseRAUNet: cases, samples, losses, recipes and the loop."""

@@ -1,0 +1,185 @@
+"""Training cases: small .npz files of a CT around the heart with its calcium labelled.
+
+A case file has these arrays:
+
+* ``hu`` int16 (k, j, i), cropped around the heart at the scan's own resolution;
+* ``labels`` uint8 (k, j, i), 1 LM, 2 LAD, 3 LCX, 4 RCA on calcium voxels of at least 130 HU, 0 elsewhere;
+* ``spacing`` (3,) in mm, along (k, j, i);
+* ``field_center`` (2,), the voxel index (j, i) of the centre of the heart's window;
+* ``facts``, a JSON object as a string: how the case was made.
+"""
+
+import json
+import logging
+import zipfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coronary_calcium.arteries import NAMED_ARTERIES
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.rules import LITERATURE
+
+# Bright voxels further from the window's centre than this are bones that the search for the heart leaves out.
+HARD_NEGATIVE_RADIUS_MM = 80.0
+_ARRAYS = ("hu", "labels", "spacing", "field_center", "facts")
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainingCase:
+    """One case in memory; arrays as the module describes.
+
+    ``calcium_slices`` and ``bright_slices`` are the slices that hold calcium, and those that hold something bright
+    near the heart which is not calcium.
+    """
+
+    name: str
+    hu: np.ndarray
+    labels: np.ndarray
+    spacing: tuple[float, float, float]
+    field_center: tuple[float, float]
+    facts: dict[str, Any]
+    calcium_slices: np.ndarray
+    bright_slices: np.ndarray
+
+    def calcium_pixels(self, k: int) -> np.ndarray:
+        """(n, 2) voxel indices (j, i) of the calcium in slice ``k``."""
+        return np.argwhere(self.labels[k] > 0)
+
+    def bright_pixels(self, k: int) -> np.ndarray:
+        """(n, 2) voxel indices (j, i) of what is bright, near the heart and not calcium in slice ``k``."""
+        return np.argwhere(_is_bright(self.hu[k], self.labels[k], self._near_heart()))
+
+    def _near_heart(self) -> np.ndarray:
+        return _disc(self.hu.shape[1:], self.field_center, self.spacing[1:])
+
+
+def _disc(shape: tuple[int, ...], center: tuple[float, float], spacing_ji: tuple[float, ...]) -> np.ndarray:
+    j = (np.arange(shape[0]) - center[0])[:, None] * spacing_ji[0]
+    i = (np.arange(shape[1]) - center[1])[None, :] * spacing_ji[1]
+    return j**2 + i**2 <= HARD_NEGATIVE_RADIUS_MM**2
+
+
+def _is_bright(hu: np.ndarray, labels: np.ndarray, near: np.ndarray) -> np.ndarray:
+    return (hu >= LITERATURE.threshold_hu) & (labels == 0) & near
+
+
+def load_case(path: Path) -> TrainingCase:
+    """Read a case file. Raises InputRefused("training-case") when it is not one."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            missing = [name for name in _ARRAYS if name not in archive]
+            if missing:
+                raise _refused(path, f"it lacks {', '.join(missing)}")
+            hu, labels = archive["hu"], archive["labels"]
+            spacing = tuple(float(value) for value in archive["spacing"])
+            center = tuple(float(value) for value in archive["field_center"])
+            facts = json.loads(str(archive["facts"]))
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+        if isinstance(error, InputRefused):
+            raise
+        raise _refused(path, f"it cannot be read ({error})") from error
+    if hu.ndim != 3 or hu.shape != labels.shape or hu.dtype != np.int16 or labels.dtype != np.uint8:
+        raise _refused(path, "hu must be int16 and labels uint8, both of the same (k, j, i) shape")
+    if len(spacing) != 3 or len(center) != 2 or min(spacing) <= 0:
+        raise _refused(path, "spacing must be three positive numbers and field_center two numbers")
+    if labels.max(initial=0) > max(artery.label for artery in NAMED_ARTERIES):
+        raise _refused(path, "labels must be 1 to 4")
+    bright = _is_bright(hu, labels, _disc(hu.shape[1:], center, spacing[1:]))
+    return TrainingCase(
+        name=path.name,
+        hu=hu,
+        labels=labels,
+        spacing=spacing,
+        field_center=center,
+        facts=facts,
+        calcium_slices=np.flatnonzero(labels.any(axis=(1, 2))),
+        bright_slices=np.flatnonzero(bright.any(axis=(1, 2))),
+    )
+
+
+def _refused(path: Path, reason: str) -> InputRefused:
+    return InputRefused("training-case", f"{path.name} is not a training case: {reason}; make the cases again.")
+
+
+class CaseFolder:
+    """The cases of a folder, which may grow while training runs.
+
+    Files that appear are found by ``rescan``. At most ``in_memory`` cases are kept, the oldest being dropped first.
+    """
+
+    def __init__(self, folder: Path, in_memory: int = 200) -> None:
+        self.folder = Path(folder)
+        self._in_memory = in_memory
+        self._loaded: dict[str, TrainingCase] = {}
+        self._refused: set[str] = set()
+        self.names: list[str] = []
+        if not self.folder.is_dir():
+            raise InputRefused("no-training-data", f"{folder} is not a folder; name the folder of the case files.")
+        self.rescan()
+
+    def rescan(self) -> int:
+        """Look for case files again; returns how many there are."""
+        found = {path.name for path in self.folder.glob("*.npz")}
+        self.names = sorted(found - self._refused)
+        return len(self.names)
+
+    def require(self) -> None:
+        """Raise InputRefused("no-training-data") when the folder holds no case."""
+        if not self.names:
+            raise InputRefused("no-training-data", f"{self.folder} holds no case (*.npz); make training cases first.")
+
+    def case(self, name: str) -> TrainingCase:
+        """A case by its file name, from memory if it is there."""
+        if name not in self._loaded:
+            while len(self._loaded) >= self._in_memory:
+                del self._loaded[next(iter(self._loaded))]
+            self._loaded[name] = load_case(self.folder / name)
+        return self._loaded[name]
+
+    def draw(self, generator: np.random.Generator) -> TrainingCase:
+        """A case at random. A file that is not a case is logged, left out and replaced by another draw."""
+        while True:
+            self.require()
+            name = self.names[generator.integers(len(self.names))]
+            try:
+                return self.case(name)
+            except InputRefused as refusal:
+                _LOG.warning("%s", refusal)
+                self._refused.add(name)
+                self.names.remove(name)
+
+    def loaded(self) -> Iterable[TrainingCase]:
+        """The cases in memory."""
+        return self._loaded.values()
+
+    def cases(self) -> Iterable[TrainingCase]:
+        """All cases, in the order of their names."""
+        for name in self.names:
+            yield self.case(name)
+
+
+def save_case(
+    path: Path,
+    hu: np.ndarray,
+    labels: np.ndarray,
+    spacing: tuple[float, float, float],
+    field_center: tuple[float, float],
+    facts: dict[str, Any],
+) -> None:
+    """Write a case file; it appears under its name only when it is complete, so that training may run meanwhile."""
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as stream:
+        np.savez_compressed(
+            stream,
+            hu=hu.astype(np.int16),
+            labels=labels.astype(np.uint8),
+            spacing=np.asarray(spacing, float),
+            field_center=np.asarray(field_center, float),
+            facts=np.array(json.dumps(facts)),
+        )
+    partial.replace(path)

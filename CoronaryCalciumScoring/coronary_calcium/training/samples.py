@@ -1,0 +1,164 @@
+"""Training samples: a random patch of a random window of a random slice, as the network will see it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from coronary_calcium.heart.field import FIELD_SIZE_MM
+from coronary_calcium.network.preprocessing import (
+    INPUT_SIZE,
+    neighbour_indices,
+    sample_planes,
+    window_coordinates,
+)
+from coronary_calcium.rules import LITERATURE
+from coronary_calcium.training.cases import CaseFolder, TrainingCase
+
+# The finest structure that a blur may leave and the coarsest: standard deviation in pixels of 0.375 mm.
+_BLUR_PIXELS = (0.4, 1.4)
+
+
+@dataclass(frozen=True)
+class SampleOptions:
+    """How samples are drawn.
+
+    Attributes
+    ----------
+    patch : side of the square in pixels, a multiple of 32; 512 is the whole window.
+    calcium_slices, bright_slices : shares of samples from a slice with calcium, and from one with something bright
+        near the heart; the rest are any slices.
+    focus : share of patches that are centred near calcium or, where there is none, near something bright.
+    shift_mm : the window's centre is off by up to this along both axes.
+    window_mm : smallest and largest side of the window, for other scales and sizes of hearts.
+    rotation_degrees : largest rotation either way. Never flips: the arteries have a side.
+    gain, offset_hu : largest relative and absolute error of the HU.
+    noise_hu : largest standard deviation of the added noise.
+    blur : share of samples that are blurred.
+    """
+
+    patch: int = 256
+    calcium_slices: float = 0.5
+    bright_slices: float = 0.3
+    focus: float = 0.6
+    shift_mm: float = 20.0
+    window_mm: tuple[float, float] = (165.0, 220.0)
+    rotation_degrees: float = 10.0
+    gain: float = 0.05
+    offset_hu: float = 10.0
+    noise_hu: float = 25.0
+    blur: float = 0.2
+
+
+@dataclass(frozen=True)
+class Batch:
+    """``hu`` float32 (b, 9, j, i); ``labels`` uint8 (b, j, i), the arteries of the centre slice's calcium."""
+
+    hu: torch.Tensor
+    labels: torch.Tensor
+
+    @property
+    def center_hu(self) -> torch.Tensor:
+        """(b, 1, j, i): the slice to which the labels belong."""
+        return self.hu[:, self.hu.shape[1] // 2, None]
+
+
+def draw_batch(folder: CaseFolder, size: int, options: SampleOptions, generator: np.random.Generator) -> Batch:
+    """Draw ``size`` samples; the same generator state and the same files give the same batch."""
+    drawn = [draw_sample(folder.draw(generator), options, generator) for _ in range(size)]
+    return Batch(
+        torch.from_numpy(np.stack([hu for hu, _ in drawn])), torch.from_numpy(np.stack([labels for _, labels in drawn]))
+    )
+
+
+def draw_sample(
+    case: TrainingCase, options: SampleOptions, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """One sample of a case: float32 (9, patch, patch) HU and uint8 (patch, patch) artery labels.
+
+    Labels are the nearest voxel's and are removed where the resampled HU is below 130 (the paper, section 2.2).
+    """
+    k = _draw_slice(case, options, generator)
+    center, size_mm, angle = _draw_window(case, options, generator)
+    patch = _draw_patch(case, k, (center, size_mm, angle), options, generator)
+    j, i = window_coordinates(case.spacing[1:], center, size_mm, angle=angle, patch=patch)
+    hu = sample_planes(case.hu[neighbour_indices(k, len(case.hu))], j, i)
+    labels = sample_planes(case.labels[k][None], j, i, outside=0.0, nearest=True)[0].astype(np.uint8)
+    hu = _degrade(hu, options, generator)
+    labels[hu[len(hu) // 2] < LITERATURE.threshold_hu] = 0
+    return hu, labels
+
+
+def whole_window(case: TrainingCase, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The undisturbed window of slice ``k``, as inference sees it, with its labels; shapes as in ``draw_sample``."""
+    j, i = window_coordinates(case.spacing[1:], case.field_center, FIELD_SIZE_MM)
+    hu = sample_planes(case.hu[neighbour_indices(k, len(case.hu))], j, i)
+    labels = sample_planes(case.labels[k][None], j, i, outside=0.0, nearest=True)[0].astype(np.uint8)
+    labels[hu[len(hu) // 2] < LITERATURE.threshold_hu] = 0
+    return hu, labels
+
+
+def _draw_slice(case: TrainingCase, options: SampleOptions, generator: np.random.Generator) -> int:
+    kind = generator.random()
+    slices = np.arange(len(case.hu))
+    if kind < options.calcium_slices:
+        slices = case.calcium_slices if case.calcium_slices.size else case.bright_slices
+    elif kind < options.calcium_slices + options.bright_slices:
+        slices = case.bright_slices
+    return int(generator.choice(slices if slices.size else np.arange(len(case.hu))))
+
+
+def _draw_window(
+    case: TrainingCase, options: SampleOptions, generator: np.random.Generator
+) -> tuple[tuple[float, float], float, float]:
+    shift = generator.uniform(-options.shift_mm, options.shift_mm, 2)
+    center = (case.field_center[0] + shift[0] / case.spacing[1], case.field_center[1] + shift[1] / case.spacing[2])
+    angle = np.deg2rad(generator.uniform(-options.rotation_degrees, options.rotation_degrees))
+    return center, float(generator.uniform(*options.window_mm)), float(angle)
+
+
+def _draw_patch(
+    case: TrainingCase,
+    k: int,
+    window: tuple[tuple[float, float], float, float],
+    options: SampleOptions,
+    generator: np.random.Generator,
+) -> tuple[int, int, int]:
+    """(first row, first column, side) of the patch in the window."""
+    last = INPUT_SIZE - options.patch
+    first = generator.integers(0, last + 1, 2)
+    if last > 0 and generator.random() < options.focus:
+        targets = case.calcium_pixels(k)
+        if not len(targets) or generator.random() < 0.25:
+            bright = case.bright_pixels(k)
+            targets = bright if len(bright) else targets
+        if len(targets):
+            target = _pixel_of(targets[generator.integers(len(targets))], case, window)
+            jitter = generator.uniform(-0.35, 0.35, 2) * options.patch
+            first = np.clip(np.round(target + jitter - options.patch / 2), 0, last).astype(int)
+    return int(first[0]), int(first[1]), options.patch
+
+
+def _pixel_of(voxel: np.ndarray, case: TrainingCase, window: tuple[tuple[float, float], float, float]) -> np.ndarray:
+    """The window pixel (row, column) of a voxel index (j, i): window_coordinates' inverse."""
+    center, size_mm, angle = window
+    j, i = (voxel - np.asarray(center)) * np.asarray(case.spacing[1:])
+    down, right = np.cos(angle) * j - np.sin(angle) * i, np.sin(angle) * j + np.cos(angle) * i
+    return (np.array([down, right]) / size_mm + 0.5) * INPUT_SIZE - 0.5
+
+
+def _degrade(hu: np.ndarray, options: SampleOptions, generator: np.random.Generator) -> np.ndarray:
+    """Another calibration, kernel and noise; the same for all nine slices but the noise itself."""
+    hu = hu * np.float32(1 + generator.uniform(-options.gain, options.gain))
+    hu += np.float32(generator.uniform(-options.offset_hu, options.offset_hu))
+    if generator.random() < options.blur:
+        sigma = generator.uniform(*_BLUR_PIXELS)
+        hu = ndimage.gaussian_filter(hu, (0, sigma, sigma), mode="nearest")
+    if generator.random() < 0.5 and options.noise_hu > 0:
+        noise = generator.standard_normal(hu.shape, dtype=np.float32)
+        # A CT's noise is correlated over about a millimetre; unfiltered noise would look like no kernel at all.
+        sigma = generator.uniform(0.5, 1.5)
+        noise = ndimage.gaussian_filter(noise, (0, sigma, sigma), mode="wrap")
+        hu += noise * np.float32(generator.uniform(0, options.noise_hu) / max(float(noise.std()), 1e-6))
+    return hu

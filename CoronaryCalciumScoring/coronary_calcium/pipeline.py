@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,11 +10,13 @@ from coronary_calcium.heart.blood import contrast_warning
 from coronary_calcium.heart.field import HeartField
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress, part_of
-from coronary_calcium.proposal.propose import Proposal
 from coronary_calcium.rules import LITERATURE, RuleSet
 from coronary_calcium.scoring import CaseScore, score_labels
 from coronary_calcium.stages import Stages
 from coronary_calcium.volume import CaseWarning, CTVolume
+
+if TYPE_CHECKING:
+    from coronary_calcium.proposal.propose import Proposal
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class CaseResult:
     volume: CTVolume
     labels: np.ndarray
     score: CaseScore
-    proposal: Proposal | None
+    proposal: "Proposal | None"
     model_card: dict[str, Any] | None
     rules: RuleSet
     device: str
@@ -101,14 +103,15 @@ def _propose(
     rules: RuleSet,
     progress: Progress,
     stages: Stages,
-) -> tuple[Proposal, np.ndarray, dict[str, Any]]:
+) -> tuple["Proposal", np.ndarray, dict[str, Any]]:
     """The network's proposal, the lesions' label map and the network's card."""
     # torch takes seconds to import and is not there in a Slicer without it: a given label map needs none of this.
     with stages.timed("load network"):
         progress(0.08, "Loading the network")
         from coronary_calcium.network.weights import load_model  # noqa: PLC0415
-        from coronary_calcium.proposal.label import label_lesions  # noqa: PLC0415
-        from coronary_calcium.proposal.run import propose, resolve_device  # noqa: PLC0415
+        from coronary_calcium.proposal.device import resolve_device  # noqa: PLC0415
+        from coronary_calcium.proposal.lesions import label_lesions  # noqa: PLC0415
+        from coronary_calcium.proposal.propose import propose  # noqa: PLC0415
 
         chosen = resolve_device(device)
         model = load_model(model_path, device=chosen)

@@ -12,7 +12,7 @@ from coronary_calcium.statements import RESEARCH_USE
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
-    from coronary_calcium.reading import OpenedCT
+    from coronary_calcium.reading import OpenedCT, SeriesSummary
 
 _STEPS = 1000
 
@@ -52,10 +52,17 @@ def print_series(opened: "OpenedCT") -> None:
     """Which series was scored, and which others there were and why they were not."""
     if opened.chosen is None or not opened.others:
         return
-    say(f"Scored series {opened.chosen.series_uid}: {opened.chosen.facts()}")
+    say(f"Scored series {_facts(opened.chosen)}")
     for other in opened.others:
-        say(f"  not scored: {other.series_uid}: {other.facts()}; {other.reason}")
+        say(f"  not scored: {_facts(other)}; {other.reason}")
     say("  Choose another with --series UID.")
+
+
+def _facts(series: "SeriesSummary") -> str:
+    """A series in a few words."""
+    thickness = "" if series.slice_thickness_mm is None else f", {series.slice_thickness_mm:g} mm"
+    kernel = "" if series.kernel is None else f", kernel {series.kernel}"
+    return f"{series.series_uid} ({series.description or series.modality}, {series.slices} slices{thickness}{kernel})"
 
 
 def print_result(result: "CaseResult", report: Path) -> None:

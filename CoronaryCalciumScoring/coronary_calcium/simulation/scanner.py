@@ -29,6 +29,8 @@ CARDIAC_SLICE_WEIGHTS = (0.5, 0.28, 0.12, 0.07, 0.03)
 KERNELS = {"soft": (1.6, 0.0), "standard": (1.25, 0.0), "medium": (1.0, 0.25), "sharp": (0.75, 0.9)}
 # Calcium is finer than a pixel: it is sampled on a grid this many times finer in the plane.
 SUPERSAMPLING = 3
+# ... and at least this finely through the slice: the thinnest plaques are 0.6 mm across.
+FINEST_STEP_MM = 0.6
 
 
 @dataclass(frozen=True)
@@ -211,7 +213,8 @@ def _add_deposits(r, tissue, extra, deposits, protocol, grid, z, factor):
         np.array([0.0]) if protocol.motion < 0.5 else np.array([-0.5, 0.0, 0.5]) * protocol.motion * r.uniform(0.3, 1.3)
     )
     weights = np.full(len(ghosts), 1 / len(ghosts)) if len(ghosts) == 1 else r.dirichlet([2, 4, 2])
-    heights = z + (np.arange(4) / 4 - 0.375) * protocol.thickness
+    count = max(4, int(np.ceil(protocol.thickness / FINEST_STEP_MM)))
+    heights = z + ((np.arange(count) + 0.5) / count - 0.5) * protocol.thickness
     margin = protocol.thickness
     for deposit in deposits:
         if _slice_of(deposit.shape, z, margin) is None:

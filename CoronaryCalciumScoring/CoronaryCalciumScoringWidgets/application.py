@@ -1,0 +1,46 @@
+"""What only the application knows: the packages of its Python, and its DICOM database."""
+
+import os
+
+import slicer
+from coronary_calcium.volume import Acquisition
+from slicer.i18n import tr as _
+
+TORCH_REQUIREMENT = ">=2.4"
+
+
+def acquisitionOf(volumeNode) -> Acquisition | None:
+    """How the scan was made, from the header of its first slice in the DICOM database; None where there is none."""
+    uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
+    database = getattr(slicer, "dicomDatabase", None)
+    path = database.fileForInstance(uids[0]) if uids and database else ""
+    if not path or not os.path.isfile(path):
+        return None
+    import pydicom
+    from coronary_calcium.reading.dicom_facts import acquisition_of
+
+    try:
+        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+    except (OSError, pydicom.errors.InvalidDicomError):
+        return None
+    return acquisition_of(dataset, str(dataset.file_meta.get("TransferSyntaxUID", "")))
+
+
+def ensurePackages(requirements: str) -> None:
+    """Install what the network needs and Slicer does not ship, asking first; raises RuntimeError when refused."""
+    try:
+        from slicer.packaging import load_requirements, pip_ensure
+    except ModuleNotFoundError as error:
+        raise RuntimeError(_("This module needs 3D Slicer 5.12 or newer.")) from error
+    pip_ensure(load_requirements(requirements), requester="Coronary Calcium Scoring")
+    try:
+        from PyTorchUtils import PyTorchUtilsLogic
+    except ModuleNotFoundError as error:
+        raise RuntimeError(
+            _("The network needs PyTorch: install the extension PyTorch in the Extensions Manager and restart Slicer.")
+        ) from error
+    torchUtils = PyTorchUtilsLogic()
+    if torchUtils.torchInstalled():
+        return
+    if torchUtils.installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
+        raise RuntimeError(_("The network needs PyTorch, which was not installed."))

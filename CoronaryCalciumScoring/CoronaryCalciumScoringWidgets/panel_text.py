@@ -1,0 +1,41 @@
+"""The words and numbers that the panel shows."""
+
+import html
+from collections.abc import Iterable
+
+from coronary_calcium.volume import CaseWarning
+from CoronaryCalciumScoringLib.score_table import TOTAL, ScoreRow
+from slicer.i18n import tr as _
+
+
+def total_html(rows: list[ScoreRow]) -> str:
+    """The total Agatston score, and below it the risk category, as rich text; empty without scores."""
+    for row in rows:
+        if row.artery == TOTAL:
+            score = _("Agatston {score}").format(score=f"{row.agatston:.1f}")
+            category = _("Risk category {category}").format(category=html.escape(row.risk_category))
+            return f"<span style='font-size: x-large; font-weight: bold'>{score}</span><br>{category}"
+    return ""
+
+
+def table_cells(row: ScoreRow) -> tuple[str, str, str, str]:
+    """One row of the score table: artery, lesions, Agatston, volume in mm3."""
+    return row.artery, str(row.lesions), f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}"
+
+
+def warnings_html(warnings: Iterable[CaseWarning]) -> str:
+    """The warnings as a list in rich text; empty without warnings."""
+    items = "".join(f"<li>{html.escape(warning.message)}</li>" for warning in warnings)
+    title = _("Check before relying on this score")
+    return f"<b>{title}</b><ul style='margin-left: -24px'>{items}</ul>" if items else ""
+
+
+def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, float]) -> str:
+    """A CT in a few words; ``dimensions`` and ``spacing`` (mm) in Slicer's order (i, j, k)."""
+    return _("Ready. {slices} slices {distance} mm apart, {columns} x {rows} pixels of {pixel} mm.").format(
+        slices=dimensions[2],
+        distance=f"{spacing[2]:.2f}",
+        columns=dimensions[0],
+        rows=dimensions[1],
+        pixel=f"{spacing[0]:.2f}",
+    )

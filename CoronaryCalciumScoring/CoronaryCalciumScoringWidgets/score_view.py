@@ -1,0 +1,38 @@
+"""The scores of a table node, shown in the panel."""
+
+import qt
+from coronary_calcium.arteries import BY_NAME
+from CoronaryCalciumScoringLib.score_table import TOTAL, score_rows, score_warnings
+from slicer.i18n import tr as _
+
+from CoronaryCalciumScoringWidgets.panel_text import table_cells, total_html, warnings_html
+
+
+def showScores(ui, tableNode) -> None:
+    """Show what a score table node holds, or that there is no score yet (None)."""
+    rows = score_rows(tableNode) if tableNode else []
+    warnings = warnings_html(score_warnings(tableNode)) if tableNode else ""
+    ui.totalLabel.text = total_html(rows) or _("No score yet.")
+    ui.warningsLabel.text = warnings
+    ui.warningsLabel.visible = bool(warnings)
+    table = ui.scoreTable
+    table.visible = bool(rows)
+    table.setRowCount(len(rows))
+    for index, row in enumerate(rows):
+        for column, text in enumerate(table_cells(row)):
+            table.setItem(index, column, _tableItem(text, number=column > 0, bold=row.artery == TOTAL))
+        if row.artery in BY_NAME:
+            color = qt.QColor(*(round(255 * part) for part in BY_NAME[row.artery].color))
+            table.item(index, 0).setData(qt.Qt.DecorationRole, color)
+    table.resizeRowsToContents()
+
+
+def _tableItem(text: str, *, number: bool, bold: bool):
+    """A cell: numbers to the right, the total in bold."""
+    item = qt.QTableWidgetItem(text)
+    if number:
+        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+    font = item.font()
+    font.setBold(bold)
+    item.setFont(font)
+    return item

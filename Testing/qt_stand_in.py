@@ -1,0 +1,247 @@
+"""PySide6 in the place of PythonQt: properties are values, slots are connected by signature, and mistakes raise.
+
+PythonQt, Slicer's Qt for Python, differs from PySide6 in what is easily got wrong: ``button.text`` is the text itself,
+``button.connect("clicked(bool)", slot)`` takes a signature, and an attribute that does not exist cannot be set.
+"""
+
+import types
+
+import pytest
+
+try:
+    from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+except ImportError as error:
+    pytest.skip(
+        f"needs PySide6-Essentials and its system libraries (libegl1 libgl1 libxkbcommon0 libfontconfig1 libdbus-1-3): "
+        f"{error}",
+        allow_module_level=True,
+    )
+
+from xml.etree import ElementTree
+
+# What slots raised; the fixture that drives the panel fails the test for anything left here.
+slot_errors: list[Exception] = []
+_made: list[bool] = []
+_loading: list[bool] = []
+# Bound before the properties below hide methods of the same name.
+_get_attribute = QtCore.QObject.__getattribute__
+
+
+def _value(name: str) -> property:
+    """A property that reads as a value; ``_assign`` writes it."""
+    return property(lambda self: self.property(name))
+
+
+def _guarded(slot):
+    """The slot, with what it raises noted: Qt swallows it."""
+
+    def call(*arguments):
+        try:
+            slot(*arguments)
+        except Exception as error:  # noqa: BLE001 whatever a slot raises fails the test
+            slot_errors.append(error)
+
+    return call
+
+
+def _connect(sender, signature: str, slot) -> None:
+    """``sender.connect("signal(types)", slot)``; raises when the sender has no such signal."""
+    mrml = getattr(type(sender), "MRML_SIGNALS", {})
+    normal = bytes(QtCore.QMetaObject.normalizedSignature(signature).data()).decode()
+    if signature in mrml:
+        _get_attribute(sender, mrml[signature]).connect(_guarded(slot))
+        return
+    if sender.metaObject().indexOfSignal(normal) < 0:
+        raise ValueError(f"{type(sender).__name__} has no signal {signature}")
+    name, arguments = normal.rstrip(")").split("(")
+    count = len([argument for argument in arguments.split(",") if argument])
+    guarded = _guarded(slot)
+    _get_attribute(sender, name).connect(lambda *values: guarded(*values[:count]))
+
+
+def _attribute(self, name: str):
+    if name == "connect":
+        return lambda signature, slot: _connect(self, signature, slot)
+    return _get_attribute(self, name)
+
+
+def _has_property(cls: type, name: str) -> bool:
+    return any(isinstance(vars(base).get(name), (property, QtCore.Property)) for base in cls.__mro__)
+
+
+def _assign(self, name: str, value) -> None:
+    if _has_property(type(self), name):
+        if not self.setProperty(name, value):
+            raise TypeError(f"{type(self).__name__}.{name} cannot be set to {value!r}")
+    elif name.startswith("_") or _loading or isinstance(value, QtCore.SignalInstance):
+        # The stand-ins' own; the children that PySide's loader of forms names; the signals that PySide keeps so.
+        self.__dict__[name] = value
+    else:
+        raise AttributeError(f"{type(self).__name__} has no property {name}")
+
+
+def _make_properties_values() -> None:
+    """Give every Qt class its properties as values; once a process."""
+    if _made:
+        return
+    classes = [getattr(module, name) for module in (QtCore, QtGui, QtWidgets) for name in dir(module)]
+    for cls in classes:
+        meta = getattr(cls, "staticMetaObject", None)
+        if meta is None or not issubclass(cls, QtCore.QObject):
+            continue
+        for index in range(meta.propertyOffset(), meta.propertyCount()):
+            name = meta.property(index).name()
+            setattr(cls, name, _value(name))
+        cls.__setattr__ = _assign
+    QtCore.QObject.__getattribute__ = _attribute
+    _made.append(True)
+
+
+class ctkCollapsibleButton(QtWidgets.QGroupBox):  # noqa: N801 Slicer's name
+    """A titled group; the real one can be collapsed."""
+
+    collapsed = QtCore.Property(bool, lambda self: False, lambda self, value: None)
+    text = QtCore.Property(str, lambda self: self.property("title"), lambda self, value: self.setTitle(value))
+
+
+class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801 Slicer's name
+    """A widget that passes the scene on."""
+
+    mrmlSceneChanged = QtCore.Signal(object)  # noqa: N815 Slicer's name
+    MRML_SIGNALS = types.MappingProxyType({"mrmlSceneChanged(vtkMRMLScene*)": "mrmlSceneChanged"})
+    MRML_SLOTS = ("setMRMLScene(vtkMRMLScene*)",)
+    isEntered = True  # noqa: N815 Slicer's name
+
+    def setMRMLScene(self, scene) -> None:
+        self.mrmlSceneChanged.emit(scene)
+
+
+class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801 Slicer's name
+    """Offers the scene's nodes of its types, as the real one does."""
+
+    currentNodeChanged = QtCore.Signal(object)  # noqa: N815 Slicer's name
+    MRML_SIGNALS = types.MappingProxyType({"currentNodeChanged(vtkMRMLNode*)": "currentNodeChanged"})
+    MRML_SLOTS = ("setMRMLScene(vtkMRMLScene*)",)
+    noneEnabled, addEnabled, removeEnabled, showChildNodeTypes = (  # noqa: N815 Slicer's names
+        QtCore.Property(bool, lambda self: False, lambda self, value: None) for _ in range(4)
+    )
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self._types, self._none, self._scene, self._tags, self._nodes = [], "None", None, [], [None]
+        self._current = None
+        self._combo = QtWidgets.QComboBox(self)
+        layout = QtWidgets.QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._combo)
+        self._combo.activated.connect(lambda index: self.setCurrentNode(self._nodes[index]))
+
+    def _set_types(self, value) -> None:
+        self._types = list(value)
+        self._refresh()
+
+    def _set_none(self, value) -> None:
+        self._none = value
+        self._refresh()
+
+    nodeTypes = QtCore.Property("QStringList", lambda self: self._types, _set_types)  # noqa: N815 Slicer's name
+    noneDisplay = QtCore.Property(str, lambda self: self._none, _set_none)  # noqa: N815 Slicer's name
+
+    def setMRMLScene(self, scene) -> None:
+        self._scene = scene
+        for event in (scene.NodeAddedEvent, scene.NodeRemovedEvent, scene.EndCloseEvent):
+            self._tags.append(scene.AddObserver(event, lambda caller, name: self._refresh()))
+        self._refresh()
+
+    def currentNode(self):
+        return self._current
+
+    def setCurrentNode(self, node) -> None:
+        changed = node is not self._current
+        self._current = node
+        self._refresh()
+        if changed:
+            self.currentNodeChanged.emit(node)
+
+    def _refresh(self) -> None:
+        if self._scene is None:
+            return
+        everything = [self._scene.GetNthNode(index) for index in range(self._scene.GetNumberOfNodes())]
+        offered = [node for node in everything if node.GetClassName() in self._types]
+        self._nodes = [None, *offered]
+        self._combo.clear()
+        self._combo.addItems([self._none, *(node.GetName() for node in offered)])
+        if self._current is not None and self._current not in offered:
+            self._current = None
+            self.currentNodeChanged.emit(None)
+        self._combo.setCurrentIndex(self._nodes.index(self._current))
+
+
+STAND_INS = {cls.__name__: cls for cls in (ctkCollapsibleButton, qMRMLWidget, qMRMLNodeComboBox)}
+
+
+class _Loader(QtUiTools.QUiLoader):
+    def createWidget(self, class_name, parent=None, name=""):
+        if class_name not in STAND_INS:
+            return super().createWidget(class_name, parent, name)
+        widget = STAND_INS[class_name](parent)
+        widget.setObjectName(name)
+        return widget
+
+
+def load_ui(path: str):
+    """The widget of a .ui file; raises on a class, property, signal or slot that does not exist."""
+    tree = ElementTree.parse(path)
+    root = tree.getroot()
+    loader = _Loader()
+    known = {*loader.availableWidgets(), *STAND_INS}
+    for element in root.iter("widget"):
+        if element.get("class") not in known:
+            raise ValueError(f"no stand-in for the class {element.get('class')}")
+        _check_properties(element)
+    connections = root.find("connections")
+    root.remove(connections)
+    buffer = QtCore.QBuffer()
+    buffer.setData(ElementTree.tostring(root))
+    _loading.append(True)
+    widget = loader.load(buffer)
+    _loading.clear()
+    for connection in connections:
+        _make_connection(widget, *(connection.findtext(part) for part in ("sender", "signal", "receiver", "slot")))
+    return widget
+
+
+def _check_properties(element) -> None:
+    cls = STAND_INS.get(element.get("class")) or getattr(QtWidgets, element.get("class"))
+    for own in element.findall("property"):
+        name = own.get("name")
+        # A buddy is no property: the loader of forms connects it.
+        if own.get("stdset") != "0" and name != "buddy" and not _has_property(cls, name):
+            raise ValueError(f"{element.get('class')} has no property {name}")
+
+
+def _make_connection(widget, sender: str, signal: str, receiver: str, slot: str) -> None:
+    found = {child.property("objectName"): child for child in [widget, *widget.findChildren(QtWidgets.QWidget)]}
+    if slot not in type(found[receiver]).MRML_SLOTS:
+        raise ValueError(f"{receiver} has no slot {slot}")
+    _connect(found[sender], signal, getattr(found[receiver], slot.split("(", maxsplit=1)[0]))
+
+
+def child_widgets(widget) -> types.SimpleNamespace:
+    """The named widgets of a loaded .ui file as attributes."""
+    named = {child.property("objectName"): child for child in widget.findChildren(QtWidgets.QWidget)}
+    return types.SimpleNamespace(
+        **{name: child for name, child in named.items() if name and not name.startswith("qt_")}
+    )
+
+
+def qt_module() -> types.ModuleType:
+    """What ``import qt`` gives in Slicer, made of PySide6; starts the application object."""
+    if QtWidgets.QApplication.instance() is None:
+        qt_module.application = QtWidgets.QApplication(["panel", "-platform", "offscreen"])
+        qt_module.application.setStyle("Fusion")
+    _make_properties_values()
+    module = types.ModuleType("qt")
+    for source in (QtCore, QtGui, QtWidgets):
+        vars(module).update({name: getattr(source, name) for name in dir(source) if not name.startswith("_")})
+    return module

@@ -1,0 +1,54 @@
+"""Run the module's own test inside 3D Slicer: python Testing/run_in_slicer.py /path/to/Slicer
+
+Ends with 0 when all tests passed. On Linux without a display it needs xvfb-run (package xvfb).
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+MODULE_FOLDER = Path(__file__).resolve().parent.parent / "CoronaryCalciumScoring"
+# A first start of Slicer on a slow machine takes a minute; the tests take seconds.
+TIMEOUT_SECONDS = 600
+
+# Runs in Slicer's Python once the application is up, and ends it with the result.
+CODE = """
+import traceback, unittest
+import slicer
+status = 1
+try:
+    suite = unittest.defaultTestLoader.loadTestsFromName("CoronaryCalciumScoring")
+    result = unittest.TextTestRunner(verbosity=2).run(suite)
+    status = 0 if result.testsRun and result.wasSuccessful() else 1
+except Exception:
+    traceback.print_exc()
+slicer.util.exit(status)
+"""
+
+
+def command(executable: Path, environment: dict[str, str]) -> list[str]:
+    """The command line; raises SystemExit when there is no display and no way to make one."""
+    display = []
+    if sys.platform == "linux" and not environment.get("DISPLAY"):
+        if shutil.which("xvfb-run") is None:
+            raise SystemExit("There is no display: install xvfb (apt-get install xvfb) or run this on a desktop.")
+        display = ["xvfb-run", "--auto-servernum"]
+    options = ["--testing", "--no-splash", "--ignore-slicerrc", "--additional-module-paths", str(MODULE_FOLDER)]
+    return [*display, str(executable), *options, "--python-code", CODE]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the tests in the given Slicer; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("slicer", type=Path, help="the Slicer executable")
+    executable = parser.parse_args(arguments).slicer
+    if not executable.is_file():
+        raise SystemExit(f"{executable} is not a file: give the path of the Slicer executable.")
+    return subprocess.run(command(executable, dict(os.environ)), timeout=TIMEOUT_SECONDS, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,270 @@
+"""Stand-ins for what only the application has: module base classes, parameter nodes, dialogs, package installation."""
+
+import contextlib
+import enum
+import importlib
+import sys
+import time
+import types
+import typing
+import unittest
+from pathlib import Path
+
+import qt_stand_in
+import vtk
+from qt_stand_in import QtWidgets, qMRMLNodeComboBox, qMRMLWidget
+from slicer_scene import slicer
+
+MODULE_FOLDER = Path(__file__).resolve().parent.parent / "CoronaryCalciumScoring"
+MODULE = "CoronaryCalciumScoring"
+
+
+class ScriptedLoadableModule:
+    def __init__(self, parent) -> None:
+        self.parent = parent
+
+
+class ScriptedLoadableModuleWidget:
+    def __init__(self, parent) -> None:
+        super().__init__()
+        self.parent = parent
+        self.layout = parent.layout()
+
+    def resourcePath(self, name: str) -> str:
+        return str(MODULE_FOLDER / "Resources" / name)
+
+    def setup(self) -> None:
+        """The real one builds the developer's section."""
+
+    def onReload(self) -> None:
+        """The real one loads the module's file again."""
+
+
+class ScriptedLoadableModuleLogic:
+    def __init__(self, parent=None) -> None:
+        super().__init__()
+
+    def getParameterNode(self):
+        node = slicer.mrmlScene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = slicer.vtkMRMLScriptedModuleNode()
+            node.SetSingletonTag(MODULE)
+            node.SetModuleName(MODULE)
+            node = slicer.mrmlScene.AddNode(node)
+        return node
+
+
+class ScriptedLoadableModuleTest(unittest.TestCase):
+    def delayDisplay(self, message) -> None:
+        """The real one shows the message for a moment."""
+
+
+class _NodeConnector:
+    def __init__(self, widget, kind) -> None:
+        self.widget = widget
+        widget.nodeTypes = [kind.__name__]
+        self.changed = widget.currentNodeChanged
+
+    def read(self):
+        return self.widget.currentNode()
+
+    def write(self, value) -> None:
+        self.widget.setCurrentNode(value)
+
+
+class _EnumConnector:
+    def __init__(self, widget, kind) -> None:
+        self.widget, self.members = widget, list(kind)
+        widget.clear()
+        for member in self.members:
+            widget.addItem(kind.label(member))
+        self.changed = widget.currentIndexChanged
+
+    def read(self):
+        return self.members[self.widget.currentIndex]
+
+    def write(self, value) -> None:
+        self.widget.currentIndex = self.members.index(value)
+
+
+def _connector(widget, kind):
+    """The connector for a parameter of a kind, chosen by the widget's exact class as in Slicer."""
+    if type(widget) is qMRMLNodeComboBox and kind.__name__.startswith("vtkMRML"):
+        return _NodeConnector(widget, kind)
+    if type(widget) is QtWidgets.QComboBox and issubclass(kind, enum.Enum):
+        return _EnumConnector(widget, kind)
+    raise RuntimeError(f"no connector from {kind} to {type(widget)}")
+
+
+class _Parameters:
+    """Base of the wrapped parameter node: values live in the MRML node, and the panel follows it."""
+
+    def __init__(self, node) -> None:
+        self.parameterNode = node
+        self._guis: dict[int, tuple] = {}
+
+    def AddObserver(self, event, callback, priority=0.0):
+        return self.parameterNode.AddObserver(event, callback, priority)
+
+    def RemoveObserver(self, tag) -> None:
+        self.parameterNode.RemoveObserver(tag)
+
+    def connectGui(self, ui) -> int:
+        connected, writing = [], []
+        for widget in vars(ui).values():
+            name = widget.property("SlicerParameterName")
+            if not name:
+                continue
+            connector = _connector(widget, self.kinds[name])  # KeyError: not a parameter
+            connector.write(getattr(self, name))
+
+            def read(*_, name=name, connector=connector) -> None:
+                if not writing:
+                    setattr(self, name, connector.read())
+
+            connector.changed.connect(qt_stand_in._guarded(read))
+            connected.append((name, connector, connector.changed, read))
+
+        def update(caller, event) -> None:
+            if writing:
+                return
+            writing.append(True)
+            for name, connector, _, _ in connected:
+                connector.write(getattr(self, name))
+            writing.clear()
+
+        tag = self.parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, update)
+        self._guis[tag] = writing
+        return tag
+
+    def disconnectGui(self, tag) -> None:
+        if tag in self._guis:
+            self._guis.pop(tag).append(True)  # for good
+            self.parameterNode.RemoveObserver(tag)
+
+
+def _parameter(name: str, kind, default) -> property:
+    if kind.__name__.startswith("vtkMRML"):
+        return property(
+            lambda self: self.parameterNode.GetNodeReference(name),
+            lambda self, node: self.parameterNode.SetNodeReferenceID(name, node.GetID() if node else None),
+        )
+    return property(
+        lambda self: kind[self.parameterNode.GetParameter(name) or default.name],
+        lambda self, value: self.parameterNode.SetParameter(name, value.name),
+    )
+
+
+def parameterNodeWrapper(cls):
+    """The stand-in of Slicer's decorator, for nodes and enumerations."""
+    kinds = typing.get_type_hints(cls)
+    members = {name: _parameter(name, kind, getattr(cls, name, None)) for name, kind in kinds.items()}
+    return type(cls.__name__, (_Parameters,), {**members, "kinds": kinds, "__doc__": cls.__doc__})
+
+
+class Application:
+    """What the panel asked of the application, and the panel itself."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+        self.required: list[str] = []
+        self.torch_installed = True
+        self.widget = None
+
+    @contextlib.contextmanager
+    def try_with_error_display(self, message=None, show=True, waitCursor=False):
+        try:
+            yield
+        except Exception as error:
+            self.errors.append(f"{message} {error}")
+            raise
+
+    def process_events(self) -> None:
+        QtWidgets.QApplication.instance().processEvents()
+
+    def until(self, condition, seconds: float = 10.0) -> None:
+        """Let the panel live until a condition holds."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, "the panel did not get there in time"
+            self.process_events()
+            time.sleep(0.005)
+
+    def running(self) -> bool:
+        """Whether the panel's button offers to cancel."""
+        return self.widget.ui.applyButton.text == "Cancel"
+
+    def press_run(self) -> None:
+        """Press the button and wait for the end of what it started."""
+        self.widget.ui.applyButton.click()
+        self.until(lambda: not self.running())
+
+    def slot_error(self) -> Exception:
+        """The one error that a slot raised; takes it off the list that fails the test."""
+        (error,) = qt_stand_in.slot_errors
+        qt_stand_in.slot_errors.clear()
+        return error
+
+
+def _modules(application: Application) -> dict[str, types.ModuleType]:
+    """The modules that exist in the application only."""
+    base = types.SimpleNamespace(
+        ScriptedLoadableModule=ScriptedLoadableModule,
+        ScriptedLoadableModuleWidget=ScriptedLoadableModuleWidget,
+        ScriptedLoadableModuleLogic=ScriptedLoadableModuleLogic,
+        ScriptedLoadableModuleTest=ScriptedLoadableModuleTest,
+    )
+    torch_utils = types.SimpleNamespace(
+        torchInstalled=lambda: application.torch_installed,
+        installTorch=lambda askConfirmation, torchVersionRequirement: None,
+    )
+    contents = {
+        "slicer.ScriptedLoadableModule": vars(base),
+        "slicer.parameterNodeWrapper": {"parameterNodeWrapper": parameterNodeWrapper},
+        "slicer.i18n": {"tr": lambda text: text, "translate": lambda context, text: text},
+        "slicer.packaging": {
+            "load_requirements": lambda path: Path(path).read_text().splitlines(),
+            "pip_ensure": lambda requirements, requester: application.required.extend(requirements),
+        },
+        "PyTorchUtils": {"PyTorchUtilsLogic": lambda: torch_utils},
+    }
+    made = {"qt": qt_stand_in.qt_module()}
+    for name, content in contents.items():
+        made[name] = types.ModuleType(name)
+        vars(made[name]).update(content)
+    return made
+
+
+def forget_module() -> None:
+    """Take the module's own files out of the interpreter, so that the next test imports them anew."""
+    for name in list(sys.modules):
+        if name.split(".")[0] in (MODULE, "CoronaryCalciumScoringWidgets"):
+            del sys.modules[name]
+
+
+@contextlib.contextmanager
+def open_panel(monkeypatch):
+    """The application around ``slicer.mrmlScene``, with the module's panel open; what a slot raised is raised here."""
+    made = Application()
+    for name, module in _modules(made).items():
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.setattr(slicer.util, "loadUI", qt_stand_in.load_ui, raising=False)
+    monkeypatch.setattr(slicer.util, "childWidgetVariables", qt_stand_in.child_widgets, raising=False)
+    monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", made.try_with_error_display, raising=False)
+    forget_module()
+    qt_stand_in.slot_errors.clear()
+    made.module = importlib.import_module(MODULE)
+    made.parent = qMRMLWidget()
+    made.parent.setLayout(QtWidgets.QVBoxLayout())
+    made.widget = made.module.CoronaryCalciumScoringWidget(made.parent)
+    made.widget.setup()
+    made.widget.enter()
+    monkeypatch.setattr(slicer, "app", types.SimpleNamespace(processEvents=made.process_events), raising=False)
+    representation = types.SimpleNamespace(widgetRepresentation=lambda: made.parent)
+    monkeypatch.setattr(slicer.modules, "coronarycalciumscoring", representation, raising=False)
+    monkeypatch.setattr(slicer.modules, "CoronaryCalciumScoringWidget", made.widget, raising=False)
+    yield made
+    made.widget.cleanup()
+    forget_module()
+    for error in qt_stand_in.slot_errors:
+        raise error

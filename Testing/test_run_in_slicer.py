@@ -1,0 +1,52 @@
+"""The script that runs the module's test in Slicer, with a small program in Slicer's place."""
+
+import sys
+
+import pytest
+import run_in_slicer
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the program in Slicer's place is a shell script")
+
+
+@pytest.fixture
+def slicer_that_ends_with(tmp_path, monkeypatch):
+    """Makes a program that writes its arguments to a file and ends with a status."""
+    monkeypatch.setenv("DISPLAY", ":0")
+
+    def make(status):
+        program = tmp_path / "Slicer"
+        program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" > {tmp_path}/arguments\nexit {status}\n')
+        program.chmod(0o755)
+        return program
+
+    return make
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_result_in_slicer_is_the_scripts_result(slicer_that_ends_with, status):
+    assert run_in_slicer.main([str(slicer_that_ends_with(status))]) == status
+
+
+def test_slicer_finds_the_module_and_keeps_to_testing(slicer_that_ends_with, tmp_path):
+    run_in_slicer.main([str(slicer_that_ends_with(0))])
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    folder = arguments[arguments.index("--additional-module-paths") + 1]
+    assert (run_in_slicer.MODULE_FOLDER / "CoronaryCalciumScoring.py").is_file()
+    assert folder == str(run_in_slicer.MODULE_FOLDER)
+    assert "--testing" in arguments
+
+
+def test_the_code_for_slicer_is_python():
+    compile(run_in_slicer.CODE, "code", "exec")
+
+
+def test_without_a_display_it_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(run_in_slicer.sys, "platform", "linux")
+    monkeypatch.setattr(run_in_slicer.shutil, "which", lambda name: None)
+    with pytest.raises(SystemExit, match="xvfb"):
+        run_in_slicer.command(tmp_path / "Slicer", {})
+
+
+def test_a_wrong_path_is_said(tmp_path):
+    with pytest.raises(SystemExit, match="is not a file"):
+        run_in_slicer.main([str(tmp_path / "nothing")])

@@ -1,0 +1,63 @@
+"""What the panel asks of the application: packages, PyTorch, the DICOM database."""
+
+import sys
+import types
+
+import pydicom
+import pytest
+
+pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
+
+from slicer_application import slicer
+
+
+def test_packages_are_asked_for_before_the_run_and_not_before(panel):
+    assert panel.required == []
+    panel.press_run()
+    assert {"jinja2>=3.1", "safetensors>=0.4.3"} <= set(panel.required)
+
+
+def test_an_older_slicer_is_told_so(panel, monkeypatch):
+    monkeypatch.setitem(sys.modules, "slicer.packaging", None)
+    panel.press_run()
+    assert "5.12" in panel.errors[0]
+    assert isinstance(panel.slot_error(), RuntimeError)
+
+
+def test_the_dicom_database_tells_how_the_scan_was_made(panel, monkeypatch, tmp_path):
+    dataset = pydicom.Dataset()
+    dataset.Modality, dataset.KVP = "CT", "100"
+    dataset.file_meta = pydicom.dataset.FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID = pydicom.uid.CTImageStorage
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID = "1.2.3"
+    dataset.save_as(tmp_path / "1.dcm", enforce_file_format=True)
+    database = types.SimpleNamespace(fileForInstance={"1.2.3": str(tmp_path / "1.dcm")}.get)
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    panel.volume.SetAttribute("DICOM.instanceUIDs", "1.2.3 1.2.4")
+    panel.press_run()
+    assert "100" in panel.ui.warningsLabel.text
+    assert panel.widget.logic.getParameterNode().scoreTable is not None
+
+
+@pytest.mark.parametrize("file", [None, "", "/nowhere/1.dcm", __file__])
+def test_a_ct_that_the_dicom_database_lacks_is_scored_all_the_same(panel, monkeypatch, file):
+    monkeypatch.setattr(slicer, "dicomDatabase", types.SimpleNamespace(fileForInstance=lambda uid: file), raising=False)
+    panel.volume.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    panel.press_run()
+    assert panel.ui.statusLabel.text.startswith("Scored")
+
+
+def test_without_the_pytorch_extension_an_error_names_it(panel, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
+    panel.press_run()
+    assert "install the extension PyTorch" in panel.errors[0]
+    assert isinstance(panel.slot_error(), RuntimeError)
+    assert panel.ui.applyButton.enabled
+
+
+def test_a_declined_installation_of_torch_is_an_error(panel):
+    panel.torch_installed = False
+    panel.press_run()
+    assert "was not installed" in panel.errors[0]
+    assert isinstance(panel.slot_error(), RuntimeError)

@@ -5,11 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.reading import check_ct, suspect_contrast
+from coronary_calcium.reading import check_ct
 from coronary_calcium.reading.kernels import is_sharp
 from coronary_calcium.volume import Acquisition, CTVolume
 from dicom_factory import chest_hu
-from scipy import ndimage
 
 FACTS = Acquisition(modality="CT", kvp=120.0, kernel="B35f", slice_thickness_mm=3.0, manufacturer="SIEMENS")
 
@@ -163,30 +162,3 @@ def test_one_bright_voxel_is_no_ceiling():
     hu = chest_hu()
     hu[10, 50, 30] = 1200
     assert warned(hu) == []
-
-
-def heart(blood_hu, noise_hu=100.0):
-    """A heart of blood and muscle in lung, one millimetre pixels, with a sharp kernel's noise and some calcium."""
-    shape = (24, 128, 128)
-    rng = np.random.default_rng(2)
-    j, i = np.mgrid[:128, :128] - 64
-    hu = np.full(shape, -850.0)
-    region = np.broadcast_to(j**2 + i**2 < 60**2, shape)
-    hu[np.broadcast_to(j**2 + i**2 < 50**2, shape)] = 45
-    hu[np.broadcast_to(j**2 + i**2 < 30**2, shape)] = blood_hu
-    hu[10:14, 60:66, 30:40] = 800
-    noise = ndimage.gaussian_filter(rng.normal(size=shape), (0, 0.5, 0.5))
-    hu += noise * noise_hu / noise.std()
-    return CTVolume(hu.astype(np.int16), (3.0, 1.0, 1.0), (0, 0, 0)), region
-
-
-@pytest.mark.parametrize(("blood_hu", "suspect"), [(30, False), (55, False), (220, True), (400, True)])
-def test_contrast_medium_is_seen_in_the_blood_and_noise_is_not(blood_hu, suspect):
-    found = suspect_contrast(*heart(blood_hu))
-    assert (found is not None) is suspect
-    assert not suspect or found.code == "contrast-suspected"
-
-
-def test_an_empty_region_holds_no_contrast():
-    ct, region = heart(400)
-    assert suspect_contrast(ct, np.zeros_like(region)) is None

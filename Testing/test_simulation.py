@@ -97,7 +97,8 @@ def test_calcium_is_brighter_at_low_tube_voltage():
     steps = np.arange(-16, 16) + 0.5
     grid = Grid(steps, steps, np.array([0.0]), 1.0)
     peak = {
-        kvp: int(expose(np.random.default_rng(0), body, [plaque], protocol(kvp=kvp), grid)[0].max()) for kvp in (80, 120)
+        kvp: int(expose(np.random.default_rng(0), body, [plaque], protocol(kvp=kvp), grid)[0].max())
+        for kvp in (80, 120)
     }
     assert peak[80] > 1.2 * peak[120]
     assert CALCIUM_FACTOR[120] == 1.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from coronary_calcium.reading.axes import AxialArray, AxialOrder, axial_order, to_axial
-    from coronary_calcium.reading.checks import check_ct, suspect_contrast
+    from coronary_calcium.reading.checks import check_ct
     from coronary_calcium.reading.ct import OpenedCT, open_ct
     from coronary_calcium.reading.dicom_choice import SeriesSummary
     from coronary_calcium.reading.masks import open_mask
@@ -23,12 +23,11 @@ __all__ = [
     "check_ct",
     "open_ct",
     "open_mask",
-    "suspect_contrast",
     "to_axial",
 ]
 _HOMES = {
     "axes": ("AxialArray", "AxialOrder", "axial_order", "to_axial"),
-    "checks": ("check_ct", "suspect_contrast"),
+    "checks": ("check_ct",),
     "ct": ("OpenedCT", "open_ct"),
     "dicom_choice": ("SeriesSummary",),
     "masks": ("open_mask",),

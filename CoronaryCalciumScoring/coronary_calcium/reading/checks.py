@@ -1,7 +1,6 @@
 """Checks of a CT volume that need no file: is it in HU, does its size hold a heart, and what must be warned of."""
 
 import numpy as np
-from scipy import ndimage
 
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.reading import limits
@@ -29,13 +28,6 @@ NOT_FINITE = "The image holds values that are not numbers (NaN or infinite): con
 # CT ends at 3071 HU, where metal may pile up without harm, so only lower ceilings are of interest.
 _CLIPPED_VOXELS = 30
 _CLIP_BELOW_HU = 1500
-# Blood without contrast medium has 30 to 60 HU, in anaemia less; a coronary CT angiogram 300 to 500 HU, a routine chest
-# CT with contrast medium 150 to 250 HU.
-CONTRAST_HU = (130.0, 600.0)
-# Boxes around the hearts of two real chest scans without contrast medium hold 1 and 2 % above the limit.
-_CONTRAST_FRACTION = 0.15
-# Averaging over 5 mm takes the noise of sharp kernels (about 100 HU) below the distance between blood and contrast.
-_SMOOTHING_MM = 5.0
 
 
 def check_ct(volume: CTVolume) -> CTVolume:
@@ -56,31 +48,6 @@ def check_ct(volume: CTVolume) -> CTVolume:
     ]
     known = {warning.code for warning in volume.warnings}
     return volume.with_warnings(*(warning for warning in found if warning.code not in known))
-
-
-def suspect_contrast(volume: CTVolume, region: np.ndarray) -> CaseWarning | None:
-    """A warning if blood in the heart looks as with contrast medium.
-
-    ``region``: bool (k, j, i), the heart's region. Of its voxels in the range of blood and muscle, averaged over 5 mm
-    so that noise does not count, a share of 15 % and more above 130 HU means contrast medium; calcium, valves and a
-    pacemaker's lead make up less.
-    """
-    width = [max(1, round(_SMOOTHING_MM / spacing)) for spacing in volume.spacing[1:]]
-    soft = bright = 0
-    for index in np.flatnonzero(region.any(axis=(1, 2))):
-        rows = np.flatnonzero(region[index].any(axis=1))
-        columns = np.flatnonzero(region[index].any(axis=0))
-        window = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-        smooth = ndimage.uniform_filter(volume.hu[index][window].astype(np.float32), width)[region[index][window]]
-        soft += int(np.count_nonzero((smooth >= 0) & (smooth < CONTRAST_HU[1])))
-        bright += int(np.count_nonzero((smooth >= CONTRAST_HU[0]) & (smooth < CONTRAST_HU[1])))
-    if soft == 0 or bright < _CONTRAST_FRACTION * soft:
-        return None
-    return CaseWarning(
-        "contrast-suspected",
-        f"{100 * bright / soft:.0f} % of the heart's soft tissue is above {CONTRAST_HU[0]:.0f} HU, as with contrast "
-        "medium, which counts as calcium: the score is not valid if contrast medium was given.",
-    )
 
 
 def _refuse_size(volume: CTVolume) -> None:

@@ -39,8 +39,8 @@ def simulate_patient(
 ) -> SimulatedPatient:
     """Make the patient of one seed.
 
-    ``kind`` is ``"chest"`` or ``"cardiac"``. With ``box`` only a square of that many mm around the heart is scanned (for
-    training). ``changes`` replace values of the drawn protocol, such as ``spacing=1.0``.
+    ``kind`` is ``"chest"`` or ``"cardiac"``. With ``box`` only a square of that many mm around the heart is scanned
+    (for training). ``changes`` replace values of the drawn protocol, such as ``spacing=1.0``.
     """
     r = np.random.default_rng([seed, 0 if kind == "chest" else 1])
     age, size = float(r.uniform(35, 90)), float(np.clip(r.normal(1.08, 0.08), 0.85, 1.3))

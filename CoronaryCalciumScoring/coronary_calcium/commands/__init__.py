@@ -1,0 +1,1 @@
+"""The commands of ``coronary-calcium``, one module each."""

@@ -1,18 +1,26 @@
 """A CT volume in, a scored case out: the one path that the command line and the Slicer module share."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from coronary_calcium.choices import DEFAULT_CHOICES, Choices
 from coronary_calcium.heart.blood import contrast_warning
 from coronary_calcium.heart.field import HeartField
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.rules import LITERATURE, RuleSet
 from coronary_calcium.scoring import CaseScore, score_labels
+from coronary_calcium.scoring.compare import ScoredByRules, compare_rules
+from coronary_calcium.scoring.mass import calibration_of
+from coronary_calcium.scoring.mesa import MesaRisk, mesa_risk
+from coronary_calcium.scoring.quantities import Quantities, measure
+from coronary_calcium.scoring.standing import Standing, standing_of
 from coronary_calcium.stages import Stages
+from coronary_calcium.tube_voltage import adapted_to, adapted_warnings
 from coronary_calcium.volume import CaseWarning, CTVolume
 
 if TYPE_CHECKING:
@@ -35,6 +43,7 @@ class CaseResult:
     seconds : wall-clock seconds by stage.
     warnings : all warnings, those of the CT first.
     mask_given : whether ``labels`` were given in place of the network's.
+    choices : what else the user chose.
     """
 
     volume: CTVolume
@@ -47,6 +56,31 @@ class CaseResult:
     seconds: dict[str, float]
     warnings: tuple[CaseWarning, ...]
     mask_given: bool
+    choices: Choices = DEFAULT_CHOICES
+
+    @cached_property
+    def quantities(self) -> Quantities:
+        """Volume by the rule set, interpolated volume and calcium mass."""
+        calibration = calibration_of(self.volume.acquisition, self.choices.mass_factor)
+        return measure(self.volume, self.labels, self.rules, calibration)
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What the total score stands for."""
+        return standing_of(self.score, self.choices.risk_scheme)
+
+    @cached_property
+    def mesa(self) -> MesaRisk | None:
+        """10-year risk of coronary heart disease; None without risk factors."""
+        factors = self.choices.risk_factors
+        return None if factors is None else mesa_risk(factors, self.score.total.agatston)
+
+    @cached_property
+    def compared(self) -> tuple[ScoredByRules, ...]:
+        """The same lesions by every rule set; empty unless the user asked for it."""
+        if not self.choices.compare_rules:
+            return ()
+        return compare_rules(self.volume, self.labels, self.rules, self.quantities.calibration)
 
 
 def score_case(
@@ -58,24 +92,31 @@ def score_case(
     rules: RuleSet = LITERATURE,
     progress: Progress = no_progress,
     stages: Stages | None = None,
+    choices: Choices = DEFAULT_CHOICES,
 ) -> CaseResult:
     """Propose the calcium of a CT, or take it from ``labels``, and score it.
 
     ``labels`` is a (k, j, i) uint8 array on the volume's grid; with it the network is neither loaded nor run.
-    ``device`` is ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``. ``stages`` has timed what went before.
+    ``device`` is ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``. ``stages`` has timed what went before. With
+    ``choices.kvp_adapted``, ``rules`` are adapted to the scan's tube voltage first.
 
-    Raises InputRefused when the CT, the weights or the device cannot be used, and Cancelled when ``progress`` does.
+    Raises InputRefused when the CT, the weights or the device cannot be used, or the rules cannot be adapted, and
+    Cancelled when ``progress`` does.
     """
     stages = stages or Stages()
+    if choices.kvp_adapted:
+        rules = adapted_to(rules, volume.acquisition.kvp)
     with stages.timed("find heart"):
         field = find_heart(volume, part_of(progress, 0.0, 0.08))
-    warnings = [*volume.warnings, *contrast_warning(volume, field)]
+    warnings = [*adapted_warnings(volume.warnings, rules), *contrast_warning(volume, field)]
     if labels is not None:
         with stages.timed("score"):
             score = score_labels(volume, labels, rules)
         progress(1.0, "Scored")
         labels = np.asarray(labels, dtype=np.uint8)
-        return CaseResult(volume, labels, score, None, None, rules, "none", stages.seconds, _unique(warnings), True)
+        return CaseResult(
+            volume, labels, score, None, None, rules, "none", stages.seconds, _unique(warnings), True, choices
+        )
     warnings += field.warnings
     proposal, labels, card = _propose(volume, field, model_path, device, rules, progress, stages)
     with stages.timed("score"):
@@ -90,8 +131,9 @@ def score_case(
         rules=rules,
         device=proposal.device,
         seconds=stages.seconds,
-        warnings=_unique([*warnings, *proposal.warnings]),
+        warnings=_unique([*warnings, *proposal.warnings, *_zero_warning(score, proposal)]),
         mask_given=False,
+        choices=choices,
     )
 
 
@@ -120,6 +162,20 @@ def _propose(
     with stages.timed("lesions"):
         labels = label_lesions(volume, proposal, rules)
     return proposal, labels, model.card
+
+
+def _zero_warning(score: CaseScore, proposal: "Proposal") -> tuple[CaseWarning, ...]:
+    """``nothing-marked`` when the network marked nothing, although there was something that it could have marked."""
+    if score.total.lesions or not proposal.slices_run:
+        return ()
+    return (
+        CaseWarning(
+            "nothing-marked",
+            f"The network marked nothing, although {proposal.slices_run} slices hold spots of "
+            f"{score.rules.threshold_hu:.0f} HU and more in the heart's region: look at them before you rely on a "
+            "score of 0.",
+        ),
+    )
 
 
 def _unique(warnings: list[CaseWarning]) -> tuple[CaseWarning, ...]:

@@ -25,12 +25,10 @@ from coronary_calcium.errors import InputRefused
 from coronary_calcium.network.denseraunet import NEIGHBOURS, DenseRAUNet
 from coronary_calcium.network.preprocessing import CLIP_HU, INPUT_SIZE, SCALE_HU
 from coronary_calcium.resources import resource
+from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 
 CARD_FORMAT = "coronary-calcium-model-card/1"
-STATEMENT = (
-    "Trained without clinical labels, on simulated patients. For research only: not a medical device, and no "
-    "diagnosis may rest on it."
-)
+STATEMENT = f"{NO_CLINICAL_LABELS} {RESEARCH_USE}"
 INPUT_FACTS = {"slices": NEIGHBOURS, "pixels": INPUT_SIZE, "clip_hu": list(CLIP_HU), "scale_hu": SCALE_HU}
 # Far above any weights of this network (its float16 weights are 21 MB); a file beyond it is not read at all.
 _LARGEST_FILE = 200 * 2**20

@@ -5,10 +5,22 @@ broadcastable arrays and returns approximate signed distances in mm, negative in
 """
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-Bounds = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+# (low, high) along x, y and z.
+Bounds = tuple[tuple[float, float], ...]
+
+
+class Shape(Protocol):
+    """What every shape can tell."""
+
+    def bounds(self) -> Bounds:
+        """A box around the shape."""
+
+    def distance(self, x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Approximate signed distance in mm, negative inside."""
 
 
 def unit(vector) -> np.ndarray:
@@ -124,8 +136,8 @@ class Tube:
 class Inside:
     """A shape cut to the inside of another."""
 
-    shape: object
-    limit: object
+    shape: Shape
+    limit: Shape
 
     def bounds(self) -> Bounds:
         """A box around the shape."""

@@ -141,44 +141,58 @@ def _lung_vessels(r, cage, hila):
 
 
 def _bones(r, cage, midline, sternum_y, spine_y, age):
+    """Layers of all bones, and the paths of the costal cartilages."""
     cortex, marrow = r.uniform(500, 1100), r.uniform(110, 330) - 1.5 * max(age - 50, 0)
-    layers, cartilages = [], []
+    layers = []
     for height in np.arange(BOTTOM - 10, TOP + 20, 24.0):
-        body = Column(
-            (midline, spine_y), np.array([height - 10.5, height + 10.5]), np.full(2, 17.0), np.full(2, 14.0), 2.6
-        )
-        core = Column(
-            (midline, spine_y), np.array([height - 9.2, height + 9.2]), np.full(2, 15.4), np.full(2, 12.4), 2.6
-        )
-        layers += [Layer(body, cortex * 0.75, True), Layer(core, marrow, True)]
-        layers.append(Layer(Ellipsoid(np.array([midline, spine_y, height + 12.0]), np.array([17.0, 14.0, 3.2])), 90.0))
-        arch = [
-            [midline - 13, spine_y + 12, height],
-            [midline - 11, spine_y + 24, height],
-            [midline, spine_y + 32, height - 4],
-            [midline, spine_y + 52, height - 14],
-        ]
-        mirrored = [[2 * midline - x, y, z] for x, y, z in arch[:3]]
-        side = [[midline - 11, spine_y + 22, height], [midline - 34, spine_y + 30, height + 2]]
-        other = [[2 * midline - x, y, z] for x, y, z in side]
-        for points, radius in ((arch, 4.6), (mirrored, 4.6), (side, 4.4), (other, 4.4)):
-            path = smooth_path(points, 3.0)
-            layers += [
-                Layer(Tube(path, np.full(len(path), radius)), cortex, True),
-                Layer(Tube(path, np.full(len(path), radius - 1.8)), marrow, True),
-            ]
-        if r.random() < (age - 40) / 60:
-            spur = np.array([midline + r.choice([-1, 1]) * r.uniform(8, 17), spine_y - r.uniform(8, 14), height + 11])
-            layers.append(Layer(Ellipsoid(spur, r.uniform(2.5, 5.5, 3)), cortex * 0.8, True))
+        layers += _vertebra(r, midline, spine_y, height, cortex, marrow, age)
     canal = smooth_path([[midline, spine_y + 20, z] for z in (TOP, 0, BOTTOM)], 4.0)
     layers.append(Layer(Tube(canal, np.full(len(canal), 8.0)), 30.0))
-    chest_bone = [[midline, sternum_y - 4, z] for z in np.arange(-55, 105, 10.0)]
-    for index, point in enumerate(chest_bone):
-        wide = 15.0 + 5 * (index > 12)
-        layers.append(Layer(Ellipsoid(np.array(point), np.array([wide, 6.2, 8.5]), exponent=3.0), cortex * 0.6, True))
-    for index, point in enumerate(chest_bone):
-        wide = 13.2 + 5 * (index > 12)
-        layers.append(Layer(Ellipsoid(np.array(point), np.array([wide, 4.4, 8.5]), exponent=3.0), marrow * 0.8, True))
+    layers += _sternum(midline, sternum_y, cortex, marrow)
+    ribs, cartilages = _ribs(r, cage, midline, sternum_y, cortex, marrow, age)
+    return [*layers, *ribs], cartilages
+
+
+def _vertebra(r, midline, spine_y, height, cortex, marrow, age):
+    """A vertebra with the disc above it; now and then with an osteophyte at its front."""
+    body = Column((midline, spine_y), np.array([height - 10.5, height + 10.5]), np.full(2, 17.0), np.full(2, 14.0), 2.6)
+    core = Column((midline, spine_y), np.array([height - 9.2, height + 9.2]), np.full(2, 15.4), np.full(2, 12.4), 2.6)
+    disc = Ellipsoid(np.array([midline, spine_y, height + 12.0]), np.array([17.0, 14.0, 3.2]))
+    layers = [Layer(body, cortex * 0.75, True), Layer(core, marrow, True), Layer(disc, 90.0)]
+    spinous = [
+        [midline - 13, spine_y + 12, height],
+        [midline - 11, spine_y + 24, height],
+        [midline, spine_y + 32, height - 4],
+        [midline, spine_y + 52, height - 14],
+    ]
+    transverse = [[midline - 11, spine_y + 22, height], [midline - 34, spine_y + 30, height + 2]]
+    mirrored = [[[2 * midline - x, y, z] for x, y, z in points] for points in (spinous[:3], transverse)]
+    for points, radius in ((spinous, 4.6), (mirrored[0], 4.6), (transverse, 4.4), (mirrored[1], 4.4)):
+        path = smooth_path(points, 3.0)
+        layers += [
+            Layer(Tube(path, np.full(len(path), radius)), cortex, True),
+            Layer(Tube(path, np.full(len(path), radius - 1.8)), marrow, True),
+        ]
+    if r.random() < (age - 40) / 60:
+        spur = np.array([midline + r.choice([-1, 1]) * r.uniform(8, 17), spine_y - r.uniform(8, 14), height + 11])
+        layers.append(Layer(Ellipsoid(spur, r.uniform(2.5, 5.5, 3)), cortex * 0.8, True))
+    return layers
+
+
+def _sternum(midline, sternum_y, cortex, marrow):
+    """The sternum as a chain of boxes, the manubrium wider; first the shell, then what it holds."""
+    chain = [np.array([midline, sternum_y - 4, z]) for z in np.arange(-55, 105, 10.0)]
+    layers = []
+    for half_x, half_y, hu in ((15.0, 6.2, cortex * 0.6), (13.2, 4.4, marrow * 0.8)):
+        for index, center in enumerate(chain):
+            radii = np.array([half_x + 5 * (index > 12), half_y, 8.5])
+            layers.append(Layer(Ellipsoid(center, radii, exponent=3.0), hu, True))
+    return layers
+
+
+def _ribs(r, cage, midline, sternum_y, cortex, marrow, age):
+    """Ribs, costal cartilages with their calcifications (more with age), and the cartilages' paths."""
+    layers, cartilages = [], []
     ossified = max(0.0, (age - 35) / 55)
     for height in np.arange(BOTTOM + 30, TOP - 20, 24.0):
         for side in (-1, 1):

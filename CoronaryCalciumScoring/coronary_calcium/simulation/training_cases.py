@@ -8,12 +8,13 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from coronary_calcium.simulation.patient import simulate_patient
-from coronary_calcium.simulation.scanner import draw_protocol
+from coronary_calcium.simulation.scanner import KERNELS, draw_protocol
 from coronary_calcium.training.cases import save_case
 
 # The square around the heart that a case keeps: a window of 192 mm with room for shifts and scales.
@@ -24,23 +25,30 @@ HEART_Z_MM = (-82.0, 78.0)
 MOST_SLICES = 40
 
 
-def make_case(seed: int, kind: str, folder: Path) -> Path:
-    """Simulate the patient of one seed around the heart and write ``<kind>-<seed>.npz``."""
-    path = folder / f"{kind}-{seed:06d}.npz"
+def make_case(
+    seed: int, kind: str, folder: Path, kernel: str | None = None, noise: tuple[float, float] | None = None
+) -> Path:
+    """Simulate the patient of one seed around the heart and write ``<kind>-<kernel->seed.npz``.
+
+    ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws.
+    """
+    path = folder / f"{kind}-{kernel + '-' if kernel else ''}{seed:06d}.npz"
     if path.exists():
         return path
     r = np.random.default_rng([seed, 99])
-    spacing = draw_protocol(np.random.default_rng([seed, 98]), kind)
-    length = min(MOST_SLICES * spacing.spacing, HEART_Z_MM[1] - HEART_Z_MM[0])
+    drawn = draw_protocol(np.random.default_rng([seed, 98]), kind)
+    length = min(MOST_SLICES * drawn.spacing, HEART_Z_MM[1] - HEART_Z_MM[0])
     bottom = r.uniform(HEART_Z_MM[0], HEART_Z_MM[1] - length)
+    changes: dict[str, Any] = {"kernel": kernel} if kernel else {}
     patient = simulate_patient(
         seed,
         kind,
         box=BOX_MM,
         z_range=(bottom, bottom + length),
-        spacing=spacing.spacing,
-        thickness=spacing.thickness,
-        noise=spacing.noise,
+        spacing=drawn.spacing,
+        thickness=drawn.thickness,
+        noise=float(r.uniform(*noise)) if noise else drawn.noise,
+        **changes,
     )
     protocol = patient.protocol
     facts = {
@@ -62,13 +70,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--kind", choices=("chest", "cardiac"), default="chest")
+    parser.add_argument("--kernel", choices=sorted(KERNELS), help="default: as the protocol draws")
+    parser.add_argument("--noise", type=float, nargs=2, metavar=("LOW", "HIGH"), help="range of the noise in HU")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
     options.output.mkdir(parents=True, exist_ok=True)
     seeds = range(options.first_seed, options.first_seed + options.count)
+    make = partial(make_case, kind=options.kind, folder=options.output, kernel=options.kernel, noise=options.noise)
     with ProcessPoolExecutor(options.workers) as pool:
-        made = pool.map(partial(make_case, kind=options.kind, folder=options.output), seeds)
+        made = pool.map(make, seeds)
         for _ in tqdm(made, total=len(seeds), desc="Simulating", unit="patient"):
             pass
     return 0

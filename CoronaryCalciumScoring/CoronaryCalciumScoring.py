@@ -10,12 +10,15 @@ import vtk
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.statements import RESEARCH_USE
 from CoronaryCalciumScoringLib import logic as scene_logic
-from CoronaryCalciumScoringLib.background_run import BackgroundRun, Failed, Finished
-from CoronaryCalciumScoringLib.score_table import is_score_of
-from CoronaryCalciumScoringWidgets.application import acquisitionOf, ensurePackages
+from CoronaryCalciumScoringLib.background_run import Failed, Finished
+from CoronaryCalciumScoringLib.slice_views import show_in_slices
+from CoronaryCalciumScoringWidgets.application import acquisitionOf, ensurePackages, ensureRequirements
 from CoronaryCalciumScoringWidgets.device import Device
-from CoronaryCalciumScoringWidgets.panel_text import volume_text
-from CoronaryCalciumScoringWidgets.score_view import showScores
+from CoronaryCalciumScoringWidgets.panel_text import device_text, volume_text
+from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
+from CoronaryCalciumScoringWidgets.run_control import RunControl
+from CoronaryCalciumScoringWidgets.sample_data import registerSampleData
+from CoronaryCalciumScoringWidgets.saving import Saving
 from CoronaryCalciumScoringWidgets.self_test import CoronaryCalciumScoringTest
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
@@ -36,8 +39,6 @@ __all__ = [
     "CoronaryCalciumScoringWidget",
 ]
 
-# Often enough that the seconds run smoothly, seldom enough to cost nothing.
-POLL_INTERVAL_MS = 100
 # How long closing the module waits for a cancelled run; a network's slice takes about a second on a slow processor.
 CLEANUP_WAIT_SECONDS = 5.0
 LIBRARIES = ("coronary_calcium", "CoronaryCalciumScoringLib", "CoronaryCalciumScoringWidgets")
@@ -54,11 +55,15 @@ class CoronaryCalciumScoring(ScriptedLoadableModule):
         self.parent.contributors = ["Coronary Calcium Scoring contributors"]
         self.parent.helpText = _("""
 Finds calcified plaque of the coronary arteries on a non-contrast CT of the chest or heart and gives the Agatston score.
-Select the CT and press Run. Research use only: check every lesion against the images.
+Select the CT and press Run, or Start without AI. Then correct: keys 1 to 4 choose the artery, a click on a bright spot
+in a slice view gives the whole lesion to it, Shift with a click removes it. The scores follow every edit.
+Research use only: check every lesion against the images.
 """)
         self.parent.acknowledgementText = _("""
 The network follows the DenseRAUnet paper; the score follows Agatston et al., J Am Coll Cardiol 1990;15:827.
 """)
+        # Once the application is up; the module Sample Data may be loaded after this one.
+        slicer.app.connect("startupCompleted()", registerSampleData)
 
 
 @parameterNodeWrapper
@@ -67,8 +72,8 @@ class CoronaryCalciumScoringParameterNode:
 
     inputVolume - the CT to score.
     device - where the network runs.
-    segmentation - the last result's segments.
-    scoreTable - the last result's scores; the panel shows them.
+    segmentation - the segments under review.
+    scoreTable - their scores; the panel shows them.
     """
 
     inputVolume: vtkMRMLScalarVolumeNode
@@ -86,9 +91,11 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.logic = None
         self._parameterNode = None
         self._parameterNodeGuiTag = None
-        self._run = None
-        self._runningCase = None
-        self._runningVolume = None
+        self.run = None
+        self.reviewPanel = None
+        self._case = None
+        self._volumeNode = None
+        self._withAI = True
         self._message = ""  # how the last run ended, for the CT that is shown
         self._shownVolume = None
 
@@ -103,30 +110,34 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.ui.intendedUseLabel.text = _(RESEARCH_USE)
 
         self.logic = CoronaryCalciumScoringLogic()
-        self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_INTERVAL_MS)
+        self.run = RunControl(self.ui, self._finish)
+        self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent)
+        Saving(self.ui, lambda: self.reviewPanel.review, self._say, self.ensureReportPackages)
 
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.mrmlScene.EndCloseEvent, self.onSceneEndClose)
-        self._timer.connect("timeout()", self.onPoll)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
+        self.addObserver(scene, scene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(scene, scene.EndImportEvent, self.onSceneEndImport)
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
+        self.ui.startButton.connect("clicked(bool)", self.onStartButton)
         self.initializeParameterNode()
 
     def cleanup(self) -> None:
         """Called when the application closes and the module widget is destroyed."""
-        run = self._run
-        self._abandonRun()
-        if run:
-            run.wait(CLEANUP_WAIT_SECONDS)
+        self.run.abandon(CLEANUP_WAIT_SECONDS)
+        self.reviewPanel.exit()
+        self.reviewPanel.close()
         self.setParameterNode(None)
         self.removeObservers()
 
     def enter(self) -> None:
         """Called each time the user opens this module."""
         self.initializeParameterNode()
+        self.reviewPanel.enter()
 
     def exit(self) -> None:
-        """Called each time the user opens a different module; a run goes on."""
+        """Called each time the user opens a different module; a run goes on, and so do the live scores."""
+        self.reviewPanel.exit()
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
             self._parameterNodeGuiTag = None
@@ -134,7 +145,8 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def onSceneStartClose(self, caller, event) -> None:
         """Called just before the scene is closed: what runs is for a CT that goes away."""
-        self._abandonRun()
+        self.run.abandon()
+        self.reviewPanel.close()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
@@ -142,9 +154,16 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if self.parent.isEntered:
             self.initializeParameterNode()
 
+    def onSceneEndImport(self, caller, event) -> None:
+        """Called after a scene was loaded: a review that was saved with it goes on."""
+        if self.parent.isEntered:
+            self.initializeParameterNode()
+            self._updatePanel()
+
     def onReload(self) -> None:
         """Reload the module with its libraries, which Slicer's reload alone would leave as they were."""
-        self._abandonRun()
+        self.run.abandon()
+        self.reviewPanel.close()
         for name in [name for name in sys.modules if name.split(".")[0] in LIBRARIES]:
             del sys.modules[name]
         importlib.invalidate_caches()
@@ -172,63 +191,60 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def onApplyButton(self, checked: bool = False) -> None:
         """Run, or cancel what runs."""
-        if self._run:
-            self._run.cancel()
+        if self.run.running:
+            self.run.cancel()
             self._updatePanel()
             return
-        with slicer.util.tryWithErrorDisplay(_("The CT could not be scored."), waitCursor=True):
-            self._start()
+        self._start(withAI=True)
+
+    def onStartButton(self, checked: bool = False) -> None:
+        """Start the review without the network."""
+        self._start(withAI=False)
 
     def ensurePackages(self) -> None:
         """Install what the network needs and Slicer does not ship."""
         ensurePackages(self.resourcePath("requirements.txt"))
 
-    def _start(self) -> None:
+    def ensureReportPackages(self) -> None:
+        """Install what the report needs and Slicer does not ship."""
+        ensureRequirements(self.resourcePath("requirements.txt"))
+
+    def _start(self, *, withAI: bool) -> None:
         volumeNode = self._parameterNode.inputVolume
         self._message = ""
-        try:
-            self.ensurePackages()
-            self._runningCase = self.logic.prepare(
-                volumeNode, device=self._parameterNode.device.value, acquisition=acquisitionOf(volumeNode)
-            )
-        except InputRefused as refusal:
-            self._sayNotScored(refusal)
-        else:
-            self._runningVolume = volumeNode
-            self._run = BackgroundRun(functools.partial(self.logic.compute, self._runningCase))
-            self._timer.start()
-        self._updatePanel()
+        with slicer.util.tryWithErrorDisplay(_("The CT could not be scored."), waitCursor=True):
+            try:
+                if withAI:
+                    self.ensurePackages()
+                self._case = self.logic.prepare(
+                    volumeNode, device=self._parameterNode.device.value, acquisition=acquisitionOf(volumeNode)
+                )
+            except InputRefused as refusal:
+                self._sayNotScored(refusal)
+            else:
+                self._volumeNode, self._withAI = volumeNode, withAI
+                work = self.logic.compute if withAI else self.logic.computeCandidates
+                self.run.start(functools.partial(work, self._case))
+            self._updatePanel()
 
     def _sayNotScored(self, error: Exception) -> None:
         """Say why, and show no earlier score beside it; its table stays in the scene."""
         self._message = _("Not scored: {reason}").format(reason=error)
         self._parameterNode.scoreTable = None
 
-    def onPoll(self) -> None:
-        """Show how far the run is, and take its outcome."""
-        status = self._run.poll() if self._run else None
-        if status is None:
-            return
-        if status.outcome:
-            self._finish(status.outcome, status.seconds)
-            return
-        self.ui.progressBar.value = round(100 * status.fraction)
-        self.ui.progressBar.format = _("%p %, {seconds} s").format(seconds=int(status.seconds))
-        if not self._run.cancelling:
-            self.ui.statusLabel.text = status.text or _("Starting ...")
+    def _say(self, message: str) -> None:
+        self._message = message
+        self._updatePanel()
 
     def _finish(self, outcome, seconds: float) -> None:
-        """Take the outcome of the run; the first thing is that the panel can run again, whatever comes after."""
-        case, volumeNode = self._runningCase, self._runningVolume
-        self._abandonRun()
+        """Take the outcome of the run; the panel can run again, whatever comes of it."""
+        case, volumeNode = self._case, self._volumeNode
+        self._case = self._volumeNode = None
         self._message = _("Cancelled. The scene is as it was.")
         with slicer.util.tryWithErrorDisplay(_("The CT could not be scored.")):
             try:
                 if isinstance(outcome, Finished):
-                    scored = self.logic.show(volumeNode, case, outcome.result)
-                    self._message = _("Scored in {seconds} s.").format(seconds=round(seconds))
-                    self._parameterNode.segmentation = scored.segmentationNode
-                    self._parameterNode.scoreTable = scored.tableNode
+                    self._review(case, volumeNode, outcome.result, seconds)
                 elif isinstance(outcome, Failed):
                     raise outcome.error
             except InputRefused as refusal:
@@ -239,12 +255,22 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             finally:
                 self._updatePanel()
 
-    def _abandonRun(self) -> None:
-        """Stop the run, if there is one, and forget it."""
-        if self._run:
-            self._run.cancel()
-        self._run = self._runningCase = self._runningVolume = None
-        self._timer.stop()
+    def _review(self, case, volumeNode, result, seconds: float) -> None:
+        """Show what the run found, and open the review of it."""
+        if self._withAI:
+            made = self.logic.show(volumeNode, case, result)
+            self._message = _("Scored in {seconds} s on {device}.").format(
+                seconds=round(seconds), device=device_text(result.device)
+            )
+        else:
+            made = self.logic.showEmpty(volumeNode, case, result)
+            self._message = _("Started without AI: click the bright spots that are coronary calcium.")
+        show_in_slices(volumeNode)
+        self._parameterNode.scoreTable = None  # the table of before belongs to the segments of before
+        self._parameterNode.segmentation = made.segmentationNode
+        self._parameterNode.scoreTable = made.tableNode
+        if not self._withAI:
+            self.reviewPanel.useCandidates(result)
 
     def _updatePanel(self, caller=None, event=None) -> None:
         """Make the panel say what can be done, and why not."""
@@ -254,22 +280,23 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if volumeNode is not self._shownVolume:
             self._shownVolume, self._message = volumeNode, ""
         reason = self._whyNot(volumeNode)
-        running = self._run is not None
-        cancelling = running and self._run.cancelling
+        running, cancelling = self.run.running, self.run.cancelling
         self.ui.inputSelector.enabled = self.ui.deviceComboBox.enabled = not running
         self.ui.progressBar.visible = running
         self.ui.applyButton.text = _("Cancel") if running else _("Run")
         self.ui.applyButton.enabled = not cancelling if running else not reason
+        self.ui.startButton.enabled = not running and not reason
         if running:
-            self.ui.applyButton.toolTip = _("Stop scoring; the scene stays as it was.")
+            self.ui.applyButton.toolTip = _("Stop; the scene stays as it was.")
+            self.ui.startButton.toolTip = _("Wait for the run, or cancel it.")
             if cancelling:
-                self.ui.applyButton.toolTip = _("Scoring stops at the end of the step that it is in.")
+                self.ui.applyButton.toolTip = _("Stops at the end of the step that it is in.")
                 self.ui.statusLabel.text = _("Cancelling ...")
         else:
             self.ui.applyButton.toolTip = reason or _("Find and score coronary calcium on this CT.")
+            self.ui.startButton.toolTip = reason or _("Show all candidates, and mark the calcium yourself.")
             self.ui.statusLabel.text = reason or self._message or self._readyText(volumeNode)
-        tableNode = self._parameterNode.scoreTable
-        showScores(self.ui, tableNode if is_score_of(tableNode, volumeNode) else None)
+        self.reviewPanel.follow(self._parameterNode.segmentation, volumeNode, self._parameterNode.scoreTable)
 
     def _whyNot(self, volumeNode) -> str:
         """Why the CT cannot be scored, as far as it can be told without looking at its voxels; else empty."""

@@ -4,9 +4,12 @@ PythonQt, Slicer's Qt for Python, differs from PySide6 in what is easily got wro
 ``button.connect("clicked(bool)", slot)`` takes a signature, and an attribute that does not exist cannot be set.
 """
 
+import ctypes
+import sys
 import types
 
 import pytest
+from slicer_scene import slicer
 
 try:
     from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
@@ -25,6 +28,17 @@ _made: list[bool] = []
 _loading: list[bool] = []
 # Bound before the properties below hide methods of the same name.
 _get_attribute = QtCore.QObject.__getattribute__
+
+
+def _keep_constants_alive() -> None:
+    """Give None, True and False so many references that they outlive the process, as Python 3.12 does by itself.
+
+    PySide6 6.12 is built for that: on Python 3.11 every call that returns None takes one reference of it away
+    (measured with sys.getrefcount), until the interpreter stops with "deallocating None".
+    """
+    if sys.version_info < (3, 12):
+        for constant in (None, True, False):
+            ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40
 
 
 def _value(name: str) -> property:
@@ -100,7 +114,17 @@ def _make_properties_values() -> None:
 class ctkCollapsibleButton(QtWidgets.QGroupBox):  # noqa: N801 Slicer's name
     """A titled group; the real one can be collapsed."""
 
-    collapsed = QtCore.Property(bool, lambda self: False, lambda self, value: None)
+    _collapsed = False
+
+    def _collapse(self, value) -> None:
+        self._collapsed = value
+        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
+            child.setVisible(not value)
+
+    def showEvent(self, event) -> None:
+        self._collapse(self._collapsed)
+
+    collapsed = QtCore.Property(bool, lambda self: self._collapsed, _collapse)
     text = QtCore.Property(str, lambda self: self.property("title"), lambda self, value: self.setTitle(value))
 
 
@@ -177,7 +201,69 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801 Slicer's name
         self._combo.setCurrentIndex(self._nodes.index(self._current))
 
 
-STAND_INS = {cls.__name__: cls for cls in (ctkCollapsibleButton, qMRMLWidget, qMRMLNodeComboBox)}
+class qMRMLSegmentEditorWidget(QtWidgets.QLabel):  # noqa: N801 Slicer's name
+    """The editor's widget over the editor's real logic: nodes, effects by name, and the undo history."""
+
+    MRML_SLOTS = ("setMRMLScene(vtkMRMLScene*)",)
+    segmentationNodeSelectorVisible, sourceVolumeNodeSelectorVisible = (  # noqa: N815 Slicer's names
+        QtCore.Property(bool, lambda self: False, lambda self, value: None) for _ in range(2)
+    )
+    switchToSegmentationsButtonVisible, unorderedEffectsVisible, autoShowSourceVolumeNode = (  # noqa: N815
+        QtCore.Property(bool, lambda self: False, lambda self, value: None) for _ in range(3)
+    )
+
+    def __init__(self, parent=None) -> None:
+        super().__init__("Segment Editor", parent)
+        self._logic = slicer.vtkSlicerSegmentEditorLogic()
+        self._node, self._effects, self._active, self._observing = None, [], None, False
+
+    def setEffectNameOrder(self, names) -> None:
+        self._effects = names
+
+    def setMRMLSegmentEditorNode(self, node) -> None:
+        self._node = node
+
+    def setMRMLScene(self, scene) -> None:
+        if self._node is None:
+            return  # before the module has set its node, as when the form passes the scene on
+        self._logic.SetMRMLScene(scene)
+        self._logic.SetSegmentEditorNode(self._node)
+
+    def setSegmentationNode(self, node) -> None:
+        self._logic.SetSegmentationNode(node)
+
+    def setSourceVolumeNode(self, node) -> None:
+        self._logic.SetSourceVolumeNode(node)
+
+    def setupViewObservations(self) -> None:
+        self._observing = True
+
+    def removeViewObservations(self) -> None:
+        self._observing = False
+
+    def activeEffect(self):
+        return self._active
+
+    def setActiveEffect(self, effect) -> None:
+        self._active = effect
+
+    def setActiveEffectByName(self, name) -> None:
+        assert name in self._effects
+        self._active = name
+
+    def saveStateForUndo(self) -> None:
+        self._logic.SaveStateForUndo()
+
+    def undo(self) -> None:
+        self._logic.Undo()
+
+    def redo(self) -> None:
+        self._logic.Redo()
+
+
+STAND_INS = {
+    cls.__name__: cls for cls in (ctkCollapsibleButton, qMRMLWidget, qMRMLNodeComboBox, qMRMLSegmentEditorWidget)
+}
 
 
 class _Loader(QtUiTools.QUiLoader):
@@ -241,6 +327,7 @@ def qt_module() -> types.ModuleType:
         qt_module.application = QtWidgets.QApplication(["panel", "-platform", "offscreen"])
         qt_module.application.setStyle("Fusion")
     _make_properties_values()
+    _keep_constants_alive()
     module = types.ModuleType("qt")
     for source in (QtCore, QtGui, QtWidgets):
         vars(module).update({name: getattr(source, name) for name in dir(source) if not name.startswith("_")})

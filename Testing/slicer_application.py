@@ -12,7 +12,7 @@ from pathlib import Path
 
 import qt_stand_in
 import vtk
-from qt_stand_in import QtWidgets, qMRMLNodeComboBox, qMRMLWidget
+from qt_stand_in import QtCore, QtWidgets, qMRMLNodeComboBox, qMRMLWidget
 from slicer_scene import slicer
 
 MODULE_FOLDER = Path(__file__).resolve().parent.parent / "CoronaryCalciumScoring"
@@ -162,6 +162,77 @@ def parameterNodeWrapper(cls):
     return type(cls.__name__, (_Parameters,), {**members, "kinds": kinds, "__doc__": cls.__doc__})
 
 
+class SliceView:
+    """A slice view with a real slice node and a real interactor, 256 by 256 pixels of 1 mm."""
+
+    def __init__(self, name: str) -> None:
+        self.node = slicer.vtkMRMLSliceNode()
+        self.node.SetLayoutName(name)
+        self.node.SetName(name)
+        self.node.SetSingletonTag(name)
+        slicer.mrmlScene.AddNode(self.node)
+        self.node.SetDimensions(256, 256, 1)
+        self.node.SetFieldOfView(256.0, 256.0, 1.0)
+        self.mouse = vtk.vtkGenericRenderWindowInteractor()
+
+    def sliceView(self):
+        return self
+
+    def interactor(self):
+        return self.mouse
+
+    def mrmlSliceNode(self):
+        return self.node
+
+    def click(self, ras, *, shift=False, control=False, drag=(0, 0)) -> None:
+        """Show the slice of a position in the patient, and click there; ``drag`` moves the mouse before the release."""
+        self.node.JumpSlice(*ras)
+        inverse = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), inverse)
+        x, y = (round(value) for value in inverse.MultiplyPoint((*ras, 1.0))[:2])
+        self.mouse.SetControlKey(control)
+        self.mouse.SetShiftKey(shift)
+        self.mouse.SetEventPosition(x, y)
+        self.mouse.InvokeEvent(vtk.vtkCommand.LeftButtonPressEvent)
+        self.mouse.SetEventPosition(x + drag[0], y + drag[1])
+        self.mouse.InvokeEvent(vtk.vtkCommand.LeftButtonReleaseEvent)
+
+
+class LayoutManager(QtCore.QObject):
+    """A layout of slice views."""
+
+    layoutChanged = QtCore.Signal(int)  # noqa: N815 Slicer's name
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._views = {name: SliceView(name) for name in ("Red", "Green")}
+
+    def sliceViewNames(self):
+        return list(self._views)
+
+    def sliceWidget(self, name):
+        return self._views[name]
+
+
+class App(QtCore.QObject):
+    """What stands for ``slicer.app``."""
+
+    startupCompleted = QtCore.Signal()  # noqa: N815 Slicer's name
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._layout_manager = LayoutManager()
+
+    def layoutManager(self):
+        return self._layout_manager
+
+    def processEvents(self) -> None:
+        QtWidgets.QApplication.instance().processEvents()
+
+    def clipboard(self):
+        return QtWidgets.QApplication.clipboard()
+
+
 class Application:
     """What the panel asked of the application, and the panel itself."""
 
@@ -169,6 +240,8 @@ class Application:
         self.errors: list[str] = []
         self.required: list[str] = []
         self.torch_installed = True
+        self.sample_data: list[dict] = []
+        self.folder = ""  # what the user chooses when asked for a folder
         self.widget = None
 
     @contextlib.contextmanager
@@ -218,6 +291,9 @@ def _modules(application: Application) -> dict[str, types.ModuleType]:
         torchInstalled=lambda: application.torch_installed,
         installTorch=lambda askConfirmation, torchVersionRequirement: None,
     )
+    sample_data = types.SimpleNamespace(
+        registerCustomSampleDataSource=lambda **source: application.sample_data.append(source)
+    )
     contents = {
         "slicer.ScriptedLoadableModule": vars(base),
         "slicer.parameterNodeWrapper": {"parameterNodeWrapper": parameterNodeWrapper},
@@ -227,6 +303,7 @@ def _modules(application: Application) -> dict[str, types.ModuleType]:
             "pip_ensure": lambda requirements, requester: application.required.extend(requirements),
         },
         "PyTorchUtils": {"PyTorchUtilsLogic": lambda: torch_utils},
+        "SampleData": {"SampleDataLogic": sample_data},
     }
     made = {"qt": qt_stand_in.qt_module()}
     for name, content in contents.items():
@@ -251,6 +328,11 @@ def open_panel(monkeypatch):
     monkeypatch.setattr(slicer.util, "loadUI", qt_stand_in.load_ui, raising=False)
     monkeypatch.setattr(slicer.util, "childWidgetVariables", qt_stand_in.child_widgets, raising=False)
     monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", made.try_with_error_display, raising=False)
+    monkeypatch.setattr(slicer.util, "mainWindow", lambda: None, raising=False)
+    monkeypatch.setattr(slicer.util, "showStatusMessage", lambda message: None, raising=False)
+    monkeypatch.setattr(sys.modules["qt"].QFileDialog, "getExistingDirectory", lambda parent, title: made.folder)
+    made.app = App()
+    monkeypatch.setattr(slicer, "app", made.app, raising=False)
     forget_module()
     qt_stand_in.slot_errors.clear()
     made.module = importlib.import_module(MODULE)
@@ -259,7 +341,6 @@ def open_panel(monkeypatch):
     made.widget = made.module.CoronaryCalciumScoringWidget(made.parent)
     made.widget.setup()
     made.widget.enter()
-    monkeypatch.setattr(slicer, "app", types.SimpleNamespace(processEvents=made.process_events), raising=False)
     representation = types.SimpleNamespace(widgetRepresentation=lambda: made.parent)
     monkeypatch.setattr(slicer.modules, "coronarycalciumscoring", representation, raising=False)
     monkeypatch.setattr(slicer.modules, "CoronaryCalciumScoringWidget", made.widget, raising=False)

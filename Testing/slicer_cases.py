@@ -5,11 +5,13 @@ import threading
 import types
 
 import numpy as np
+import vtk
 from coronary_calcium.scoring.case_score import score_labels
 from coronary_calcium.volume import CaseWarning
 from CoronaryCalciumScoringLib.made_up_ct import made_up_ct
 from CoronaryCalciumScoringLib.volume_node import add_volume_node
 
+PROBABILITY = 0.875
 WARNING = CaseWarning("kvp", "The scan was made at 100 kVp; the thresholds are defined for 120 kVp <only>.")
 
 
@@ -17,12 +19,23 @@ def scoring_engine(volume, *, labels, device, progress):
     """Scores the given labels as the engine does, without looking for the heart."""
     progress(0.5, "Scoring")
     score = score_labels(volume, labels)
-    return types.SimpleNamespace(volume=volume, labels=labels, score=score, warnings=volume.warnings, device=device)
+    return types.SimpleNamespace(
+        volume=volume,
+        labels=labels,
+        score=score,
+        warnings=volume.warnings,
+        device=device,
+        mask_given=True,
+        model_card=None,
+    )
 
 
 def made_up_labels_engine(volume, *, labels, device, progress):
     """Takes the made-up CT's plaques for the network's proposal, and warns."""
     result = scoring_engine(volume, labels=made_up_ct()[1], device=device, progress=progress)
+    result.score = score_labels(volume, result.labels, probability=np.full(volume.shape, PROBABILITY, np.float32))
+    result.device = "cpu"
+    result.mask_given, result.model_card = False, {"name": "a test's network", "sha256": "0" * 64, "metrics": {}}
     result.warnings += (WARNING,)
     return result
 
@@ -59,3 +72,10 @@ def add_volume_with_axes(scene, axes, flips):
         direction=np.column_stack(columns),
     )
     return add_volume_node(scene, turned, "CT"), np.ascontiguousarray(labels.transpose(axes)[flipped])
+
+
+def ras_of(volume_node, index):
+    """Where a (fractional) voxel (k, j, i) of a volume node lies, in RAS."""
+    matrix = vtk.vtkMatrix4x4()
+    volume_node.GetIJKToRASMatrix(matrix)
+    return matrix.MultiplyPoint((*index[::-1], 1.0))[:3]

@@ -39,7 +39,8 @@ class Scene:
         vtk.vtkLogger.SetStderrVerbosity(verbosity)
         slicer.mrmlScene = self.mrml
         slicer.modules = types.SimpleNamespace(
-            segmentations=types.SimpleNamespace(logic=lambda: self.logics["Segmentations"])
+            segmentations=types.SimpleNamespace(logic=lambda: self.logics["Segmentations"]),
+            volumes=types.SimpleNamespace(logic=lambda: self.logics["Volumes"]),
         )
 
     def hierarchy(self):
@@ -50,3 +51,24 @@ class Scene:
         """Identifiers of all nodes, and the number of items in the subject hierarchy."""
         nodes = [self.mrml.GetNthNode(index).GetID() for index in range(self.mrml.GetNumberOfNodes())]
         return [*sorted(nodes), f"{self.hierarchy().GetNumberOfItems()} items"]
+
+    def save_bundle(self, path):
+        """Save the scene as an .mrb file; returns its path."""
+        assert self.mrml.WriteToMRB(str(path))
+        return path
+
+    def load_bundle(self, path):
+        """Close the scene and load an .mrb file in its place.
+
+        Without the application, the scene needs a data manager and a cache folder to read what lies in the file.
+        """
+        self.mrml.Clear(False)
+        self.remote, self.manager = slicer.vtkMRMLRemoteIOLogic(), slicer.vtkDataIOManagerLogic()
+        self.remote.SetMRMLScene(self.mrml)
+        cache = path.parent / "cache"
+        cache.mkdir(exist_ok=True)
+        self.remote.GetCacheManager().SetRemoteCacheDirectory(str(cache))
+        self.manager.SetMRMLApplicationLogic(self.application)
+        self.manager.SetAndObserveDataIOManager(self.remote.GetDataIOManager())
+        self.remote.AddDataIOToScene()
+        assert self.mrml.ReadFromMRB(str(path))

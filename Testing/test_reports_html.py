@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from coronary_calcium.reports import html_report, write_case
+from coronary_calcium.reports import case_pictures, html_report, write_case
 from coronary_calcium.reports.html_report import number
 from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 from example_results import CARD, case_result, empty_case, many_lesions_case, scored_case
@@ -161,7 +161,7 @@ def test_a_heart_that_was_not_found_is_said_so(tmp_path):
 
 
 def test_many_lesions_are_not_all_drawn_and_the_page_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(html_report, "MOST_PICTURES", 4)
+    monkeypatch.setattr(case_pictures, "MOST_PICTURES", 4)
     result = many_lesions_case(30)
     assert result.score.total.lesions == 30
     page = page_of(result, tmp_path)

@@ -124,15 +124,24 @@ def test_a_segment_drawn_by_hand_is_known_by_its_name(ct):
     assert np.array_equal(read_labels(node, volume_node).labels, labels)
 
 
-def test_a_segment_that_is_no_artery_is_left_out_and_said(ct):
+def test_a_segment_renamed_to_another_artery_is_that_artery(ct):
+    volume_node, labels = ct
+    node = add_segmentation(volume_node, labels, "Calcium")
+    segment(node, "LAD").SetName(" rca ")
+    expected = np.where(labels == BY_NAME["LAD"].label, BY_NAME["RCA"].label, labels)
+    assert np.array_equal(read_labels(node, volume_node).labels, expected)
+
+
+def test_a_segment_that_is_no_artery_counts_as_unassigned_and_is_said(ct):
     volume_node, labels = ct
     node = add_segmentation(volume_node, labels, "Calcium")
     rca = segment(node, "RCA")
     rca.RemoveTag(TERMINOLOGY_TAG)
     rca.SetName("Aortic valve")
     read = read_labels(node, volume_node)
-    assert not np.any(read.labels == BY_NAME["RCA"].label)
-    assert [warning.code for warning in read.warnings] == ["segments-ignored"]
+    expected = np.where(labels == BY_NAME["RCA"].label, BY_NAME["unassigned"].label, labels)
+    assert np.array_equal(read.labels, expected)
+    assert [warning.code for warning in read.warnings] == ["segments-unassigned"]
     assert "Aortic valve" in read.warnings[0].message
 
 
@@ -154,6 +163,24 @@ def test_overlapping_segments_are_said(ct):
     read = read_labels(node, volume_node)
     assert [warning.code for warning in read.warnings] == ["segments-overlap"]
     assert "9 voxels" in read.warnings[0].message
+
+
+@pytest.mark.parametrize(("name", "winner"), [("LM", "LAD"), ("RCA", "RCA"), ("unassigned", "LAD"), ("valve", "LAD")])
+def test_of_two_overlapping_segments_a_named_artery_wins_and_of_two_the_later(ct, name, winner):
+    volume_node, labels = ct
+    labels[:] = 0
+    labels[5, 5:8, 5:8] = BY_NAME["LAD"].label
+    node = add_segmentation(volume_node, labels, "Calcium")
+    lad = segment(node, "LAD")
+    over = slicer.vtkSegment()
+    over.DeepCopy(lad)
+    over.RemoveTag(TERMINOLOGY_TAG)
+    over.SetName(name)
+    node.GetSegmentation().RemoveSegment(name)
+    node.GetSegmentation().AddSegment(over)
+    read = read_labels(node, volume_node)
+    assert set(read.labels[labels > 0]) == {BY_NAME[winner].label}
+    assert "segments-overlap" in [warning.code for warning in read.warnings]
 
 
 def test_a_segmentation_of_another_grid_is_refused(ct):

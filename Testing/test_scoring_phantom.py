@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 from coronary_calcium.reading import open_ct
+from coronary_calcium.rules import LITERATURE
 from coronary_calcium.scoring import score_labels
+from coronary_calcium.scoring.compare import compare_rules
+from coronary_calcium.scoring.mass import calibration_of
 from phantom import TOTAL, insert_mask, inserts, phantom_mask
 from shared_data import real_series
 
@@ -35,3 +38,17 @@ def test_each_insert_is_one_lesion_at_its_published_position(volume):
         (lesion,) = score_labels(volume, insert_mask(volume, insert)).lesions
         distance = np.linalg.norm(np.subtract(lesion.centroid_lps, volume.position(insert.center)))
         assert distance < 1.5, insert.name
+
+
+def test_every_rule_set_scores_the_phantom_and_they_differ_where_their_rules_do(volume):
+    """The boxes around the inserts hold grains of noise, which only rule sets without 1 mm2 of minimum area count."""
+    compared = compare_rules(volume, phantom_mask(volume), LITERATURE, calibration_of(volume.acquisition))
+    assert {scored.rules.name: round(scored.score.total.agatston, 2) for scored in compared} == {
+        "literature": TOTAL,
+        "ge": 962.82,
+        "siemens": 986.15,
+        "philips": 969.96,
+        "canon": 969.96,
+    }
+    volumes = {scored.rules.name: round(scored.quantities.volume_mm3.total, 1) for scored in compared}
+    assert volumes == {"literature": 870.2, "ge": 865.9, "siemens": 967.4, "philips": 1385.3, "canon": 887.3}

@@ -1,10 +1,9 @@
 """The cuts between risk categories."""
 
-import itertools
 import math
 
 import pytest
-from coronary_calcium.scoring.risk import RISK_CATEGORIES, risk_category
+from coronary_calcium.scoring.risk import FIVE_CATEGORIES, RISK_SCHEMES, risk_category
 
 
 @pytest.mark.parametrize(
@@ -28,14 +27,17 @@ def test_a_fractional_score_belongs_to_the_category_whose_upper_cut_it_does_not_
 
 
 def test_whole_scores_fall_into_the_category_that_names_them():
-    for category in RISK_CATEGORIES[1:-1]:
-        low, high = (int(end) for end in category.name.split("-"))
-        assert {risk_category(score) for score in range(low, high + 1)} == {category.name}
+    for name in FIVE_CATEGORIES.categories[1:-1]:
+        low, high = (int(end) for end in name.split("-"))
+        assert {risk_category(score) for score in range(low, high + 1)} == {name}
 
 
-def test_every_score_has_exactly_one_category():
-    for lower, upper in itertools.pairwise(RISK_CATEGORIES):
-        assert lower.up_to == upper.above
+def test_cuts_ascend_and_part_all_categories_of_a_scheme_but_0():
+    for scheme in RISK_SCHEMES.values():
+        assert list(scheme.cuts) == sorted(set(scheme.cuts))
+        assert len(scheme.categories) == len(scheme.cuts) + 2
+        assert scheme.rule
+        assert scheme.source
 
 
 @pytest.mark.parametrize("bad", [-0.1, math.nan])

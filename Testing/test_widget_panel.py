@@ -38,11 +38,11 @@ def test_the_first_ct_is_selected_and_ready(panel):
 
 def test_run_ends_with_the_scores_in_the_panel_and_in_the_scene(panel):
     panel.press_run()
-    assert panel.ui.statusLabel.text == "Scored in 0 s."
+    assert panel.ui.statusLabel.text == "Scored in 0 s on the processor."
     assert f"Agatston {MADE_UP_AGATSTON:.1f}<" in panel.ui.totalLabel.text
     assert "Risk category &gt;400" in panel.ui.totalLabel.text
     assert [cell(panel, row, 0) for row in range(6)] == ["LM", "LAD", "LCX", "RCA", "unassigned", "Total"]
-    assert [cell(panel, 1, column) for column in range(4)] == ["LAD", "1", "225.0", "225.0"]
+    assert [cell(panel, 1, column) for column in range(6)] == ["LAD", "1", "225.0", "225.0", "225.0", "–"]
     assert [cell(panel, 5, column) for column in range(1, 4)] == ["2", f"{MADE_UP_AGATSTON:.1f}", "450.0"]
     parameters = panel.widget.logic.getParameterNode()
     assert parameters.segmentation.GetSegmentation().GetNumberOfSegments() == 5

@@ -46,6 +46,13 @@ def test_no_text_is_cut_off_in_any_state(application, scene, tmp_path):
     pictures["scored"] = draw(application, tmp_path / "scored.png")
     assert not any(cut_off(label) for label in (ui.totalLabel, ui.warningsLabel, ui.statusLabel, ui.intendedUseLabel))
 
+    ui.nextButton.click()
+    ui.lcxButton.click()
+    (place,) = [row.ras for row in application.widget.reviewPanel.review.lesion_rows() if row.artery == "LAD"]
+    application.app.layoutManager().sliceWidget("Red").click(place)
+    pictures["reviewing"] = draw(application, tmp_path / "reviewing.png")
+    assert not cut_off(ui.editLabel)
+
     application.widget.logic.engine = made_up_labels_engine
     ui.inputSelector.currentNode().GetImageData().GetPointData().GetScalars().Fill(1)
     ui.applyButton.click()

@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.progress import Progress, no_progress
+from coronary_calcium.scoring.case_score import score_labels
 from coronary_calcium.volume import Acquisition, CTVolume
 
+from .candidates import Candidates, find_candidates
 from .hierarchy import remove_with_item
+from .kept_proposal import keep_proposal
 from .score_table import add_score_table, show_score
 from .segmentation import add_segmentation, read_labels
 from .volume_node import SceneCT, check_node, scene_ct
@@ -38,11 +41,20 @@ class PreparedCase:
 
 @dataclass(frozen=True)
 class ScoredCase:
-    """What scoring leaves in the scene, and the engine's result."""
+    """What scoring leaves in the scene: the segmentation to review and its table; and the engine's result."""
 
     segmentationNode: Any
     tableNode: Any
     result: "CaseResult"
+
+
+@dataclass(frozen=True)
+class StartedCase:
+    """What a start without the network leaves in the scene: an empty segmentation, its table, and candidates."""
+
+    segmentationNode: Any
+    tableNode: Any
+    candidates: Candidates
 
 
 def engine_score_case(volume: CTVolume, **options) -> "CaseResult":
@@ -103,6 +115,8 @@ class CoronaryCalciumScoringLogic:
     def show(self, volumeNode, case: PreparedCase, result: "CaseResult", *, segmentationNode=None) -> ScoredCase:
         """Add the result to the scene: a segmentation, unless the scored one is given, and a table of scores.
 
+        What the network proposed is kept beside it, hidden, and does not change when the reader edits.
+
         Raises InputRefused when the CT has changed or gone since ``prepare``; then, and after any other error, the
         scene is as it was.
         """
@@ -113,9 +127,32 @@ class CoronaryCalciumScoringLogic:
             if segmentationNode is None:
                 labels = case.ct.order.undo(result.labels)
                 segmentationNode = add_segmentation(volumeNode, labels, f"{volumeNode.GetName()} coronary calcium")
+                if not result.mask_given:
+                    keep_proposal(segmentationNode, volumeNode, labels, result)
             tableNode = add_score_table(volumeNode, f"{volumeNode.GetName()} calcium scores")
-            show_score(tableNode, result.score, result.warnings)
+            show_score(tableNode, result.score, result.warnings, None if result.mask_given else result.score)
         return ScoredCase(segmentationNode, tableNode, result)
+
+    def computeCandidates(self, case: PreparedCase, progress: Progress = no_progress) -> Candidates:
+        """Find what could be calcium, without network and scene; raises Cancelled when ``progress`` does."""
+        return find_candidates(case.volume, progress)
+
+    def showEmpty(self, volumeNode, case: PreparedCase, candidates: Candidates) -> StartedCase:
+        """Add a segmentation without voxels and a table of zeros, for a review without the network.
+
+        Raises InputRefused when the CT has changed or gone since ``prepare``; then, and after any other error, the
+        scene is as it was.
+        """
+        case.ct.check_unchanged(volumeNode)
+        scene = volumeNode.GetScene()
+        scene.SaveStateForUndo()
+        nothing = np.zeros(volumeNode.GetImageData().GetDimensions()[::-1], dtype=np.uint8)
+        with nothing_left_on_error(scene):
+            segmentationNode = add_segmentation(volumeNode, nothing, f"{volumeNode.GetName()} coronary calcium")
+            tableNode = add_score_table(volumeNode, f"{volumeNode.GetName()} calcium scores")
+            warnings = case.volume.warnings + candidates.warnings
+            show_score(tableNode, score_labels(case.volume, case.ct.order.apply(nothing)), warnings)
+        return StartedCase(segmentationNode, tableNode, candidates)
 
     def score(
         self,

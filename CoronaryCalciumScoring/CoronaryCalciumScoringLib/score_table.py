@@ -17,6 +17,8 @@ COLUMNS = (
     ("Volume (mm3)", vtk.VTK_DOUBLE),
     ("Risk category", vtk.VTK_STRING),
 )
+# Only where the network has proposed something: its score, and by how much the reader's is higher.
+PROPOSAL_COLUMNS = (("AI Agatston", vtk.VTK_DOUBLE), ("Difference", vtk.VTK_DOUBLE))
 TOTAL = "Total"
 # The warnings travel with the table, as JSON, so that a saved scene still shows them.
 WARNINGS_ATTRIBUTE = "CoronaryCalcium.Warnings"
@@ -26,13 +28,22 @@ SCORED_VOLUME_ROLE = "scoredVolume"
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """One row of the table: an artery's name or ``TOTAL``, its scores, and the risk category (of the total only)."""
+    """One row of the table: an artery's name or ``TOTAL``, its scores, and the risk category (of the total only).
+
+    ``proposed`` is the Agatston score that the network had proposed; None without a proposal.
+    """
 
     artery: str
     lesions: int
     agatston: float
     volume_mm3: float
     risk_category: str
+    proposed: float | None = None
+
+    @property
+    def difference(self) -> float | None:
+        """By how much the Agatston score is higher than the proposed one; None without a proposal."""
+        return None if self.proposed is None else self.agatston - self.proposed
 
 
 def add_score_table(volumeNode, name: str):
@@ -50,31 +61,58 @@ def is_score_of(tableNode, volumeNode) -> bool:
     return bool(tableNode and volumeNode) and tableNode.GetNodeReference(SCORED_VOLUME_ROLE) is volumeNode
 
 
-def show_score(tableNode, score: CaseScore, warnings: tuple[CaseWarning, ...] = ()) -> None:
-    """Write scores and warnings to the table node, in place of what it held; observers hear of it once."""
-    tallies = [(artery.name, score.by_artery[artery.name], "") for artery in ARTERIES]
-    tallies.append((TOTAL, score.total, score.risk_category))
+def score_table_rows(score: CaseScore, proposed: CaseScore | None = None) -> list[ScoreRow]:
+    """The rows of a score, the total last; ``proposed`` is the score of the network's proposal."""
+    rows = []
+    for artery in ARTERIES:
+        tally = score.by_artery[artery.name]
+        before = proposed and proposed.by_artery[artery.name].agatston
+        rows.append(ScoreRow(artery.name, tally.lesions, tally.agatston, tally.volume_mm3, "", before))
+    total, before = score.total, proposed and proposed.total.agatston
+    rows.append(ScoreRow(TOTAL, total.lesions, total.agatston, total.volume_mm3, score.risk_category, before))
+    return rows
+
+
+def show_score(
+    tableNode, score: CaseScore, warnings: tuple[CaseWarning, ...] = (), proposed: CaseScore | None = None
+) -> None:
+    """Write scores and warnings to the table node, in place of what it held; observers hear of it once.
+
+    With ``proposed``, the scores of the network's proposal, the table also has ``PROPOSAL_COLUMNS``.
+    """
     modified = tableNode.StartModify()
     try:
         tableNode.RemoveAllColumns()
-        for title, kind in COLUMNS:
+        for title, kind in COLUMNS + (PROPOSAL_COLUMNS if proposed else ()):
             tableNode.AddColumn().SetName(title)
             tableNode.SetColumnType(title, kind)
-        for name, tally, category in tallies:
-            row = tableNode.AddEmptyRow()
-            table = tableNode.GetTable()
-            for column, value in enumerate((name, tally.lesions, tally.agatston, tally.volume_mm3, category)):
-                table.SetValue(row, column, value)
+        for row in score_table_rows(score, proposed):
+            place = tableNode.AddEmptyRow()
+            cells = [row.artery, row.lesions, row.agatston, row.volume_mm3, row.risk_category]
+            for column, value in enumerate(cells + ([row.proposed, row.difference] if proposed else [])):
+                tableNode.GetTable().SetValue(place, column, value)
         tableNode.SetAttribute(WARNINGS_ATTRIBUTE, json.dumps([[entry.code, entry.message] for entry in warnings]))
         tableNode.Modified()
     finally:
         tableNode.EndModify(modified)
 
 
+def table_text(tableNode) -> str:
+    """The table as text for a spreadsheet: a line with the titles, then the rows, cells apart by tabs; not rounded."""
+    table = tableNode.GetTable()
+    titles = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
+    lines = [titles] + [
+        [table.GetValue(row, column).ToString() for column in range(len(titles))]
+        for row in range(table.GetNumberOfRows())
+    ]
+    return "\n".join("\t".join(line) for line in lines) + "\n"
+
+
 def score_rows(tableNode) -> list[ScoreRow]:
     """The rows of a score table node, the total last; empty when the table holds no scores."""
     table = tableNode.GetTable()
-    if table.GetNumberOfColumns() != len(COLUMNS):
+    with_proposal = table.GetNumberOfColumns() == len(COLUMNS + PROPOSAL_COLUMNS)
+    if not with_proposal and table.GetNumberOfColumns() != len(COLUMNS):
         return []
     return [
         ScoreRow(
@@ -83,6 +121,7 @@ def score_rows(tableNode) -> list[ScoreRow]:
             agatston=table.GetValue(row, 2).ToDouble(),
             volume_mm3=table.GetValue(row, 3).ToDouble(),
             risk_category=table.GetValue(row, 4).ToString(),
+            proposed=table.GetValue(row, 5).ToDouble() if with_proposal else None,
         )
         for row in range(table.GetNumberOfRows())
     ]

@@ -1,11 +1,12 @@
 """Label maps become segments, one for each artery, and segments become label maps again."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import slicer
 import vtk
-from coronary_calcium.arteries import ARTERIES, BY_NAME, Artery
+from coronary_calcium.arteries import ARTERIES, BY_NAME, NAMED_ARTERIES, UNASSIGNED, Artery
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.terminology import TERMINOLOGY_TAG, terminology
 from coronary_calcium.volume import CaseWarning
@@ -18,6 +19,9 @@ BINARY_LABELMAP = "Binary labelmap"
 # How far, in voxels, a segment's grid may be off the CT's to be the same grid: far above the rounding of a saved
 # matrix (1e-6 voxel), far below anything that could move a voxel.
 GRID_TOLERANCE_VOXELS = 1e-3
+# Where two segments overlap, the one whose artery comes later here has the voxel.
+WRITING_ORDER = (UNASSIGNED, *NAMED_ARTERIES)
+_BY_LOWER_NAME = {artery.name.lower(): artery for artery in ARTERIES}
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ def add_segmentation(volumeNode, labels: np.ndarray, name: str):
     node.CreateDefaultDisplayNodes()
     node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
     for artery in ARTERIES:
-        _add_segment(node, artery)
+        add_segment(node, artery)
     place_beside(volumeNode, node)
     show_labels(node, volumeNode, labels)
     return node
@@ -61,13 +65,13 @@ def show_labels(segmentationNode, volumeNode, labels: np.ndarray) -> None:
         own = marked[values == artery.label]
         if not own.size:
             continue
-        image = _cropped_labelmap(volumeNode, own)
+        image = cropped_labelmap(volumeNode, own)
         if not logic.SetBinaryLabelmapToSegment(image, segmentationNode, segments[artery.name], logic.MODE_REPLACE):
             raise RuntimeError(f"the voxels of {artery.name} could not be written to the segmentation")
 
 
 def artery_segments(segmentationNode) -> dict[str, str]:
-    """Segment identifiers by artery name. A renamed segment is known by its terminology, others by their name."""
+    """Segment identifiers by artery name; of several segments for one artery, the first."""
     segmentation = segmentationNode.GetSegmentation()
     found = {}
     for segment_id in segmentation.GetSegmentIDs():
@@ -78,78 +82,110 @@ def artery_segments(segmentationNode) -> dict[str, str]:
 
 
 def segment_artery(segment) -> Artery | None:
-    """The artery that a segment stands for, or None."""
+    """The artery that a segment stands for, or None.
+
+    A name that is an artery's (LM, LAD, LCX, RCA, unassigned; in any case of letters) decides, because it is what the
+    user reads and what a rename changes; with any other name, the coded terminology does.
+    """
+    named = _BY_LOWER_NAME.get((segment.GetName() or "").strip().lower())
+    if named is not None:
+        return named
     entry = vtk.mutable("")
     if segment.GetTag(TERMINOLOGY_TAG, entry):
         for artery in ARTERIES:
             if str(entry) == terminology(artery):
                 return artery
-    return BY_NAME.get(segment.GetName())
+    return None
+
+
+def scored_segments(segmentationNode) -> tuple[list[tuple[Any, Artery]], tuple[CaseWarning, ...]]:
+    """All segments with the artery that they are scored for, in the order in which they are written to a label map.
+
+    A voxel of two segments goes to the one that comes later, by ``WRITING_ORDER``: a named artery has it before
+    ``unassigned``, and of two named arteries the later one of ``ARTERIES``. A segment that stands for no artery counts as ``unassigned``,
+    and the warnings say so. Raises InputRefused: ``"mask-grid"`` under a transform, ``"no-artery"`` when no segment
+    stands for an artery.
+    """
+    if segmentationNode.GetParentTransformNode() is not None:
+        raise InputRefused("mask-grid", "The segmentation lies under a transform: take it out of the transform.")
+    segmentation = segmentationNode.GetSegmentation()
+    segments = [segmentation.GetSegment(segment_id) for segment_id in segmentation.GetSegmentIDs()]
+    known = [(segment, segment_artery(segment)) for segment in segments]
+    others = [segment.GetName() for segment, artery in known if artery is None]
+    if len(others) == len(known):
+        raise InputRefused(
+            "no-artery", f"No segment stands for a coronary artery: name the segments {', '.join(BY_NAME)}."
+        )
+    warnings = ()
+    if others:
+        message = f"Scored as {UNASSIGNED.name}, being named after no artery: segments {', '.join(others)}."
+        warnings = (CaseWarning("segments-unassigned", message),)
+    scored = [(segment, artery or UNASSIGNED) for segment, artery in known]
+    return sorted(scored, key=lambda entry: WRITING_ORDER.index(entry[1])), warnings
+
+
+def segment_labelmap(segment):
+    """A segment's binary labelmap; raises InputRefused ("mask-grid") when it has none."""
+    image = segment.GetRepresentation(BINARY_LABELMAP)
+    if image is None:
+        raise InputRefused(
+            "mask-grid", f"The segment {segment.GetName()} has no voxels of its own: give it a binary labelmap."
+        )
+    return image
+
+
+def is_empty(image) -> bool:
+    """Whether a labelmap has no voxel at all."""
+    extent = image.GetExtent()
+    return extent[0] > extent[1] or extent[2] > extent[3] or extent[4] > extent[5]
 
 
 def read_labels(segmentationNode, volumeNode) -> SegmentLabels:
-    """The arteries' segments as a label map on the array axes of a CT node.
+    """The segments as a label map on the array axes of a CT node, by the rules of ``scored_segments``.
 
-    Segments that stand for no artery are left out, and said in the warnings, as are voxels that two arteries claim
-    (the later one in the order of ``ARTERIES`` gets them). Raises InputRefused when no segment stands for an artery
-    (``"no-artery"``) and when the segments are not on the CT's voxels (``"mask-grid"``).
+    The warnings also say how many voxels two arteries claim. Raises InputRefused when no segment stands for an
+    artery (``"no-artery"``) and when the segments are not on the CT's voxels (``"mask-grid"``).
     """
-    segmentation = segmentationNode.GetSegmentation()
+    segments, warnings = scored_segments(segmentationNode)
     labels = np.zeros(volumeNode.GetImageData().GetDimensions()[::-1], dtype=np.uint8)
-    ignored, overlapping, seen = [], 0, False
-    if segmentationNode.GetParentTransformNode() is not None:
-        raise InputRefused("mask-grid", "The segmentation lies under a transform: take it out of the transform.")
-    for segment_id in segmentation.GetSegmentIDs():
-        segment = segmentation.GetSegment(segment_id)
-        artery = segment_artery(segment)
-        if artery is None:
-            ignored.append(segment.GetName())
-            continue
-        seen = True
-        image = segment.GetRepresentation(BINARY_LABELMAP)
-        if image is None:
-            raise InputRefused(
-                "mask-grid", f"The segment {segment.GetName()} has no voxels of its own: give it a binary labelmap."
-            )
-        overlapping += _write(labels, image, segment.GetLabelValue(), artery.label, volumeNode)
-    if not seen:
-        names = ", ".join(BY_NAME)
-        raise InputRefused("no-artery", f"No segment stands for a coronary artery: name the segments {names}.")
-    return SegmentLabels(labels, _reading_warnings(ignored, overlapping))
+    overlapping = np.zeros(0, dtype=np.int64)
+    for segment, artery in segments:
+        claimed = _write(labels, segment_labelmap(segment), segment.GetLabelValue(), artery.label, volumeNode)
+        overlapping = np.union1d(overlapping, claimed)
+    return SegmentLabels(labels, warnings + overlap_warnings(overlapping.size))
 
 
-def _reading_warnings(ignored: list[str], overlapping: int) -> tuple[CaseWarning, ...]:
-    warnings = []
-    if ignored:
-        warnings.append(
-            CaseWarning("segments-ignored", f"Not scored, being no coronary artery: segments {', '.join(ignored)}.")
-        )
-    if overlapping:
-        warnings.append(
-            CaseWarning("segments-overlap", f"{overlapping} voxels belong to two arteries and were scored once.")
-        )
-    return tuple(warnings)
+def overlap_warnings(voxels: int) -> tuple[CaseWarning, ...]:
+    """The warning that voxels belong to two arteries, unless there are none."""
+    if not voxels:
+        return ()
+    return (CaseWarning("segments-overlap", f"{voxels} voxels belong to two arteries and were scored once."),)
 
 
-def _write(labels: np.ndarray, image, value: int, label: int, volumeNode) -> int:
-    """Write one segment's voxels to ``labels`` and return how many of them had a label before."""
-    extent = image.GetExtent()
-    if extent[0] > extent[1] or extent[2] > extent[3] or extent[4] > extent[5]:
-        return 0
+def _write(labels: np.ndarray, image, value: int, label: int, volumeNode) -> np.ndarray:
+    """Write one segment's voxels to ``labels`` and return the flat indices of those that had another label before."""
+    nothing = np.zeros(0, dtype=np.int64)
+    if is_empty(image):
+        return nothing
     marked = np.argwhere(array_of(image) == value)
     if marked.size == 0:
-        return 0
-    marked += np.array(extent[4::-2])
-    marked += _grid_offset(image, volumeNode)
+        return nothing
+    marked += np.array(image.GetExtent()[4::-2])
+    marked += grid_offset(image, volumeNode)
     if marked.min() < 0 or np.any(marked.max(axis=0) >= labels.shape):
-        raise InputRefused("mask-grid", "The segmentation reaches outside the CT: select the CT that it was drawn on.")
+        raise outside_ct()
     index = tuple(marked.T)
-    overlapping = np.count_nonzero(labels[index])
+    claimed = (labels[index] != 0) & (labels[index] != label)
     labels[index] = label
-    return overlapping
+    return np.ravel_multi_index(index, labels.shape)[claimed]
 
 
-def _grid_offset(image, volumeNode) -> np.ndarray:
+def outside_ct() -> InputRefused:
+    """The refusal of segments that have voxels where the CT has none."""
+    return InputRefused("mask-grid", "The segmentation reaches outside the CT: select the CT that it was drawn on.")
+
+
+def grid_offset(image, volumeNode) -> np.ndarray:
     """Whole voxels (k, j, i) from a segment's grid to the CT's; raises InputRefused when they are not the same grid."""
     image_matrix, volume_matrix = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(image_matrix)
@@ -167,13 +203,15 @@ def _grid_offset(image, volumeNode) -> np.ndarray:
     return offset[::-1].astype(int)
 
 
-def _add_segment(node, artery: Artery) -> None:
+def add_segment(node, artery: Artery) -> str:
+    """Add an artery's segment, empty, with its name, colour and coded terminology; returns the segment's identifier."""
     segmentation = node.GetSegmentation()
-    segment = segmentation.GetSegment(segmentation.AddEmptySegment(artery.name, artery.name, artery.color))
-    segment.SetTag(TERMINOLOGY_TAG, terminology(artery))
+    segment_id = segmentation.AddEmptySegment(artery.name, artery.name, artery.color)
+    segmentation.GetSegment(segment_id).SetTag(TERMINOLOGY_TAG, terminology(artery))
+    return segment_id
 
 
-def _cropped_labelmap(volumeNode, voxels: np.ndarray):
+def cropped_labelmap(volumeNode, voxels: np.ndarray):
     """A vtkOrientedImageData that holds the box around voxels, rows of (k, j, i), at its place in the CT's grid."""
     low, high = voxels.min(axis=0), voxels.max(axis=0)
     box = np.zeros(high - low + 1, dtype=np.uint8)

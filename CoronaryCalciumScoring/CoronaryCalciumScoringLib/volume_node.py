@@ -22,7 +22,7 @@ HOUNSFIELD_UNIT = "[hnsf'U]"
 class SceneCT:
     """A volume node's CT as the engine sees it, and the state of the node that it was made from.
 
-    ``volume`` has its own copy of the voxels. ``order`` leads from the node's array axes to the CT volume's and back.
+    ``volume`` has its own copy of the voxels, or a view of the node's. ``order`` leads from the node's array axes to the CT volume's and back.
     ``image_time`` and ``index_to_lps`` are the node's voxels (modification time) and geometry at that moment.
     """
 
@@ -115,8 +115,8 @@ def _spacing_and_direction(volumeNode) -> tuple[tuple[float, float, float], np.n
     return tuple(lengths[::-1]), axes / lengths
 
 
-def scene_ct(volumeNode, acquisition: Acquisition | None = None) -> SceneCT:
-    """The CT of a vtkMRMLScalarVolumeNode, with its own copy of the voxels.
+def scene_ct(volumeNode, acquisition: Acquisition | None = None, *, copy: bool = True) -> SceneCT:
+    """The CT of a vtkMRMLScalarVolumeNode, with its own copy of the voxels unless ``copy`` is False.
 
     ``acquisition`` says how the scan was made, where the caller knows it; the node does not. Raises InputRefused for
     everything that ``check_node`` and the engine's ``check_ct`` refuse.
@@ -126,8 +126,9 @@ def scene_ct(volumeNode, acquisition: Acquisition | None = None) -> SceneCT:
     spacing, direction = _spacing_and_direction(volumeNode)
     matrix = index_to_lps(volumeNode)
     axial = to_axial(array_of(image), spacing, tuple(matrix[:3, 3]), direction)
-    # A copy: scoring goes on in another thread while the user may edit the volume.
-    volume = CTVolume(np.array(axial.array), axial.spacing, axial.origin, axial.direction, acquisition or Acquisition())
+    # A copy where scoring goes on in another thread while the user may edit the volume.
+    hu = np.array(axial.array) if copy else axial.array
+    volume = CTVolume(hu, axial.spacing, axial.origin, axial.direction, acquisition or Acquisition())
     return SceneCT(check_ct(volume), axial.order, image.GetMTime(), matrix)
 
 

@@ -26,13 +26,18 @@ def acquisitionOf(volumeNode) -> Acquisition | None:
     return acquisition_of(dataset, str(dataset.file_meta.get("TransferSyntaxUID", "")))
 
 
-def ensurePackages(requirements: str) -> None:
-    """Install what the network needs and Slicer does not ship, asking first; raises RuntimeError when refused."""
+def ensureRequirements(requirements: str) -> None:
+    """Install the packages of a file of requirements that Slicer does not ship, asking first."""
     try:
         from slicer.packaging import load_requirements, pip_ensure
     except ModuleNotFoundError as error:
         raise RuntimeError(_("This module needs 3D Slicer 5.12 or newer.")) from error
     pip_ensure(load_requirements(requirements), requester="Coronary Calcium Scoring")
+
+
+def ensurePackages(requirements: str) -> None:
+    """Install what the network needs and Slicer does not ship, asking first; raises RuntimeError when refused."""
+    ensureRequirements(requirements)
     try:
         from PyTorchUtils import PyTorchUtilsLogic
     except ModuleNotFoundError as error:

@@ -18,9 +18,17 @@ def total_html(rows: list[ScoreRow]) -> str:
     return ""
 
 
-def table_cells(row: ScoreRow) -> tuple[str, str, str, str]:
-    """One row of the score table: artery, lesions, Agatston, volume in mm3."""
-    return row.artery, str(row.lesions), f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}"
+def table_cells(row: ScoreRow) -> tuple[str, ...]:
+    """One row of the score table: artery, lesions, Agatston, volume in mm3; with a proposal, its score and the change."""
+    cells = (row.artery, str(row.lesions), f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}")
+    if row.proposed is None:
+        return cells
+    return (*cells, f"{row.proposed:.1f}", signed(row.difference))
+
+
+def signed(change: float) -> str:
+    """A difference of scores with its sign; a dash where there is none."""
+    return f"{change:+.1f}" if change else "–"
 
 
 def warnings_html(warnings: Iterable[CaseWarning]) -> str:
@@ -39,3 +47,9 @@ def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, f
         rows=dimensions[1],
         pixel=f"{spacing[0]:.2f}",
     )
+
+
+def device_text(device: str) -> str:
+    """The engine's name of where the network ran, in words; a name that is not known is shown as it is."""
+    names = {"cpu": _("the processor"), "cuda": _("the graphics card"), "mps": _("the graphics card")}
+    return names.get(device.split(":")[0], device)

@@ -1,13 +1,18 @@
 """The ``coronary-calcium`` command."""
 
 import argparse
+import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from coronary_calcium import __version__
 from coronary_calcium.commands.score import add_score
+from coronary_calcium.commands.selftest import add_selftest
 from coronary_calcium.commands.simulate import add_simulate
-from coronary_calcium.commands.usage import INTERRUPTED, REFUSED
+from coronary_calcium.commands.usage import INTERRUPTED, REFUSED, SCORED
 from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.terminal import say
 
@@ -16,13 +21,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 2 wrong usage, 3 input refused, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
-        return options.run(options)
+        with _terminated_like_interrupted():
+            code = options.run(options)
+            sys.stdout.flush()
+        return code
     except InputRefused as refusal:
         say(f"Refused: {refusal}")
-        return REFUSED
+    except MemoryError:
+        say("Refused: There is not enough memory for this input: close other programs, or use a larger computer.")
+    except BrokenPipeError:
+        # Whoever reads the terminal's text has gone, as in `... | head`; the results are in their folder.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SCORED
+    except OSError as error:
+        say(f"Refused: A file or folder cannot be used ({error.strerror or error}): check its name and permissions.")
     except (KeyboardInterrupt, Cancelled):
-        say("Interrupted; nothing was written.")
+        say("Interrupted; nothing unfinished was left behind.")
         return INTERRUPTED
+    return REFUSED
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Make a request to end (SIGTERM) clean up as Ctrl-C does: an unpacked ZIP holds the patient's images."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -34,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_score(commands)
     add_simulate(commands)
+    add_selftest(commands)
     return parser
 
 

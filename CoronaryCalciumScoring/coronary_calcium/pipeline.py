@@ -115,7 +115,17 @@ def score_case(
         progress(1.0, "Scored")
         labels = np.asarray(labels, dtype=np.uint8)
         return CaseResult(
-            volume, labels, score, None, None, rules, "none", stages.seconds, _unique(warnings), True, choices
+            volume,
+            labels,
+            score,
+            None,
+            None,
+            rules,
+            "none",
+            stages.seconds,
+            _unique([*warnings, *_mask_warning(score)]),
+            True,
+            choices,
         )
     warnings += field.warnings
     proposal, labels, card = _propose(volume, field, model_path, device, rules, progress, stages)
@@ -162,6 +172,22 @@ def _propose(
     with stages.timed("lesions"):
         labels = label_lesions(volume, proposal, rules)
     return proposal, labels, model.card
+
+
+def _mask_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
+    """``mask-empty`` or ``mask-not-counted`` when the given label map comes to nothing."""
+    if score.total.lesions:
+        return ()
+    if not score.labelled_voxels:
+        return (CaseWarning("mask-empty", "The mask marks nothing, so the score of 0 says nothing about the patient."),)
+    return (
+        CaseWarning(
+            "mask-not-counted",
+            f"None of the {score.labelled_voxels} voxels that the mask marks counts: they are below "
+            f"{score.rules.for_volume.threshold_hu:g} HU or in parts that are too small; check that the mask was drawn "
+            "on this CT.",
+        ),
+    )
 
 
 def _zero_warning(score: CaseScore, proposal: "Proposal") -> tuple[CaseWarning, ...]:

@@ -1,6 +1,9 @@
 """The scoring rules: every threshold and choice that a score depends on, named, in one place."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+# How a volume is measured: by the scan's own voxels, or after resampling z to the pixel size.
+VOXELS, INTERPOLATED = "voxels", "interpolated"
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,11 @@ class RuleSet:
     reference_spacing_mm : the slice spacing for which the score was defined; the score is scaled by
         spacing / reference.
     sources : where the values come from.
+    minimum_pixels : a part of fewer pixels does not count either.
+    volume_method : ``VOXELS`` or ``INTERPOLATED``.
+    volume_threshold_hu : a voxel counts for volume and mass from this intensity on, at most
+        ``threshold_hu``; None: as for the score.
+    kvp : the tube voltage in kV that the thresholds were adapted to (``tube_voltage``); None: not adapted.
     """
 
     name: str
@@ -26,7 +34,24 @@ class RuleSet:
     connectivity: int
     reference_spacing_mm: float
     sources: tuple[str, ...]
+    minimum_pixels: int = 1
+    volume_method: str = VOXELS
+    volume_threshold_hu: float | None = None
+    kvp: float | None = None
 
+    @property
+    def for_volume(self) -> "RuleSet":
+        """These rules with the threshold of volume and mass; no voxel below it counts for anything."""
+        return self if self.volume_threshold_hu is None else replace(self, threshold_hu=self.volume_threshold_hu)
+
+
+_AGATSTON = "Agatston et al., J Am Coll Cardiol 1990;15:827-832 (threshold, weights, minimum area, 3 mm slices)"
+_SPACING = "DenseRAUnet, equation 4 (score scaled by slice spacing / 3 mm)"
+# The vendors' programs as van Praagh et al. describe them; their own analysis program, which they validated against
+# the vendors', connects 4 neighbours throughout. It is published in two languages that agree but for Philips' volume,
+# where the later one is set back to 130 HU with the former value as a comment.
+_VENDORS = "van Praagh et al., Med Phys 2021, doi:10.1002/mp.14912 (vendors' minimum areas and volumes)"
+_FQM = "github.com/nwerf/FQM_Analysis, CACscore.m @ 7852410 (minimum areas, 4 neighbours, volumes)"
 
 LITERATURE = RuleSet(
     name="literature",
@@ -35,12 +60,30 @@ LITERATURE = RuleSet(
     minimum_area_mm2=1.0,
     connectivity=8,
     reference_spacing_mm=3.0,
-    sources=(
-        "Agatston et al., J Am Coll Cardiol 1990;15:827-832 (threshold, weights, minimum area, 3 mm slices)",
-        "DenseRAUnet, equation 4 (score scaled by slice spacing / 3 mm)",
-    ),
+    sources=(_AGATSTON, _SPACING),
 )
-RULE_SETS = {LITERATURE.name: LITERATURE}
+
+
+def _vendor(name: str, minimum_area_mm2: float, **differences) -> RuleSet:
+    """A vendor's rule set: what all of them share, and what sets this one apart."""
+    return RuleSet(
+        name=name,
+        threshold_hu=LITERATURE.threshold_hu,
+        weight_limits_hu=LITERATURE.weight_limits_hu,
+        minimum_area_mm2=minimum_area_mm2,
+        connectivity=4,
+        reference_spacing_mm=LITERATURE.reference_spacing_mm,
+        sources=(_AGATSTON, _SPACING, _VENDORS, _FQM),
+        **differences,
+    )
+
+
+GE = _vendor("ge", 1.0)
+SIEMENS = _vendor("siemens", 0.0, volume_method=INTERPOLATED)
+# 100 mg/cm3 hydroxyapatite, which CACscore.m takes to have 99 / 0.88 HU: whole HU above that begin at 113.
+PHILIPS = _vendor("philips", 0.5, volume_threshold_hu=113.0)
+CANON = _vendor("canon", 0.0, minimum_pixels=3)
+RULE_SETS = {rules.name: rules for rules in (LITERATURE, GE, SIEMENS, PHILIPS, CANON)}
 
 # The network's probability from which a pixel is proposed as calcium (DenseRAUnet, section 2.5).
 PROBABILITY_THRESHOLD = 0.5

@@ -18,8 +18,8 @@ _STEPS = 1000
 
 
 def say(text: str) -> None:
-    """One line for the user on stderr."""
-    sys.stderr.write(f"{text}\n")
+    """One line for the user on stderr; control characters, which a header may hold, do not reach the terminal."""
+    sys.stderr.write("".join(letter if letter.isprintable() else "?" for letter in text) + "\n")
 
 
 class TerminalProgress:
@@ -65,16 +65,47 @@ def _facts(series: "SeriesSummary") -> str:
     return f"{series.series_uid} ({series.description or series.modality}, {series.slices} slices{thickness}{kernel})"
 
 
+def _comparison(result: "CaseResult") -> list[str]:
+    """The same lesions by every rule set, a line each; nothing when it was not asked for."""
+    if not result.compared:
+        return []
+    columns = f"{'Rules':<22}{'Smallest part':>14}{'Neighbours':>12}{'Lesions':>9}{'Agatston':>11}{'Volume mm3':>12}"
+    lines = ["", f"{columns}{'Mass mg':>9}  Volume by"]
+    for scored in result.compared:
+        rules, total = scored.rules, scored.score.total
+        pixels = f"{scored.minimum_pixels} pixel{'' if scored.minimum_pixels == 1 else 's'}"
+        lines.append(
+            f"{rules.name:<22}{pixels:>14}{rules.connectivity:>12}{total.lesions:>9}{total.agatston:>11.2f}"
+            f"{scored.quantities.volume_mm3.total:>12.1f}{scored.quantities.mass_mg.total:>9.1f}"
+            f"  {rules.volume_method} from {rules.for_volume.threshold_hu:g} HU"
+        )
+    return [*lines, ""]
+
+
 def print_result(result: "CaseResult", report: Path) -> None:
-    """The scores as a table, the warnings, and where the report is."""
-    score = result.score
-    lines = ["", f"{'Artery':<12}{'Lesions':>8}{'Agatston':>12}{'Volume mm3':>13}"]
-    for artery in ARTERIES:
-        tally = score.by_artery[artery.name]
-        lines.append(f"{artery.name:<12}{tally.lesions:>8}{tally.agatston:>12.2f}{tally.volume_mm3:>13.1f}")
-    total = score.total
-    lines.append(f"{'Total':<12}{total.lesions:>8}{total.agatston:>12.2f}{total.volume_mm3:>13.1f}")
-    lines += ["", f"Risk category {score.risk_category} (Agatston, {score.rules.name} rules)"]
+    """The scores as a table, what they stand for, the warnings, and where the report is."""
+    score, standing, quantities = result.score, result.standing, result.quantities
+    volume, mass = quantities.volume_mm3, quantities.mass_mg
+    lines = ["", f"{'Artery':<12}{'Lesions':>8}{'Agatston':>12}{'Volume mm3':>13}{'Mass mg':>10}"]
+    rows = [(artery.name, volume.by_artery[artery.name], mass.by_artery[artery.name]) for artery in ARTERIES]
+    for name, volume_mm3, mass_mg in [*rows, ("Total", volume.total, mass.total)]:
+        tally = score.by_artery.get(name, score.total)
+        lines.append(f"{name:<12}{tally.lesions:>8}{tally.agatston:>12.2f}{volume_mm3:>13.1f}{mass_mg:>10.1f}")
+    lines += ["", f"Risk category {standing.category} (Agatston, {score.rules.name} rules); CAC-DRS {standing.cac_drs}"]
+    if not score.total.lesions:
+        found = "no voxel that the mask marks counts" if result.mask_given else "the network found no coronary calcium"
+        lines.append(f"The score is 0: {found}.")
+    if not quantities.calibration.calibrated:
+        lines.append(f"Mass is not calibrated ({quantities.calibration.source}).")
+    if result.mesa is not None:
+        lines.append(
+            f"10-year risk of coronary heart disease (MESA): {100 * result.mesa.with_calcium:.1f} % with calcium, "
+            f"{100 * result.mesa.without_calcium:.1f} % from the risk factors alone"
+        )
+    lines += _comparison(result)
     lines += [f"Warning: {warning.message}" for warning in result.warnings]
     lines += [RESEARCH_USE, "", f"Report: {report.resolve()}", ""]
-    sys.stdout.write("\n".join(lines))
+    text = "\n".join(lines)
+    # A path may hold letters that the terminal's encoding lacks.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))

@@ -19,7 +19,11 @@ class CaseWarning:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """What the score depends on in how the scan was made; never who was scanned. None means not stated."""
+    """What the score depends on in how the scan was made; never who was scanned. None means not stated.
+
+    The mass factors are those of calcium scoring in mg/cm3/HU: DICOM (0018,9351), and of (0018,9352) the one for a
+    medium-sized patient.
+    """
 
     modality: str | None = None
     kvp: float | None = None
@@ -30,6 +34,8 @@ class Acquisition:
     contrast_agent: str | None = None
     lossy_compression: bool | None = None
     cardiac_gating: str | None = None
+    mass_factor_patient: float | None = None
+    mass_factor_device: float | None = None
 
 
 @dataclass(frozen=True)

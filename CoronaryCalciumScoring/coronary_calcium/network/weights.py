@@ -118,15 +118,20 @@ def read_card(path: Path) -> dict[str, Any]:
     """The model card of a weights file, checked. Raises InputRefused("weights-card")."""
     card_path = path.with_suffix(".json")
     try:
-        card = json.loads(card_path.read_text(encoding="utf-8"))
+        card = json.loads(card_path.read_text(encoding="utf-8"), parse_constant=_not_json)
     except FileNotFoundError as error:
         raise InputRefused("weights-card", f"{path.name} has no model card {card_path.name}; {_REMEDY}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputRefused("weights-card", f"The model card {card_path.name} cannot be read; {_REMEDY}") from error
     problem = _problem_of(card)
     if problem:
         raise InputRefused("weights-card", f"The model card {card_path.name} is not valid ({problem}); {_REMEDY}")
     return card
+
+
+def _not_json(constant: str) -> float:
+    """NaN and Infinity, which Python's reader lets pass, cannot be written to the results."""
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _problem_of(card: object) -> str | None:

@@ -16,12 +16,12 @@ _ALL_26 = np.ones((3, 3, 3), bool)
 def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERATURE) -> np.ndarray:
     """The proposed lesions as a label map, uint8 (k, j, i): 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned, 0 nothing.
 
-    A voxel belongs to a lesion when its probability is at least 0.5 and its intensity at least the threshold. Voxels
-    that touch in three dimensions (26 neighbours) are one lesion, which goes as a whole to the artery that most of
-    its voxels were given to (the first of equals), or is unassigned when the network knows no arteries. A lesion
-    without a part of the minimum area in any slice is left out.
+    A voxel belongs to a lesion when its probability is at least 0.5 and its intensity at least the threshold (the
+    lower one, where volume has its own). Voxels that touch in three dimensions (26 neighbours) are one lesion, which
+    goes as a whole to the artery that most of its voxels were given to (the first of equals), or is unassigned when
+    the network knows no arteries. A lesion without a part of the minimum area in any slice is left out.
     """
-    marked = (proposal.probability >= PROBABILITY_THRESHOLD) & (volume.hu >= rules.threshold_hu)
+    marked = (proposal.probability >= PROBABILITY_THRESHOLD) & (volume.hu >= rules.for_volume.threshold_hu)
     labels = np.zeros(volume.shape, np.uint8)
     if not marked.any():
         return labels
@@ -35,7 +35,7 @@ def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERAT
     artery_of[0] = 0
     labels[box] = artery_of[lesion_of]
     counted = np.zeros(volume.shape, bool)
-    counted.reshape(-1)[find_parts(volume, labels, rules).voxels] = True
+    counted.reshape(-1)[find_parts(volume, labels, rules.for_volume).voxels] = True
     kept = np.zeros(count + 1, bool)
     kept[lesion_of[counted[box]]] = True
     labels[box][~kept[lesion_of]] = 0

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from coronary_calcium.errors import InputRefused
 from coronary_calcium.heart.field import HeartField, Window
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.preprocessing import (
@@ -82,7 +83,8 @@ def propose(
     with the same result). Where windows overlap, the higher probability stands.
 
     ``progress`` may raise Cancelled. When a GPU's memory does not suffice, smaller batches are tried and then the
-    CPU, with a warning. Raises ValueError when ``field`` is not of the volume's shape (a programming error).
+    CPU, with a warning. Raises ValueError when ``field`` is not of the volume's shape (a programming error), and
+    InputRefused("weights-output") when the network answers with NaN or infinite values.
     """
     if field.region.shape != volume.shape:
         raise ValueError(f"the heart's region has the shape {field.region.shape}, the CT {volume.shape}")
@@ -127,9 +129,9 @@ def countable_voxels(volume: CTVolume, field: HeartField, rules: RuleSet) -> np.
     for window in field.windows:
         covered[(slice(window.k0, window.k1), *_pixels_of(volume, field, window))] = True
     # Any label will do: every part that can be labelled is inside one of these, whatever its arteries.
-    candidates = (covered & field.region & (volume.hu >= rules.threshold_hu)).view(np.uint8)
+    candidates = (covered & field.region & (volume.hu >= rules.for_volume.threshold_hu)).view(np.uint8)
     countable = np.zeros(volume.shape, bool)
-    countable.reshape(-1)[find_parts(volume, candidates, rules).voxels] = True
+    countable.reshape(-1)[find_parts(volume, candidates, rules.for_volume).voxels] = True
     return countable
 
 
@@ -254,4 +256,12 @@ def _run_network(network: DenseRAUNet, inputs: torch.Tensor, device: str) -> np.
     """float32 (b, 1 or 5, j, i): the probability and, with an artery head, the artery logits."""
     calcium, arteries = network(inputs.to(device).contiguous(memory_format=torch.channels_last))
     outputs = [torch.sigmoid(calcium)] + ([arteries] if arteries is not None else [])
-    return torch.cat(outputs, dim=1).float().contiguous().cpu().numpy()
+    values = torch.cat(outputs, dim=1).float().contiguous().cpu().numpy()
+    if not np.isfinite(values).all():
+        # Such a pixel is below every threshold and would pass for a score of 0.
+        raise InputRefused(
+            "weights-output",
+            "The network's answer is not a number: its weights are damaged, or the device computes wrongly; install "
+            "the weights again, name others with --weights, or choose --device cpu.",
+        )
+    return values

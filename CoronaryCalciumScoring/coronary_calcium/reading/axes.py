@@ -41,6 +41,15 @@ class AxialOrder:
         flipped = np.flip(array, self._reversed)
         return np.transpose(flipped, np.argsort(self.axes))
 
+    def flat_index(self, index: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+        """Flat (k, j, i) indices of voxels of the source array, which has this shape; ``index`` has a row for each."""
+        sizes = tuple(shape[axis] for axis in self.axes)
+        ordered = [
+            sizes[axis] - 1 - index[:, source] if self.flipped[axis] else index[:, source]
+            for axis, source in enumerate(self.axes)
+        ]
+        return (ordered[0] * sizes[1] + ordered[1]) * sizes[2] + ordered[2]
+
 
 @dataclass(frozen=True)
 class AxialArray:

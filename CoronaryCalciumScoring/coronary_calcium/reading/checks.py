@@ -4,7 +4,9 @@ import numpy as np
 
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.reading import limits
+from coronary_calcium.reading.broken_slices import refuse_broken_slices
 from coronary_calcium.reading.kernels import is_sharp
+from coronary_calcium.tube_voltage import KVP_WARNING, is_covered
 from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume
 
 # Agatston's thresholds were set at 120 kVp (rules.py); vendors write 119.9 or 120.
@@ -34,7 +36,8 @@ def check_ct(volume: CTVolume) -> CTVolume:
     """The same volume with the warnings that its voxels and acquisition facts give rise to.
 
     Checking twice adds nothing. Raises InputRefused: ``"not-ct"``, ``"too-few-slices"``, ``"too-short"``,
-    ``"slice-spacing"``, ``"pixel-size"``, ``"field-too-small"``, ``"nan"``, ``"label-map"``, ``"not-hu"``.
+    ``"slice-spacing"``, ``"pixel-size"``, ``"field-too-small"``, ``"nan"``, ``"label-map"``, ``"not-hu"``,
+    ``"broken-slice"``.
     """
     modality = volume.acquisition.modality
     if modality is not None and modality != "CT":
@@ -42,6 +45,7 @@ def check_ct(volume: CTVolume) -> CTVolume:
     _refuse_size(volume)
     histogram, lowest = _histogram(volume.hu)
     _refuse_not_hu(histogram, lowest, volume.hu)
+    refuse_broken_slices(volume.hu)
     found = [
         *_clipping(volume, histogram, lowest),
         *_acquisition_warnings(volume.acquisition, volume.spacing[0]),
@@ -161,11 +165,12 @@ def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWar
     found = []
     thickness = facts.slice_thickness_mm
     if facts.kvp is not None and abs(facts.kvp - REFERENCE_KVP) > _KVP_TOLERANCE:
+        offer = " Thresholds adapted to the voltage can be chosen (--kvp-adapted)." if is_covered(facts.kvp) else ""
         found.append(
             CaseWarning(
-                "kvp",
+                KVP_WARNING,
                 f"The tube voltage was {facts.kvp:g} kVp; the thresholds hold for 120 kVp, and lower voltages raise "
-                "the score.",
+                f"the score.{offer}",
             )
         )
     if is_sharp(facts.kernel, facts.manufacturer):

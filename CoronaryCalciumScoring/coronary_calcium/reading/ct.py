@@ -39,11 +39,11 @@ def open_ct(path: str | Path, *, series_uid: str | None = None, progress: Progre
     ``progress`` raises.
     """
     path = Path(path)
-    if not path.exists():
-        raise InputRefused("no-file", "There is no file or folder of that name: check the path.")
     try:
         if path.is_dir():
             opened = _open_files(find_files(path), series_uid, progress)
+        elif not path.is_file():  # nor a pipe or a device, on which reading would wait for ever
+            raise InputRefused("no-file", "There is no file or folder of that name: check the path.")
         elif image_suffix(path):
             if series_uid is not None:
                 raise InputRefused("series-not-found", "An image file has no DICOM series: leave out the series.")
@@ -89,7 +89,10 @@ def _open_files(files: list[Path], series_uid: str | None, progress: Progress) -
     headers, unreadable = read_all_headers(files, part_of(progress, 0.0, 0.3))
     if not headers:
         if unreadable:
-            raise InputRefused("truncated", "The DICOM files are damaged and cannot be read: export them again.")
+            raise InputRefused(
+                "truncated",
+                "The DICOM files are damaged or not readable: check their permissions or export them again.",
+            )
         raise InputRefused(
             "no-dicom", "The folder holds no DICOM files: give the folder of a CT series, or a ZIP of one."
         )
@@ -99,8 +102,8 @@ def _open_files(files: list[Path], series_uid: str | None, progress: Progress) -
         warnings += (
             CaseWarning(
                 "unreadable-files",
-                f"{unreadable} DICOM file(s) in the folder are damaged and were left out; slices at the ends may "
-                "be missing.",
+                f"{unreadable} file(s) or folder(s) are damaged or not readable and were left out; slices at the ends "
+                "may be missing.",
             ),
         )
     volume = _volume_of(choice.stack, warnings, part_of(progress, 0.3, 0.95))

@@ -19,6 +19,7 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM = b"\xfe\xff\x00\xe0"
 _END = b"\xfe\xff\xdd\xe0"
 _ALLOCATED = (8, 16, 32)
+_PIECE = 2**20
 
 
 def is_compressed(header: SliceHeader) -> bool:
@@ -70,6 +71,19 @@ def stored_values(header: SliceHeader) -> np.ndarray | None:
     values = (values >> (high_bit + 1 - bits)) & (2**bits - 1)
     values = values.reshape(int(header.rows or 0), int(header.columns or 0))
     return np.where(values >= 2 ** (bits - 1), values - 2**bits, values) if header.signed else values
+
+
+def same_pixels(first: SliceHeader, second: SliceHeader) -> bool:
+    """Whether two files hold the same bytes from their pixel data on, or as a whole when it is deflated."""
+    with first.path.open("rb") as one, second.path.open("rb") as other:
+        one.seek(first.pixel_offset or 0)
+        other.seek(second.pixel_offset or 0)
+        while True:
+            piece = one.read(_PIECE)
+            if piece != other.read(_PIECE):
+                return False
+            if not piece:
+                return True
 
 
 def _frame_bytes(header: SliceHeader) -> int:

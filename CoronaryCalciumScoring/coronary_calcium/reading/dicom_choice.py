@@ -58,12 +58,16 @@ class _Series:
 
 
 def find_files(folder: Path) -> list[Path]:
-    """All regular files under a folder, without following links out of it, in a stable order."""
-    found = []
-    for parent, folders, names in os.walk(folder):
+    """All regular files under a folder, without following links out of it, in a stable order.
+
+    A folder that cannot be listed is among them, so that it is counted as unreadable: it may hold slices.
+    """
+    found: list[Path] = []
+    locked: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=lambda error: locked.append(Path(error.filename))):
         folders.sort()
         found += [Path(parent, name) for name in sorted(names)]
-    return [path for path in found if path.is_file()]
+    return [path for path in found if path.is_file()] + locked
 
 
 def read_all_headers(files: list[Path], progress: Progress) -> tuple[list[SliceHeader], int]:

@@ -83,7 +83,18 @@ def acquisition_of(dataset: Dataset, transfer_syntax: str) -> Acquisition:
         contrast_agent=_contrast(dataset, facts),
         lossy_compression=True if is_lossy else (False if lossy == "00" else None),
         cardiac_gating=_gating(facts),
+        mass_factor_patient=facts.number("CalciumScoringMassFactorPatient") or None,
+        mass_factor_device=_mass_factor_device(facts),
     )
+
+
+def _mass_factor_device(facts: Facts) -> float | None:
+    """The device's factor for calcium mass: of three, the second is for a medium-sized patient (PS3.3 C.8.2.1.1.7).
+
+    Some scanners write a single one.
+    """
+    factors = facts.numbers("CalciumScoringMassFactorDevice", 3)
+    return (factors[1] if factors else facts.number("CalciumScoringMassFactorDevice")) or None
 
 
 def _contrast(dataset: Dataset, facts: Facts) -> str | None:

@@ -5,6 +5,7 @@ import warnings
 import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
@@ -17,6 +18,11 @@ CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PREAMBLE = 132
+# Group 0002, which names the transfer syntax, follows the preamble and is far shorter than this.
+_META_BYTES = 4096
+# A deflated file that unpacks to more than this holds no CT that is read here; pydicom unpacks it all into memory.
+_MAXIMUM_INFLATED = 2**30
+_PIECE = 2**20
 _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 # What pydicom raises on files that are not, or no longer, DICOM.
 _BROKEN = (
@@ -51,7 +57,8 @@ _TAGS = [
     "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept",
     "RescaleSlope", "RescaleType", "LossyImageCompression", "SharedFunctionalGroupsSequence",
-    "PerFrameFunctionalGroupsSequence", *STACK_TAGS,
+    "PerFrameFunctionalGroupsSequence", "CalciumScoringMassFactorPatient", "CalciumScoringMassFactorDevice",
+    *STACK_TAGS,
 ]  # fmt: skip
 
 
@@ -108,8 +115,10 @@ def read_headers(path: Path) -> list[SliceHeader] | None:
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # pydicom's remarks on odd values; those that matter are refused later
-            start = file.read(_PREAMBLE)
-            marked = start[128:] == b"DICM"
+            start = file.read(_META_BYTES)
+            if _DEFLATED.encode() in start and _inflates_too_far(file, start):
+                return None
+            marked = start[128:_PREAMBLE] == b"DICM"
             # Old files without the preamble begin with an element of group 0002 or 0008.
             if not marked and (len(start) < 8 or start[:2] not in (b"\x08\x00", b"\x02\x00") or start[3] != 0):
                 return []
@@ -122,6 +131,26 @@ def read_headers(path: Path) -> list[SliceHeader] | None:
             return _slices_of(dataset, path, offset if at_pixels else None)
     except _BROKEN:
         return None
+
+
+def _inflates_too_far(file: BinaryIO, start: bytes) -> bool:
+    """Whether a deflated file would unpack to more than memory should hold; ``start`` is the file's beginning."""
+    begin = _PREAMBLE
+    while start[begin : begin + 2] == b"\x02\x00":
+        if start[begin + 4 : begin + 6] in (b"OB", b"UN"):  # PS3.5 section 7.1.2: these have a 32-bit length
+            begin += 12 + struct.unpack_from("<I", start, begin + 8)[0]
+        else:
+            begin += 8 + struct.unpack_from("<H", start, begin + 6)[0]
+    file.seek(begin)
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    packed, unpacked = b"", 0
+    while not unpacker.eof and unpacked <= _MAXIMUM_INFLATED:
+        packed = packed or file.read(_PIECE)
+        if not packed:
+            break
+        unpacked += len(unpacker.decompress(packed, _PIECE))
+        packed = unpacker.unconsumed_tail
+    return unpacked > _MAXIMUM_INFLATED
 
 
 def _slices_of(dataset: Dataset, path: Path, offset: int | None) -> list[SliceHeader]:

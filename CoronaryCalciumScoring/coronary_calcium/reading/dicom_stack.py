@@ -2,12 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.reading import limits
+from coronary_calcium.reading.dicom_bytes import same_pixels
 from coronary_calcium.reading.dicom_geometry import (
     SAME_POSITION_MM,
     Placement,
@@ -39,7 +41,8 @@ def stack_of(headers: list[SliceHeader]) -> Stack:
     """Find the stack in a series' slices.
 
     Raises InputRefused: ``"not-ct"``, ``"missing-tags"``, ``"truncated"``, ``"colour"``, ``"not-hu"``,
-    ``"not-slices"``, ``"mixed-series"``, ``"several-stacks"``, and those of ``place_slices``.
+    ``"not-slices"``, ``"unsupported"``, ``"duplicate-slices"``, ``"mixed-series"``, ``"several-stacks"``, and those of
+    ``place_slices``.
     """
     left = _without_copies(_slices(headers))
     _refuse_incomplete(left)
@@ -82,6 +85,12 @@ def _slices(headers: list[SliceHeader]) -> list[SliceHeader]:
             "not-ct",
             "The series holds no CT slices, only localizers or secondary captures: give the axial CT series.",
         )
+    if any(header.sop_class == CT_IMAGE and header.frames != 1 for header in slices):
+        raise InputRefused(
+            "unsupported",
+            "A file of the series holds several frames without saying where each of them lies: export the series again "
+            "with one file a slice, or as an enhanced CT.",
+        )
     if any(_PROJECTIONS & set(header.image_type) for header in slices):
         raise InputRefused(
             "not-slices",
@@ -99,13 +108,16 @@ def _slices(headers: list[SliceHeader]) -> list[SliceHeader]:
 def _without_copies(slices: list[SliceHeader]) -> list[SliceHeader]:
     """Each image once: archives often hold the same file in two folders."""
     seen: dict[tuple[str, int], SliceHeader] = {}
+    compared: set[tuple[Path, Path]] = set()
     for header in slices:
         kept = seen.setdefault((header.sop_uid or str(header.path), header.frame), header)
-        if (kept.position, kept.orientation, kept.acquisition) != (
-            header.position,
-            header.orientation,
-            header.acquisition,
-        ):
+        if kept is header:
+            continue
+        same = replace(kept, path=header.path, pixel_offset=header.pixel_offset) == header
+        if same and (kept.path, header.path) not in compared:
+            compared.add((kept.path, header.path))
+            same = same_pixels(kept, header)
+        if not same:
             raise InputRefused(
                 "duplicate-slices",
                 "Two different images carry the same instance identifier: export the series again from the archive.",

@@ -22,18 +22,16 @@ def open_mask(path: str | Path, volume: CTVolume) -> np.ndarray:
     """Labels (k, j, i) uint8 on the volume's grid: 0, and 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned.
 
     A plain label map has the CT's grid (axes in any order) and these values. A segmentation written by Slicer or by
-    this program (.seg.nrrd) is understood by the names of its segments, and may be cropped. Raises InputRefused:
-    ``"no-file"``, ``"unknown-format"``, ``"mask-grid"``, ``"mask-labels"``, ``"mask-overlap"``, and those of
-    image files.
+    this program (.seg.nrrd) is understood by the names of its segments, and may be cropped; a DICOM segmentation (SEG)
+    by their names or anatomic codes. Raises InputRefused: ``"no-file"``, ``"unknown-format"``, ``"mask-grid"``,
+    ``"mask-labels"``, ``"mask-overlap"``, ``"mask-other-series"``, and those of image files.
     """
     path = Path(path)
     if not path.is_file():
         raise InputRefused("no-file", "There is no mask file of that name: check the path.")
-    if image_suffix(path) is None:
-        raise InputRefused(
-            "unknown-format", "The mask is not NRRD, NIfTI or MetaImage: save the segmentation in one of these formats."
-        )
     try:
+        if image_suffix(path) is None:
+            return _dicom_labels(path, volume)
         header = read_image_header(path)
         voxels = read_voxels(path, header)
     except OSError:
@@ -41,6 +39,20 @@ def open_mask(path: str | Path, volume: CTVolume) -> np.ndarray:
     labels = _labels_by_name(voxels, header) if header.is_segmentation else _labels_by_value(voxels, header)
     axial = to_axial(labels, header.spacing, header.origin, header.direction)
     return _on_grid(axial, volume, cropped=header.is_segmentation)
+
+
+def _dicom_labels(path: Path, volume: CTVolume) -> np.ndarray:
+    """The labels of a DICOM segmentation; refuses files of other kinds."""
+    # Imported here so that masks that are image files open without pydicom.
+    from coronary_calcium.reading.dicom_masks import read_dicom_mask  # noqa: PLC0415
+
+    labels = read_dicom_mask(path, volume)
+    if labels is None:
+        raise InputRefused(
+            "unknown-format",
+            "The mask is not NRRD, NIfTI, MetaImage or a DICOM segmentation: save it in one of these formats.",
+        )
+    return labels
 
 
 def _labels_by_value(voxels: np.ndarray, header: ImageHeader) -> np.ndarray:

@@ -1,5 +1,5 @@
 """A case's result as files: scores, lesions, segmentation and a page to read."""
 
-from coronary_calcium.reports.case_files import write_case
+from coronary_calcium.reports.case_files import Extras, write_case
 
-__all__ = ["write_case"]
+__all__ = ["Extras", "write_case"]

@@ -5,12 +5,15 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.progress import Progress, no_progress, part_of
+from coronary_calcium.reports.case_pictures import CasePictures, draw_pictures
 from coronary_calcium.reports.html_report import write_report
+from coronary_calcium.reports.identity import Identity
 from coronary_calcium.reports.lesions_csv import write_lesions
 from coronary_calcium.reports.scores_json import scores, write_scores
 from coronary_calcium.reports.segmentation_file import write_segmentation
@@ -22,15 +25,43 @@ SCORES = "scores.json"
 LESIONS = "lesions.csv"
 SEGMENTATION = "segmentation.seg.nrrd"
 REPORT = "report.html"
+PDF = "report.pdf"
+DICOM_SEGMENTATION = "segmentation.dcm"
+DICOM_REPORT = "report-sr.dcm"
 
 
-def write_case(result: "CaseResult", folder: str | Path, progress: Progress = no_progress) -> Path:
+@dataclass(frozen=True)
+class Extras:
+    """What is written besides the four files, only when asked for.
+
+    Attributes
+    ----------
+    dicom_seg : segmentation.dcm, a DICOM segmentation; it carries patient and study of the CT's images.
+    dicom_sr : report-sr.dcm, a DICOM Structured Report; so does it.
+    pdf : report.pdf, the report to print and sign.
+    identity : patient and study, put into report.html and report.pdf and nowhere else.
+    """
+
+    dicom_seg: bool = False
+    dicom_sr: bool = False
+    pdf: bool = False
+    identity: Identity | None = None
+
+
+NOTHING_MORE = Extras()
+
+
+def write_case(
+    result: "CaseResult", folder: str | Path, progress: Progress = no_progress, extras: Extras = NOTHING_MORE
+) -> Path:
     """Write scores.json, lesions.csv, segmentation.seg.nrrd and report.html into a folder; returns the report's path.
 
-    The folder is made when it is not there. Either all four files are written and replace earlier ones, or, when
-    anything goes wrong or the user stops it, the folder is as it was before. Other files in it are left alone.
+    The folder is made when it is not there. Either all files, those of ``extras`` too, are written and replace earlier
+    ones, or, when anything goes wrong or the user stops it, the folder is as it was before. Other files in it are left
+    alone.
 
-    Raises InputRefused("output") when the folder cannot be written to, and what ``progress`` raises.
+    Raises InputRefused("output") when the folder cannot be written to, those of ``dicom_out.sources.read_sources`` for
+    DICOM objects, and what ``progress`` raises.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
@@ -40,10 +71,17 @@ def write_case(result: "CaseResult", folder: str | Path, progress: Progress = no
             progress(0.0, "Writing scores")
             content = scores(result)
             write_scores(content, partial / SCORES)
-            write_lesions(result.score, partial / LESIONS)
+            write_lesions(result.score, result.quantities.calibration, partial / LESIONS)
             progress(0.05, "Writing segmentation")
             write_segmentation(result.volume, result.labels, partial / SEGMENTATION)
-            write_report(result, content, partial / REPORT, part_of(progress, 0.3, 1.0))
+            pictures = draw_pictures(result, part_of(progress, 0.3, 0.8))
+            write_report(result, content, pictures, partial / REPORT, extras.identity)
+            if extras.pdf:
+                progress(0.8, "Writing PDF")
+                _write_pdf(result, content, pictures, partial / PDF, extras.identity)
+            if extras.dicom_seg or extras.dicom_sr:
+                progress(0.85, "Writing DICOM objects")
+                _write_dicom(result, extras, partial)
             progress(1.0, "Results written")
             _move(partial, folder)
     except OSError as error:
@@ -53,6 +91,31 @@ def write_case(result: "CaseResult", folder: str | Path, progress: Progress = no
             "name a folder on a disk with free space that you may write to.",
         ) from error
     return folder / REPORT
+
+
+def _write_pdf(
+    result: "CaseResult", content: dict[str, Any], pictures: CasePictures, path: Path, identity: Identity | None
+) -> None:
+    # Slicer does not ship reportlab, and imports this module at its start.
+    try:
+        from coronary_calcium.reports.pdf_report import write_report_pdf  # noqa: PLC0415
+    except ImportError:
+        raise InputRefused(
+            "pdf-missing", "The package reportlab, which writes the PDF, is not installed: pip install reportlab."
+        ) from None
+    write_report_pdf(result, content, pictures, path, identity)
+
+
+def _write_dicom(result: "CaseResult", extras: Extras, partial: Path) -> None:
+    """Write the DICOM objects that were asked for."""
+    # pydicom and highdicom are slow to import, and most runs need them no more.
+    from coronary_calcium.dicom_out.write import write_dicom  # noqa: PLC0415
+
+    write_dicom(
+        result,
+        partial / DICOM_SEGMENTATION if extras.dicom_seg else None,
+        partial / DICOM_REPORT if extras.dicom_sr else None,
+    )
 
 
 @contextlib.contextmanager
@@ -88,11 +151,17 @@ def _move(partial: Path, folder: Path) -> None:
     if not folder.is_dir():
         partial.rename(folder)
         return
+    names = sorted(path.name for path in partial.iterdir())
+    taken = [name for name in names if (folder / name).is_dir()]
+    if taken:
+        raise InputRefused(
+            "output", f"{folder} holds a folder named {taken[0]}, where a result must go; name another folder."
+        )
     earlier = partial / "earlier"
     earlier.mkdir()
     moved: list[str] = []
     try:
-        for name in (SCORES, LESIONS, SEGMENTATION, REPORT):
+        for name in names:
             moved.append(name)
             with contextlib.suppress(FileNotFoundError):
                 os.replace(folder / name, earlier / name)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from coronary_calcium.scoring.case_score import CaseScore
 from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.scoring.mass import MassCalibration
 
 # Every cell is a number or one of the five artery names: there is no text in it that a spreadsheet could run.
 COLUMNS = (
@@ -12,6 +13,7 @@ COLUMNS = (
     "artery",
     "agatston",
     "volume_mm3",
+    "mass_mg",
     "area_mm2",
     "maximum_hu",
     "mean_hu",
@@ -26,20 +28,21 @@ COLUMNS = (
 )
 
 
-def write_lesions(score: CaseScore, path: Path) -> None:
+def write_lesions(score: CaseScore, calibration: MassCalibration, path: Path) -> None:
     """Write one row a lesion, by descending score, below a header with the units; numbers are not rounded."""
     with path.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
-        table.writerows(_row(lesion) for lesion in score.lesions)
+        table.writerows(_row(lesion, calibration) for lesion in score.lesions)
 
 
-def _row(lesion: Lesion) -> tuple:
+def _row(lesion: Lesion, calibration: MassCalibration) -> tuple:
     return (
         lesion.id,
         lesion.artery,
         lesion.agatston,
         lesion.volume_mm3,
+        calibration.mass_of(lesion),
         lesion.area_mm2,
         lesion.maximum_hu,
         lesion.mean_hu,

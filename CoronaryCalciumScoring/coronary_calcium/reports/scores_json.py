@@ -9,15 +9,18 @@ from typing import TYPE_CHECKING, Any
 import coronary_calcium
 from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.rules import PROBABILITY_THRESHOLD
+from coronary_calcium.scoring.compare import ScoredByRules
 from coronary_calcium.scoring.lesions import LESION_CONNECTIVITY, Lesion
+from coronary_calcium.scoring.mesa import MESA_SOURCE
 from coronary_calcium.scoring.parts import minimum_pixels
-from coronary_calcium.scoring.risk import RISK_CATEGORIES, RISK_RULE, RISK_SOURCE
+from coronary_calcium.scoring.quantities import Quantity
+from coronary_calcium.scoring.standing import CAC_DRS_SOURCE, RESCAN_AGATSTON, RESCAN_SOURCE
 from coronary_calcium.statements import RESEARCH_USE
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 # What is copied from the model card; the rest of it, such as training logs, stays with the weights.
 _CARD_FACTS = ("name", "date", "statement", "sha256", "architecture", "metrics")
 
@@ -32,15 +35,17 @@ def scores(result: "CaseResult") -> dict[str, Any]:
             "total": score.total.agatston,
             "by_artery": {artery.name: score.by_artery[artery.name].agatston for artery in ARTERIES},
         },
-        "volume_mm3": {
-            "total": score.total.volume_mm3,
-            "by_artery": {artery.name: score.by_artery[artery.name].volume_mm3 for artery in ARTERIES},
-        },
-        "risk_category": score.risk_category,
-        "lesions": [_lesion(lesion) for lesion in score.lesions],
+        "volume_mm3": _quantity(result.quantities.volume_mm3),
+        "volume_interpolated_mm3": _quantity(result.quantities.interpolated_mm3),
+        "mass_mg": _quantity(result.quantities.mass_mg)
+        | {"calibration": dataclasses.asdict(result.quantities.calibration)},
+        "risk_category": result.standing.category,
+        "standing": _standing(result),
+        "lesions": [_lesion(result, lesion) for lesion in score.lesions],
         "warnings": [{"code": warning.code, "message": warning.message} for warning in result.warnings],
         "acquisition": _acquisition(result),
         "rules": _rules(result),
+        "rules_compared": [_compared(scored) for scored in result.compared],
         "coverage": _coverage(result),
         "provenance": _provenance(result),
     }
@@ -51,7 +56,41 @@ def write_scores(content: dict[str, Any], path: Path) -> None:
     path.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _lesion(lesion: Lesion) -> dict[str, Any]:
+def _quantity(quantity: Quantity) -> dict[str, Any]:
+    return {"total": quantity.total, "by_artery": quantity.by_artery}
+
+
+def _standing(result: "CaseResult") -> dict[str, Any]:
+    standing, mesa = result.standing, result.mesa
+    low, high = standing.rescan_agatston
+    return {
+        "cac_drs": standing.cac_drs,
+        "vessels": standing.vessels,
+        "vessels_known": standing.vessels_known,
+        "lesions": standing.lesions,
+        "rescan": {"mean_difference": RESCAN_AGATSTON, "agatston_low": low, "agatston_high": high},
+        "mesa_10_year_chd_risk": None if mesa is None else dataclasses.asdict(mesa),
+        "sources": [CAC_DRS_SOURCE, RESCAN_SOURCE, *([MESA_SOURCE] if mesa else [])],
+    }
+
+
+def _compared(scored: ScoredByRules) -> dict[str, Any]:
+    rules, total = scored.rules, scored.score.total
+    return {
+        "name": rules.name,
+        "agatston": total.agatston,
+        "volume_mm3": scored.quantities.volume_mm3.total,
+        "mass_mg": scored.quantities.mass_mg.total,
+        "lesions": total.lesions,
+        "minimum_area_mm2": rules.minimum_area_mm2,
+        "minimum_pixels": scored.minimum_pixels,
+        "connectivity_in_slice": rules.connectivity,
+        "volume_method": rules.volume_method,
+        "volume_threshold_hu": rules.for_volume.threshold_hu,
+    }
+
+
+def _lesion(result: "CaseResult", lesion: Lesion) -> dict[str, Any]:
     return {
         "id": lesion.id,
         "artery": lesion.artery,
@@ -59,6 +98,7 @@ def _lesion(lesion: Lesion) -> dict[str, Any]:
         "centroid_lps_mm": list(lesion.centroid_lps),
         "area_mm2": lesion.area_mm2,
         "volume_mm3": lesion.volume_mm3,
+        "mass_mg": result.quantities.calibration.mass_of(lesion),
         "voxels": int(lesion.voxels.size),
         "maximum_hu": lesion.maximum_hu,
         "mean_hu": lesion.mean_hu,
@@ -78,7 +118,7 @@ def _acquisition(result: "CaseResult") -> dict[str, Any]:
 
 
 def _rules(result: "CaseResult") -> dict[str, Any]:
-    rules, spacing = result.rules, result.volume.spacing
+    rules, spacing, scheme = result.rules, result.volume.spacing, result.standing.scheme
     return {
         "name": rules.name,
         "threshold_hu": rules.threshold_hu,
@@ -90,9 +130,13 @@ def _rules(result: "CaseResult") -> dict[str, Any]:
         "reference_spacing_mm": rules.reference_spacing_mm,
         "spacing_factor": spacing[0] / rules.reference_spacing_mm,
         "probability_threshold": None if result.mask_given else PROBABILITY_THRESHOLD,
-        "risk_categories": [category.name for category in RISK_CATEGORIES],
-        "risk_rule": RISK_RULE,
-        "sources": [*rules.sources, RISK_SOURCE],
+        "volume_method": rules.volume_method,
+        "volume_threshold_hu": rules.for_volume.threshold_hu,
+        "adapted_to_kvp": rules.kvp,
+        "risk_scheme": scheme.name,
+        "risk_categories": list(scheme.categories),
+        "risk_rule": scheme.rule,
+        "sources": [*rules.sources, scheme.source],
     }
 
 

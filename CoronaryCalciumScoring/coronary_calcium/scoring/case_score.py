@@ -1,5 +1,6 @@
 """The scores of a case: the one place where marked voxels become numbers."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,20 +68,25 @@ def score_labels(
     return score_parts(volume, find_parts(volume, labels, rules), rules, probability)
 
 
-def score_parts(volume: CTVolume, parts: Parts, rules: RuleSet, probability: np.ndarray | None = None) -> CaseScore:
-    """The scores of counted parts.
+def score_parts(
+    volume: CTVolume,
+    parts: Parts,
+    rules: RuleSet,
+    probability: np.ndarray | None = None,
+    links: np.ndarray | None = None,
+) -> CaseScore:
+    """The scores of counted parts; ``links`` as for ``lesions.find_lesions``.
 
     Pixels and weighted pixels are summed as whole numbers and multiplied by a voxel's size once, so that scores do
     not depend, to the last digit, on the order or the grouping in which parts were found.
     """
     unit = volume.spacing[1] * volume.spacing[2] * volume.spacing[0] / rules.reference_spacing_mm
-    lesions = find_lesions(volume, parts, unit, probability)
-    by_artery = {}
-    for artery in ARTERIES:
-        own = parts.labels == artery.label
-        by_artery[artery.name] = _tally(
-            volume, parts, own, unit, sum(lesion.artery == artery.name for lesion in lesions)
-        )
+    lesions = find_lesions(volume, parts, unit, probability, links)
+    lesions_of = Counter(lesion.artery for lesion in lesions)
+    by_artery = {
+        artery.name: _tally(volume, parts, parts.labels == artery.label, unit, lesions_of[artery.name])
+        for artery in ARTERIES
+    }
     total = _tally(volume, parts, np.ones(parts.labels.size, dtype=bool), unit, len(lesions))
     return CaseScore(
         total=total,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coronary_calcium.arteries import BY_LABEL
-from coronary_calcium.scoring.parts import Parts, components
+from coronary_calcium.scoring.parts import Parts, components, touching
 from coronary_calcium.volume import CTVolume
 
 # In three dimensions, neighbours are the 26 voxels that share a face, an edge or a corner.
@@ -49,74 +49,126 @@ class Lesion:
 
 
 def find_lesions(
-    volume: CTVolume, parts: Parts, unit: float, probability: np.ndarray | None = None
+    volume: CTVolume,
+    parts: Parts,
+    unit: float,
+    probability: np.ndarray | None = None,
+    links: np.ndarray | None = None,
 ) -> tuple[Lesion, ...]:
     """The lesions that the parts make up, by descending score.
 
-    ``unit`` is the Agatston score of one pixel of weight 1; ``probability`` a (k, j, i) array or None.
+    ``unit`` is the Agatston score of one pixel of weight 1; ``probability`` a (k, j, i) array or None. ``links`` are
+    the result of ``touching_parts``, where it is known already.
     """
     if not parts.pixels.size:
         return ()
-    lesion_of_part = _lesion_of_part(volume, parts)
-    scores, main_slices = _scores_and_main_slices(parts, lesion_of_part)
+    lesion_of_part = _lesion_of_part(parts, touching_parts(volume, parts) if links is None else links)
+    scores, main_slices = _scores_and_main_slices(volume, parts, lesion_of_part)
     first_slices = np.full(scores.size, volume.shape[0])
     last_slices = np.zeros(scores.size, dtype=np.int64)
     np.minimum.at(first_slices, lesion_of_part, parts.slices)
     np.maximum.at(last_slices, lesion_of_part, parts.slices)
 
     # Voxels lesion by lesion, in memory order within each, so that sums of fractions do not depend on other lesions.
-    lesion_of_voxel = np.repeat(lesion_of_part, parts.pixels)
-    order = np.lexsort((parts.voxels, lesion_of_voxel))
+    order = _order(np.repeat(lesion_of_part, parts.pixels), parts.voxels)
     voxels, hu = parts.voxels[order], parts.hu[order].astype(np.float64)
-    sizes = np.bincount(lesion_of_voxel)
+    sizes = np.zeros(scores.size, dtype=np.int64)
+    np.add.at(sizes, lesion_of_part, parts.pixels)
     starts = np.cumsum(sizes) - sizes
     index = np.unravel_index(voxels, volume.shape)
-    centroids = np.stack([np.add.reduceat(axis, starts) / sizes for axis in index], axis=1)
-    maxima = np.maximum.reduceat(hu, starts)
-    means = np.add.reduceat(hu, starts) / sizes
+    centroids = _positions(volume, np.stack([np.add.reduceat(axis, starts) / sizes for axis in index], axis=1))
+    probabilities = [None] * scores.size
     if probability is not None:
-        probabilities = np.add.reduceat(probability[index].astype(np.float64), starts) / sizes
+        probabilities = (np.add.reduceat(probability[index].astype(np.float64), starts) / sizes).tolist()
     labels = np.zeros(scores.size, dtype=np.int64)
     labels[lesion_of_part] = parts.labels
-    return tuple(
-        Lesion(
-            id=number,
-            artery=BY_LABEL[int(labels[which])].name,
-            first_slice=int(first_slices[which]),
-            last_slice=int(last_slices[which]),
-            main_slice=int(main_slices[which]),
-            centroid_lps=tuple(volume.position(centroids[which]).tolist()),
-            area_mm2=int(sizes[which]) * (volume.spacing[1] * volume.spacing[2]),
-            volume_mm3=int(sizes[which]) * volume.voxel_volume_mm3,
-            maximum_hu=float(maxima[which]),
-            mean_hu=float(means[which]),
-            agatston=int(scores[which]) * unit,
-            probability=None if probability is None else float(probabilities[which]),
-            voxels=voxels[starts[which] : starts[which] + sizes[which]],
-        )
-        for number, which in enumerate(np.argsort(-scores, kind="stable"), start=1)
+    # By descending score; and as Python's numbers, which are several times faster to take out than numpy's.
+    columns = (
+        labels.tolist(),
+        first_slices.tolist(),
+        last_slices.tolist(),
+        main_slices.tolist(),
+        map(tuple, centroids.tolist()),
+        sizes.tolist(),
+        np.maximum.reduceat(hu, starts).tolist(),
+        (np.add.reduceat(hu, starts) / sizes).tolist(),
+        scores.tolist(),
+        probabilities,
+        [voxels[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist())],
     )
+    rows = list(zip(*columns))
+    pixel_area, voxel_volume = volume.spacing[1] * volume.spacing[2], volume.voxel_volume_mm3
+    lesions = []
+    for number, which in enumerate(np.argsort(-scores, kind="stable").tolist(), start=1):
+        label, first, last, main, centroid, size, maximum, mean, score, mean_probability, own = rows[which]
+        lesions.append(
+            Lesion(
+                id=number,
+                artery=BY_LABEL[label].name,
+                first_slice=first,
+                last_slice=last,
+                main_slice=main,
+                centroid_lps=centroid,
+                area_mm2=size * pixel_area,
+                volume_mm3=size * voxel_volume,
+                maximum_hu=maximum,
+                mean_hu=mean,
+                agatston=score * unit,
+                probability=mean_probability,
+                voxels=own,
+            )
+        )
+    return tuple(lesions)
 
 
-def _lesion_of_part(volume: CTVolume, parts: Parts) -> np.ndarray:
-    """Lesion of each part, numbered from 0 in the order of the lesions' first voxels."""
+def _order(lesion_of_voxel: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    """The order by lesion, then by voxel; voxels come nearly sorted, and few enough lesions are sorted by radix."""
+    order = np.argsort(voxels, kind="stable")
+    narrow = lesion_of_voxel[order].astype(np.min_scalar_type(int(lesion_of_voxel.max())))
+    return order[np.argsort(narrow, kind="stable")]
+
+
+def touching_parts(volume: CTVolume, parts: Parts) -> np.ndarray:
+    """Which parts of one artery touch (26 neighbours): pairs of their first voxels, shape (2, number of pairs).
+
+    A pair is known by voxels, not by places in a list, so that it stays true while other slices change.
+    """
     order = np.argsort(parts.voxels)
     part_of_voxel = np.repeat(np.arange(parts.pixels.size), parts.pixels)[order]
-    lesion_of_part = np.empty(parts.pixels.size, dtype=np.int64)
-    lesion_of_part[part_of_voxel] = components(
-        parts.voxels[order], parts.labels[part_of_voxel], volume.shape, _HALF_OF_26
-    )
+    pairs = part_of_voxel[touching(parts.voxels[order], parts.labels[part_of_voxel], volume.shape, _HALF_OF_26)]
+    pairs = pairs[:, pairs[0] != pairs[1]]
+    number = parts.pixels.size
+    return parts.first_voxels[np.stack(np.divmod(np.unique(pairs[0] * number + pairs[1]), number))]
+
+
+def _lesion_of_part(parts: Parts, links: np.ndarray) -> np.ndarray:
+    """Lesion of each part, numbered from 0 in the order of the lesions' first voxels."""
+    first = parts.first_voxels
+    order = np.argsort(first)
+    lesion_of_part = np.empty(first.size, dtype=np.int64)
+    lesion_of_part[order] = components(first.size, np.searchsorted(first[order], links))
     return lesion_of_part
 
 
-def _scores_and_main_slices(parts: Parts, lesion_of_part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _positions(volume: CTVolume, index: np.ndarray) -> np.ndarray:
+    """LPS positions in mm, rows of (x, y, z), of voxel indices, rows of (k, j, i); as ``CTVolume.position``."""
+    steps = (index * volume.spacing)[:, ::-1]
+    # Products one by one: a matrix product may round differently with the number of rows.
+    return np.asarray(volume.origin) + (steps[:, None, :] * volume.direction).sum(axis=2)
+
+
+def _scores_and_main_slices(
+    volume: CTVolume, parts: Parts, lesion_of_part: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Of each lesion: its weighted pixels, and the lowest of the slices that hold the most of them."""
     score_of_part = parts.pixels * parts.weights
     scores = np.zeros(lesion_of_part.max() + 1, dtype=np.int64)
     np.add.at(scores, lesion_of_part, score_of_part)
-    pairs, pair_of_part = np.unique(np.stack([lesion_of_part, parts.slices]), axis=1, return_inverse=True)
-    score_of_pair = np.zeros(pairs.shape[1], dtype=np.int64)
+    slices = volume.shape[0]
+    pairs, pair_of_part = np.unique(lesion_of_part * slices + parts.slices, return_inverse=True)
+    score_of_pair = np.zeros(pairs.size, dtype=np.int64)
     np.add.at(score_of_pair, pair_of_part, score_of_part)
-    order = np.lexsort((pairs[1], -score_of_pair, pairs[0]))
-    _, best = np.unique(pairs[0][order], return_index=True)
-    return scores, pairs[1][order][best]
+    lesions = pairs // slices
+    order = np.lexsort((pairs, -score_of_pair, lesions))
+    best = np.flatnonzero(np.diff(lesions[order], prepend=-1))
+    return scores, pairs[order][best] % slices

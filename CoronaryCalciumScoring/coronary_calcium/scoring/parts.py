@@ -1,7 +1,7 @@
 """Calcified parts: what a score is counted from, slice by slice."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -17,6 +17,8 @@ from coronary_calcium.volume import CTVolume
 AREA_TOLERANCE = 1e-5
 
 HIGHEST_LABEL = max(artery.label for artery in ARTERIES)
+# Voxels that are looked at together when most hold no label; the fastest of 512, 4096 and a slice's 262,144.
+_BLOCK = 4096
 
 # In-plane neighbours (dj, di) that come after a pixel in memory; the ones before it are the same pairs reversed.
 _NEIGHBOURS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, -1), (1, 0), (1, 1))}
@@ -50,22 +52,71 @@ class Parts:
     hu: np.ndarray
     labelled_voxels: int
 
+    @property
+    def first_voxels(self) -> np.ndarray:
+        """The flat index of each part's first voxel, by which a part is known among all parts of a volume."""
+        return self.voxels[np.cumsum(self.pixels) - self.pixels]
+
+    def in_slices(self, wanted: np.ndarray) -> "Parts":
+        """The parts of the slices that the bool array ``wanted`` (k) marks; ``labelled_voxels`` stays that of all.
+
+        These parts must be in the order of their slices.
+        """
+        return _joined([self._between(*run) for run, chosen in _runs(wanted) if chosen], self)
+
+    def with_slices(self, replaced: np.ndarray, parts: "Parts", labelled: int) -> "Parts":
+        """These parts with those of the slices that the bool array ``replaced`` (k) marks replaced by ``parts``.
+
+        ``labelled`` is the number of labelled voxels of all slices. Both must be in the order of their slices.
+        """
+        pieces = [(parts if chosen else self)._between(*run) for run, chosen in _runs(replaced)]
+        return replace(_joined(pieces, self), labelled_voxels=labelled)
+
+    def _between(self, first: int, stop: int) -> "Parts":
+        """The parts of slices first <= k < stop, as views."""
+        start, end = np.searchsorted(self.slices, [first, stop])
+        voxels = slice(int(self.pixels[:start].sum()), int(self.pixels[:end].sum()))
+        own = {name: getattr(self, name)[start:end] for name in _PART_ARRAYS}
+        return replace(self, **own, voxels=self.voxels[voxels], hu=self.hu[voxels])
+
+
+_PART_ARRAYS = ("slices", "labels", "pixels", "weights", "maxima")
+
+
+def _runs(marked: np.ndarray) -> list[tuple[tuple[int, int], bool]]:
+    """Runs of equal entries of a bool array, as ((first, stop), entry)."""
+    edges = [0, *(np.flatnonzero(marked[1:] != marked[:-1]) + 1).tolist(), marked.size]
+    return [((first, stop), bool(marked[first])) for first, stop in zip(edges, edges[1:])]
+
+
+def _joined(pieces: list[Parts], like: Parts) -> Parts:
+    """Parts one after another; ``like`` gives the types of no parts at all, and ``labelled_voxels``."""
+    pieces = pieces or [like._between(0, 0)]
+    arrays = {
+        name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in (*_PART_ARRAYS, "voxels", "hu")
+    }
+    return replace(like, **arrays)
+
 
 def minimum_pixels(spacing: tuple[float, float, float], rules: RuleSet) -> int:
     """Smallest number of pixels whose area reaches the rules' minimum; ``spacing`` is (k, j, i) in mm."""
     pixel_area = spacing[1] * spacing[2]
-    return max(1, math.ceil(rules.minimum_area_mm2 * (1 - AREA_TOLERANCE) / pixel_area))
+    return max(1, rules.minimum_pixels, math.ceil(rules.minimum_area_mm2 * (1 - AREA_TOLERANCE) / pixel_area))
 
 
 def labelled_voxels(labels: np.ndarray) -> np.ndarray:
-    """Ascending flat (k, j, i) indices of the voxels whose label is not 0.
+    """Ascending flat (k, j, i) indices of the voxels whose label is not 0; ``labels`` is an array of integers.
 
-    Rows without a label are passed over first: 11 ms for 512 x 512 x 400 voxels, where np.flatnonzero takes 200 ms.
+    Blocks without a label are passed over first, as bytes, which numpy does at the speed of the memory: 6 ms for
+    512 x 512 x 400 voxels of one byte, where np.flatnonzero takes 200 ms.
     """
-    rows = labels.reshape(-1, labels.shape[-1])
-    occupied = np.flatnonzero(rows.any(axis=1))
-    row, column = np.nonzero(rows[occupied])
-    return occupied[row] * labels.shape[-1] + column
+    flat = np.ascontiguousarray(labels).reshape(-1)
+    whole = flat.size - flat.size % _BLOCK
+    blocks = flat[:whole].reshape(-1, _BLOCK)
+    occupied = np.flatnonzero(blocks.view(bool).any(axis=1))
+    # Flat and as bool: numpy finds the non-zeros of two axes ten times slower.
+    block, column = np.divmod(np.flatnonzero(blocks[occupied] != 0), _BLOCK)
+    return np.concatenate([occupied[block] * _BLOCK + column, whole + np.flatnonzero(flat[whole:])])
 
 
 def find_parts(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> Parts:
@@ -80,11 +131,18 @@ def find_parts(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> Parts:
     if labels.shape != volume.shape:
         raise ValueError(f"the label map has the shape {labels.shape}, the CT {volume.shape}")
     voxels = labelled_voxels(labels)
-    index = np.unravel_index(voxels, labels.shape)
-    values = labels[index]
+    return parts_of_voxels(volume, voxels, labels[np.unravel_index(voxels, labels.shape)], rules)
+
+
+def parts_of_voxels(volume: CTVolume, voxels: np.ndarray, values: np.ndarray, rules: RuleSet) -> Parts:
+    """The parts that count among labelled voxels.
+
+    ``voxels`` are ascending flat (k, j, i) indices, ``values`` their labels, 1 to 5. Of every slice all labelled
+    voxels must be there, or none. Raises as ``find_parts`` does.
+    """
     if values.size and (values.min() < 0 or values.max() > HIGHEST_LABEL):
         raise ValueError(f"labels must lie in 0..{HIGHEST_LABEL}, not {values.min()}..{values.max()}")
-    hu = volume.hu[index]
+    hu = volume.hu[np.unravel_index(voxels, volume.shape)]
     if not np.isfinite(hu).all():
         raise InputRefused(
             "not-finite",
@@ -95,7 +153,8 @@ def find_parts(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> Parts:
     dense = hu >= rules.threshold_hu
     voxels, values, hu = voxels[dense], values[dense], hu[dense]
 
-    part_of = components(voxels, values, volume.shape, [(0, dj, di) for dj, di in _NEIGHBOURS[rules.connectivity]])
+    neighbours = [(0, dj, di) for dj, di in _NEIGHBOURS[rules.connectivity]]
+    part_of = components(voxels.size, touching(voxels, values, volume.shape, neighbours))
     # Stable: within a part, voxels stay in memory order.
     order = np.argsort(part_of, kind="stable")
     order = order[(np.bincount(part_of) >= minimum_pixels(volume.spacing, rules))[part_of[order]]]
@@ -114,25 +173,31 @@ def find_parts(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> Parts:
     )
 
 
-def components(
+def touching(
     voxels: np.ndarray, values: np.ndarray, shape: tuple[int, int, int], offsets: list[tuple[int, int, int]]
 ) -> np.ndarray:
-    """Connected component of each voxel, numbered from 0 in the order of the components' first voxels.
+    """Pairs of voxels that touch, as positions in ``voxels``, shape (2, number of pairs).
 
     ``voxels`` are ascending flat indices into ``shape`` (k, j, i); two of them touch when one lies at one of the
     ``offsets`` (dk, dj, di) from the other and both have the same entry in ``values``.
     """
     k, j, i = np.unravel_index(voxels, shape)
-    here, there = [], []
+    pairs = []
     for dk, dj, di in offsets:
         # Without these bounds a neighbour beyond the end of a row would be the first pixel of the next one.
         inside = (k + dk < shape[0]) & (j + dj >= 0) & (j + dj < shape[1]) & (i + di >= 0) & (i + di < shape[2])
         one = np.flatnonzero(inside)
         wanted = voxels[one] + (dk * shape[1] + dj) * shape[2] + di
         other = np.minimum(np.searchsorted(voxels, wanted), voxels.size - 1)
-        touching = (voxels[other] == wanted) & (values[other] == values[one])
-        here.append(one[touching])
-        there.append(other[touching])
-    pairs = np.concatenate(here), np.concatenate(there)
-    graph = coo_array((np.ones(pairs[0].size, dtype=np.int8), pairs), shape=(voxels.size, voxels.size))
+        found = (voxels[other] == wanted) & (values[other] == values[one])
+        pairs.append(np.stack([one[found], other[found]]))
+    return np.concatenate(pairs, axis=1)
+
+
+def components(number: int, pairs: np.ndarray) -> np.ndarray:
+    """Connected component of each of ``number`` things, numbered from 0 in the order of their first things.
+
+    ``pairs`` (2, number of pairs) says which of them are connected.
+    """
+    graph = coo_array((np.ones(pairs.shape[1], dtype=np.int8), tuple(pairs)), shape=(number, number))
     return connected_components(graph, directed=False)[1]

@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +12,7 @@ from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.simulation.patient import SimulatedPatient
+from coronary_calcium.volume import CTVolume
 
 # The offset that lets an unsigned 12-bit scanner store air; stored value = HU + 1024.
 INTERCEPT = -1024
@@ -21,8 +24,21 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
     ``truth.json`` holds the scores as imaged: those of the true label map on the noisy, blurred scan.
     """
     folder = Path(folder)
-    (folder / "dicom").mkdir(parents=True, exist_ok=True)
-    _write_slices(patient, folder / "dicom", progress)
+    folder.mkdir(parents=True, exist_ok=True)
+    # The series appears when it is complete: the slices that an interrupted run leaves would pass for a shorter scan.
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
+        partial = Path(scratch) / "dicom"
+        partial.mkdir()
+        write_slices(
+            patient.volume,
+            partial,
+            identity=("Simulated^Patient", f"SIM{patient.seed:06d}"),
+            description=f"Simulated {'cardiac' if patient.protocol.gated else 'chest'} CT without contrast",
+            entropy=f"coronary-calcium simulated patient {patient.seed} {patient.protocol}",
+            progress=progress,
+        )
+        shutil.rmtree(folder / "dicom", ignore_errors=True)
+        partial.rename(folder / "dicom")
     _write_labels(patient, folder / "labels.nrrd")
     _write_plaques(patient, folder / "plaques.csv")
     score = score_labels(patient.volume, patient.labels)
@@ -38,33 +54,44 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
     (folder / "truth.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
 
 
-def _write_slices(patient: SimulatedPatient, folder: Path, progress: Progress) -> None:
+def write_slices(
+    volume: CTVolume,
+    folder: Path,
+    *,
+    identity: tuple[str, str],
+    description: str,
+    entropy: str,
+    progress: Progress = no_progress,
+) -> None:
+    """Write a simulated scan as DICOM CT images, one file a slice, into a folder that is there.
+
+    ``identity`` is a made-up patient's name and ID; the same ``entropy`` gives the same UIDs again.
+    """
     from pydicom.dataset import Dataset, FileMetaDataset  # noqa: PLC0415 (training machines have no pydicom)
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid  # noqa: PLC0415
 
-    volume, protocol = patient.volume, patient.protocol
+    facts = volume.acquisition
     dj, di = volume.spacing[1:]
-    seed = f"coronary-calcium simulated patient {patient.seed} {protocol}"
-    uid = {name: generate_uid(entropy_srcs=[seed, name]) for name in ("study", "series", "frame")}
+    uid = {name: generate_uid(entropy_srcs=[entropy, name]) for name in ("study", "series", "frame")}
     for k in range(volume.shape[0]):
         position = volume.position((k, 0, 0))
         ds = Dataset()
         ds.SOPClassUID = CTImageStorage
-        ds.SOPInstanceUID = generate_uid(entropy_srcs=[seed, str(k)])
+        ds.SOPInstanceUID = generate_uid(entropy_srcs=[entropy, str(k)])
         ds.file_meta = FileMetaDataset()
         ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         ds.file_meta.MediaStorageSOPClassUID = ds.SOPClassUID
         ds.file_meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
         ds.StudyInstanceUID, ds.SeriesInstanceUID, ds.FrameOfReferenceUID = uid["study"], uid["series"], uid["frame"]
         ds.Modality, ds.ImageType = "CT", ["ORIGINAL", "PRIMARY", "AXIAL"]
-        ds.Manufacturer, ds.ManufacturerModelName = "Simulated", volume.acquisition.model
-        ds.PatientName, ds.PatientID = "Simulated^Patient", f"SIM{patient.seed:06d}"
+        ds.Manufacturer, ds.ManufacturerModelName = "Simulated", facts.model
+        ds.PatientName, ds.PatientID = identity
         ds.PatientBirthDate, ds.PatientSex, ds.PatientPosition = "", "O", "HFS"
         ds.StudyDate, ds.StudyTime, ds.AccessionNumber, ds.StudyID, ds.ReferringPhysicianName = "", "", "", "1", ""
-        ds.SeriesDescription = f"Simulated {'cardiac' if protocol.gated else 'chest'} CT without contrast"
+        ds.SeriesDescription = description
         ds.SeriesNumber, ds.InstanceNumber = 1, volume.shape[0] - k
-        ds.KVP, ds.ConvolutionKernel = protocol.kvp, protocol.kernel
-        ds.SliceThickness = _decimal(protocol.thickness)
+        ds.KVP, ds.ConvolutionKernel = f"{facts.kvp:g}", facts.kernel
+        ds.SliceThickness = _decimal(facts.slice_thickness_mm or volume.spacing[0])
         ds.PixelSpacing = [_decimal(dj), _decimal(di)]
         ds.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
         ds.ImagePositionPatient = [_decimal(value) for value in position]

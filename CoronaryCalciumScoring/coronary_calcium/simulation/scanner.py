@@ -27,6 +27,8 @@ CARDIAC_SLICES = ((3.0, 3.0), (2.5, 2.5), (3.0, 1.5), (1.5, 1.5), (0.5, 0.5))
 CARDIAC_SLICE_WEIGHTS = (0.5, 0.28, 0.12, 0.07, 0.03)
 # In-plane point spread (full width at half maximum, mm) and edge enhancement of kernels from soft to sharp.
 KERNELS = {"soft": (1.6, 0.0), "standard": (1.25, 0.0), "medium": (1.0, 0.25), "sharp": (0.75, 0.9)}
+# Noise of each kernel, as a share of the standard one's.
+KERNEL_NOISE = {"soft": 0.75, "standard": 1.0, "medium": 1.15, "sharp": 1.7}
 # Calcium is finer than a pixel: it is sampled on a grid this many times finer in the plane.
 SUPERSAMPLING = 3
 # ... and at least this finely through the slice: the thinnest plaques are 0.6 mm across.
@@ -62,7 +64,7 @@ def draw_protocol(random: np.random.Generator, kind: str) -> Protocol:
         thickness, spacing = CHEST_SLICES[r.choice(len(CHEST_SLICES), p=CHEST_SLICE_WEIGHTS)]
         kernel = r.choice(list(KERNELS), p=[0.35, 0.35, 0.2, 0.1])
         noise = float(np.clip(np.exp(r.normal(3.05, 0.4)) / np.sqrt(np.clip(thickness, 1, 5) / 2), 5, 60))
-        noise *= {"soft": 0.75, "standard": 1.0, "medium": 1.15, "sharp": 1.7}[kernel]
+        noise *= KERNEL_NOISE[kernel]
         center = (float(r.normal(-15, 10)), float(r.normal(15, 12)))
         return Protocol(
             False,
@@ -176,10 +178,15 @@ def expose(
     protocol: Protocol,
     grid: Grid,
     progress=None,
+    *,
+    textured: bool = True,
+    finest_step: float = FINEST_STEP_MM,
 ):
     """The scan: HU (k, j, i) int16, and what the coronary plaques add to it in HU, (4, k, j, i) float16 by artery.
 
     The second array is blurred like the image, without noise: it tells which voxels are bright because of a plaque.
+    Without ``textured``, soft tissue is as even as a phantom's plastic. Calcium is sampled through the slice every
+    ``finest_step`` mm.
     """
     r = random
     factor = CALCIUM_FACTOR.get(protocol.kvp, 1.0)
@@ -189,13 +196,13 @@ def expose(
     added = np.zeros((4, *shape), dtype=np.float16)
     sub = int(np.clip(np.ceil(protocol.thickness / 1.3), 1, 6))
     offsets = ((np.arange(sub) + 0.5) / sub - 0.5) * protocol.thickness
-    texture = _tissue_texture(r, shape[1:])
+    texture = _tissue_texture(r, shape[1:]) * textured
     for k, z in enumerate(grid.z):
         tissue = np.mean([paint_slice(painted, grid, z + offset) for offset in offsets], axis=0)
         soft = (tissue > -150) & (tissue < 150)
         tissue += np.where(soft, np.roll(texture, 7 * k, axis=0), 0)
         extra = np.zeros((4, *shape[1:]), dtype=np.float32)
-        _add_deposits(r, tissue, extra, deposits, protocol, grid, z, factor)
+        _add_deposits(r, tissue, extra, deposits, protocol, grid, z, factor, finest_step)
         blurred = _blur(tissue, protocol)
         for label in np.flatnonzero(extra.any(axis=(1, 2))):
             added[label, k] = _blur(extra[label], protocol)
@@ -205,7 +212,7 @@ def expose(
     return image, added
 
 
-def _add_deposits(r, tissue, extra, deposits, protocol, grid, z, factor):
+def _add_deposits(r, tissue, extra, deposits, protocol, grid, z, factor, finest_step):
     """Paint the calcium of one slice, smeared along the motion of the heart."""
     angle = r.uniform(0, 2 * np.pi)
     direction = np.array([np.cos(angle), np.sin(angle)])
@@ -213,7 +220,7 @@ def _add_deposits(r, tissue, extra, deposits, protocol, grid, z, factor):
         np.array([0.0]) if protocol.motion < 0.5 else np.array([-0.5, 0.0, 0.5]) * protocol.motion * r.uniform(0.3, 1.3)
     )
     weights = np.full(len(ghosts), 1 / len(ghosts)) if len(ghosts) == 1 else r.dirichlet([2, 4, 2])
-    count = max(4, int(np.ceil(protocol.thickness / FINEST_STEP_MM)))
+    count = max(4, int(np.ceil(protocol.thickness / finest_step)))
     heights = z + ((np.arange(count) + 0.5) / count - 0.5) * protocol.thickness
     margin = protocol.thickness
     for deposit in deposits:

@@ -96,6 +96,25 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Rod:
+    """A straight cylinder with its axis along z."""
+
+    center: np.ndarray
+    radius: float
+    length: float
+
+    def bounds(self) -> Bounds:
+        """A box around the shape."""
+        half = (self.radius, self.radius, self.length / 2)
+        return tuple((float(c - h), float(c + h)) for c, h in zip(self.center, half))
+
+    def distance(self, x, y, z):
+        """Signed distance, exact on the surface and inside."""
+        radial = np.hypot(x - self.center[0], y - self.center[1]) - self.radius
+        return np.maximum(radial, np.abs(z - self.center[2]) - self.length / 2)
+
+
+@dataclass(frozen=True)
 class Tube:
     """A polyline with a radius at every point."""
 

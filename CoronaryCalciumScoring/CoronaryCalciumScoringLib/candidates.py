@@ -1,0 +1,94 @@
+"""Candidates: everything in the heart's region that could be calcium, shown faintly for the reader to choose from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from coronary_calcium.heart.field import Window
+from coronary_calcium.heart.find import find_heart
+from coronary_calcium.progress import Progress, no_progress
+from coronary_calcium.reading.axes import AxialOrder
+from coronary_calcium.rules import LITERATURE, RuleSet
+from coronary_calcium.scoring.parts import find_parts
+from coronary_calcium.volume import CaseWarning, CTVolume
+
+from .hierarchy import place_beside, remove_with_item
+from .segment_voxels import box_of, labels_in_box, write_only
+
+SEGMENT = "candidates"
+# Paler than any artery's colour, and faint over the CT.
+COLOR = (1.0, 1.0, 1.0)
+FILL_OPACITY, OUTLINE_OPACITY = 0.25, 0.6
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """What could be calcium in a CT.
+
+    Attributes
+    ----------
+    voxels : flat (k, j, i) indices on the axial CT, of the parts in the heart's region that would count.
+    windows : where the heart is (``heart.field``).
+    warnings : what the search for the heart found.
+    """
+
+    voxels: np.ndarray
+    windows: tuple[Window, ...]
+    warnings: tuple[CaseWarning, ...]
+
+
+def find_candidates(volume: CTVolume, progress: Progress = no_progress, rules: RuleSet = LITERATURE) -> Candidates:
+    """All parts of the heart's region that reach the threshold and the minimum area; touches no scene.
+
+    Bones at the border of the region, valves and the aorta's wall are among them: they are what the reader leaves.
+    Raises Cancelled when ``progress`` does.
+    """
+    field = find_heart(volume, progress)
+    # Any artery's label will do to find the parts that would count.
+    bright = (field.region & (volume.hu >= rules.threshold_hu)).view(np.uint8)
+    return Candidates(np.sort(find_parts(volume, bright, rules).voxels), field.windows, field.warnings)
+
+
+def add_candidates_node(volumeNode):
+    """A segmentation with one faint segment for the candidates of a CT; it is not saved with the scene."""
+    scene = volumeNode.GetScene()
+    node = scene.AddNewNodeByClass(
+        "vtkMRMLSegmentationNode", scene.GenerateUniqueName(f"{volumeNode.GetName()} candidates")
+    )
+    node.SetSaveWithScene(False)
+    node.CreateDefaultDisplayNodes()
+    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
+    node.GetSegmentation().AddEmptySegment(SEGMENT, SEGMENT, COLOR)
+    node.GetDisplayNode().SetOpacity2DFill(FILL_OPACITY)
+    node.GetDisplayNode().SetOpacity2DOutline(OUTLINE_OPACITY)
+    place_beside(volumeNode, node)
+    return node
+
+
+def remove_candidates_node(node) -> None:
+    """Remove a candidates' node with its display from its scene, if it is still there."""
+    scene, display = node.GetScene(), node.GetDisplayNode()
+    if scene is not None:
+        remove_with_item(scene, node)
+        scene.RemoveNode(display)
+
+
+def show_candidates(node, candidates: Candidates, segmentationNode, volumeNode, order: AxialOrder) -> int:
+    """Write the candidates that no artery has to a candidates' node; returns how many voxels there are.
+
+    ``order`` leads from the CT node's array axes to the axial CT.
+    """
+    index = source_index(candidates.voxels, order, volumeNode.GetImageData().GetDimensions()[::-1])
+    if index.size:
+        box = box_of(index)
+        index = index[labels_in_box(segmentationNode, volumeNode, box)[tuple((index - box.low).T)] == 0]
+    write_only(node, SEGMENT, volumeNode, index)
+    return len(index)
+
+
+def source_index(voxels: np.ndarray, order: AxialOrder, shape: tuple[int, int, int]) -> np.ndarray:
+    """Rows of array indices on a source array of ``shape``, of flat (k, j, i) indices on the axial CT."""
+    axial = np.unravel_index(voxels, tuple(shape[axis] for axis in order.axes))
+    index = np.empty((voxels.size, 3), dtype=np.int64)
+    for position, source in enumerate(order.axes):
+        index[:, source] = shape[source] - 1 - axial[position] if order.flipped[position] else axial[position]
+    return index

@@ -1,0 +1,280 @@
+"""A review: the reader's segmentation of a CT, its edits, its live scores, and what the network had proposed."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from coronary_calcium.arteries import ARTERIES, Artery
+from coronary_calcium.rules import LITERATURE
+from coronary_calcium.scoring.case_score import CaseScore
+from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.volume import Acquisition, CaseWarning
+
+from .candidates import Candidates, add_candidates_node, find_candidates, remove_candidates_node, show_candidates
+from .edits import Edit, EditResult, Edits, History
+from .kept_proposal import KeptProposal, read_proposal
+from .live_scores import LiveScores
+from .score_table import score_warnings, show_score
+from .segmentation import read_labels
+from .volume_node import SceneCT, index_to_lps, scene_ct
+
+if TYPE_CHECKING:
+    from coronary_calcium.pipeline import CaseResult
+
+# Seconds and counts of edits, as JSON, so that a saved scene goes on counting.
+EFFORT_ATTRIBUTE = "CoronaryCalcium.Review"
+# Warnings about the segments come with every update; those kept in the table are about the CT.
+SEGMENT_WARNINGS = "segments-"
+
+
+@dataclass
+class Effort:
+    """What the reader did: lesions assigned, moved and removed by clicks, strokes and other edits, steps back and
+    forth, and the seconds from the review's opening to its last edit, over all sessions.
+    """
+
+    assigned: int = 0
+    moved: int = 0
+    removed: int = 0
+    other: int = 0
+    undone: int = 0
+    redone: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class LesionRow:
+    """A lesion as the list shows it.
+
+    ``slice_number`` is its main slice, k, as in the exported tables; ``ras`` its place there in mm; ``probability``
+    the network's, None where it proposed nothing.
+    """
+
+    id: int
+    artery: str
+    slice_number: int
+    agatston: float
+    maximum_hu: float
+    probability: float | None
+    ras: tuple[float, float, float]
+
+
+class Review:
+    """One segmentation on one CT under review; ``close`` must be called in the end.
+
+    ``schedule`` is passed to ``LiveScores``; ``history`` is the undo history that all edits share. Raises
+    InputRefused when the CT or the segmentation cannot be scored; then nothing is observed.
+
+    Attributes
+    ----------
+    live : the live scores.
+    edits : the clicks.
+    proposal : what the network proposed, or None.
+    effort : what the reader did so far.
+    onChanged : functions that are called with the scores (or None) after every change.
+    """
+
+    def __init__(
+        self,
+        segmentationNode,
+        volumeNode,
+        history: History,
+        schedule: Callable[[], object] | None = None,
+        *,
+        tableNode=None,
+        acquisition: Acquisition | None = None,
+    ) -> None:
+        self.segmentationNode, self.volumeNode, self.tableNode = segmentationNode, volumeNode, tableNode
+        self._acquisition = acquisition
+        self._ct: SceneCT | None = None
+        self._candidates: Candidates | None = None
+        read_labels(segmentationNode, volumeNode)
+        self.proposal: KeptProposal | None = read_proposal(segmentationNode, volumeNode, self.ct)
+        self.effort = Effort(**json.loads(segmentationNode.GetAttribute(EFFORT_ATTRIBUTE) or "{}"))
+        self._opened = time.monotonic() - self.effort.seconds
+        self._kept_warnings = [
+            warning
+            for warning in (score_warnings(tableNode) if tableNode else ())
+            if not warning.code.startswith(SEGMENT_WARNINGS)
+        ]
+        self._candidatesNode = None
+        self._own_edit = True  # the first scores are of no edit
+        self.edits = Edits(segmentationNode, volumeNode, history)
+        self.onChanged: list[Callable[[CaseScore | None], object]] = []
+        self.live = LiveScores(schedule)
+        self.live.onChanged.append(self._on_live)
+        self.live.watch(segmentationNode, volumeNode, acquisition=acquisition)
+        self._own_edit = False
+
+    @property
+    def ct(self) -> SceneCT:
+        """The CT as it is now, a view of the node's voxels; raises InputRefused when it cannot be scored any more."""
+        image = self.volumeNode.GetImageData()
+        if (
+            self._ct is None
+            or image is None
+            or image.GetMTime() != self._ct.image_time
+            or not np.array_equal(index_to_lps(self.volumeNode), self._ct.index_to_lps)
+        ):
+            self._candidates = None
+            self._ct = scene_ct(self.volumeNode, self._acquisition, copy=False)
+        return self._ct
+
+    @property
+    def score(self) -> CaseScore | None:
+        """The scores as of the last update."""
+        return self.live.score
+
+    @property
+    def warnings(self) -> tuple[CaseWarning, ...]:
+        """What a reader of the scores must know: warnings of the run, of the CT and of the segments, each code once."""
+        by_code: dict[str, CaseWarning] = {}
+        for warning in (*self._kept_warnings, *self.live.warnings):
+            by_code.setdefault(warning.code, warning)
+        return tuple(by_code.values())
+
+    def close(self) -> None:
+        """Stop watching and remove the candidates; what the reader did stays in the scene."""
+        self.live.close()
+        self.onChanged.clear()
+        self.show_candidates(False)
+
+    def assign(self, ras: tuple[float, float, float], artery: Artery) -> EditResult:
+        """Give the lesion at a position to an artery; see ``Edits.assign``."""
+        return self._edited(lambda: self.edits.assign(ras, artery))
+
+    def remove(self, ras: tuple[float, float, float]) -> EditResult:
+        """Take the lesion at a position away; see ``Edits.remove``."""
+        return self._edited(lambda: self.edits.remove(ras))
+
+    def undo(self) -> None:
+        """Go back one edit, click or stroke."""
+        self._edited(self.edits.undo, "undone")
+
+    def redo(self) -> None:
+        """Do again what was undone last."""
+        self._edited(self.edits.redo, "redone")
+
+    def _edited(self, edit: Callable[[], EditResult | None], counted: str | None = None) -> EditResult | None:
+        """Make an edit, count it when it did something, and bring the scores up to date at once."""
+        self.live.update()  # a stroke that came before is a change of its own
+        self._own_edit = True
+        self._moved = False
+        try:
+            result = edit()
+            self.live.update()
+        finally:
+            self._own_edit = False
+        if result is not None and result.edit is not Edit.NOTHING:
+            counted = result.edit.value
+        elif not self._moved:
+            counted = None
+        if counted is not None:
+            self._count(counted)
+        return result
+
+    def _on_live(self, score: CaseScore | None) -> None:
+        """The scores have changed: table, counts and listeners follow."""
+        self._moved = True
+        if not self._own_edit:
+            self._count("other")
+        if self.tableNode is not None and self.tableNode.GetScene() and score is not None:
+            show_score(self.tableNode, score, self.warnings, self.proposal.score if self.proposal else None)
+        if self._candidatesNode is not None:
+            self._refresh_candidates()
+        for callback in list(self.onChanged):
+            callback(score)
+
+    def _count(self, what: str) -> None:
+        setattr(self.effort, what, getattr(self.effort, what) + 1)
+        self.effort.seconds = time.monotonic() - self._opened
+        if self.segmentationNode.GetScene():
+            self.segmentationNode.SetAttribute(EFFORT_ATTRIBUTE, json.dumps(asdict(self.effort)))
+
+    def lesion_rows(self) -> list[LesionRow]:
+        """The lesions by descending score; empty while there are no scores."""
+        return [self._row(lesion) for lesion in (self.score.lesions if self.score else ())]
+
+    def _row(self, lesion: Lesion) -> LesionRow:
+        k, j, i = np.unravel_index(lesion.voxels, self.ct.volume.shape)
+        main = k == lesion.main_slice
+        x, y, z = self.ct.volume.position((lesion.main_slice, j[main].mean(), i[main].mean()))
+        probability = self.proposal.probability_of(lesion) if self.proposal else None
+        return LesionRow(
+            lesion.id,
+            lesion.artery,
+            lesion.main_slice,
+            lesion.agatston,
+            lesion.maximum_hu,
+            probability,
+            (-float(x), -float(y), float(z)),
+        )
+
+    def labels(self) -> np.ndarray:
+        """The reader's label map, uint8 (k, j, i) on the axial CT."""
+        return np.ascontiguousarray(self.ct.order.apply(read_labels(self.segmentationNode, self.volumeNode).labels))
+
+    def case_result(self) -> "CaseResult":
+        """The reader's result as the engine's reports take it: the label map is given, no network has marked it."""
+        from coronary_calcium.pipeline import CaseResult
+        from coronary_calcium.scoring.case_score import score_labels
+
+        labels = self.labels()
+        volume = scene_ct(self.volumeNode, self._acquisition).volume
+        return CaseResult(
+            volume=volume,
+            labels=labels,
+            score=score_labels(volume, labels),
+            proposal=None,
+            model_card=None,
+            rules=LITERATURE,
+            device="none",
+            seconds={"review": self.effort.seconds},
+            warnings=self.warnings,
+            mask_given=True,
+        )
+
+    def candidates(self) -> Candidates:
+        """What could be calcium; the first call searches the heart, which takes seconds in a large CT."""
+        volume = self.ct.volume
+        if self._candidates is None:
+            self._candidates = find_candidates(volume)
+        return self._candidates
+
+    def use_candidates(self, candidates: Candidates) -> None:
+        """Take candidates that were found before, such as in another thread."""
+        self._candidates = candidates
+
+    def show_candidates(self, shown: bool) -> None:
+        """Show or hide the candidates that no artery has."""
+        node = self._candidatesNode
+        if not shown:
+            self._candidatesNode = None
+            if node is not None:
+                remove_candidates_node(node)
+        elif node is None or not node.GetScene():
+            self._candidatesNode = add_candidates_node(self.volumeNode)
+            self._refresh_candidates()
+
+    def _refresh_candidates(self) -> None:
+        if self._candidatesNode.GetScene():
+            show_candidates(
+                self._candidatesNode, self.candidates(), self.segmentationNode, self.volumeNode, self.ct.order
+            )
+
+    def difference_text(self) -> str:
+        """By how much the reader's score differs from the network's, in words; empty without a proposal."""
+        if self.proposal is None or self.score is None:
+            return ""
+        arteries = [
+            f"{artery.name} {change:+.1f}"
+            for artery in ARTERIES
+            if (
+                change := self.score.by_artery[artery.name].agatston
+                - self.proposal.score.by_artery[artery.name].agatston
+            )
+        ]
+        return ", ".join(arteries)

@@ -1,0 +1,92 @@
+"""The list of lesions: sortable, and always showing the lesion that the slice views are at."""
+
+from collections.abc import Callable
+
+import numpy as np
+import qt
+from CoronaryCalciumScoringLib.review import LesionRow
+from slicer.i18n import tr as _
+
+from CoronaryCalciumScoringWidgets.score_view import artery_color
+
+# After an edit the selection stays with the lesion that is within so many mm of where the selected one was.
+SAME_LESION_MM = 5.0
+
+
+class LesionList:
+    """Fills the table and calls ``selected(row)`` when the reader selects a lesion."""
+
+    def __init__(self, table, selected: Callable[[LesionRow], object]) -> None:
+        self._table = table
+        self._selected = selected
+        self._rows: dict[int, LesionRow] = {}
+        self._current: LesionRow | None = None
+        self._filling = False
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        table.sortByColumn(2, qt.Qt.DescendingOrder)
+        table.connect("itemSelectionChanged()", self._on_selection)
+
+    def show(self, rows: list[LesionRow]) -> None:
+        """Show these lesions; the selected one stays selected if it is still there, and the views stay where they are."""
+        self._filling = True
+        self._rows = {row.id: row for row in rows}
+        self._current = self._same(self._current)
+        table = self._table
+        # While it is sorted, a table moves a row as soon as its first cell is set.
+        table.setSortingEnabled(False)
+        table.clearSelection()
+        table.setRowCount(len(rows))
+        for index, row in enumerate(rows):
+            for column, value in enumerate(_cells(row)):
+                table.setItem(index, column, _item(value, row.id))
+            table.item(index, 0).setData(qt.Qt.DecorationRole, artery_color(row.artery))
+        table.setSortingEnabled(True)
+        table.resizeRowsToContents()
+        if self._current is not None:
+            table.selectRow(self._place(self._current))
+        self._filling = False
+
+    def step(self, by: int) -> None:
+        """Select the next lesion in the list (1) or the one before (-1), around the ends."""
+        count = self._table.rowCount
+        if not count:
+            return
+        if self._current is None:
+            place = 0 if by > 0 else count - 1
+        else:
+            place = (self._place(self._current) + by) % count
+        self._table.selectRow(place)
+
+    def _on_selection(self) -> None:
+        items = self._table.selectedItems()
+        if self._filling or not items:
+            return
+        self._current = self._rows[items[0].data(qt.Qt.UserRole)]
+        self._selected(self._current)
+
+    def _place(self, row: LesionRow) -> int:
+        ids = [self._table.item(index, 0).data(qt.Qt.UserRole) for index in range(self._table.rowCount)]
+        return ids.index(row.id)
+
+    def _same(self, before: LesionRow | None) -> LesionRow | None:
+        """The lesion of the new rows that lies where one lay before."""
+        if before is None or not self._rows:
+            return None
+        distances = {row.id: np.linalg.norm(np.subtract(row.ras, before.ras)) for row in self._rows.values()}
+        nearest = min(distances, key=distances.get)
+        return self._rows[nearest] if distances[nearest] <= SAME_LESION_MM else None
+
+
+def _cells(row: LesionRow) -> tuple:
+    """What a row shows; numbers stay numbers, so that they sort as such."""
+    probability = _("not proposed") if row.probability is None else round(row.probability, 2)
+    return row.artery, row.slice_number, round(row.agatston, 1), round(row.maximum_hu), probability
+
+
+def _item(value, lesion_id: int):
+    item = qt.QTableWidgetItem()
+    item.setData(qt.Qt.DisplayRole, value)
+    item.setData(qt.Qt.UserRole, lesion_id)
+    if not isinstance(value, str):
+        item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+    return item

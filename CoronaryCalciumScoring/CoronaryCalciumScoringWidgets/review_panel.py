@@ -1,0 +1,232 @@
+"""The review in the panel: lesions, clicks, keys and the editor on one side, the live scores on the other."""
+
+import qt
+import slicer
+from coronary_calcium.arteries import LAD, LCX, LM, RCA, Artery
+from coronary_calcium.errors import InputRefused
+from CoronaryCalciumScoringLib.edits import EditResult
+from CoronaryCalciumScoringLib.kept_proposal import proposal_node
+from CoronaryCalciumScoringLib.review import LesionRow, Review
+from CoronaryCalciumScoringLib.score_table import is_score_of
+from CoronaryCalciumScoringLib.slice_views import hide_mark, jump_to
+from slicer.i18n import tr as _
+
+from CoronaryCalciumScoringWidgets.application import acquisitionOf
+from CoronaryCalciumScoringWidgets.lesion_list import LesionList
+from CoronaryCalciumScoringWidgets.score_view import artery_color, showScores
+from CoronaryCalciumScoringWidgets.segment_editor import SegmentEditor
+from CoronaryCalciumScoringWidgets.slice_clicks import SliceClicks
+
+# A stroke fires several events; the scores follow once, and still before the reader looks up.
+UPDATE_DELAY_MS = 30
+SWATCH_PIXELS = 12
+
+
+class ReviewPanel:
+    """Follows the panel's nodes: opens the review that belongs to them, and closes it when they change."""
+
+    def __init__(self, ui, shortcutParent) -> None:
+        self._ui = ui
+        self.review: Review | None = None
+        self._reason = ""  # why there is no review of nodes that are there
+        self._followed: tuple = ()
+        self._entered = False
+        self._artery: Artery | None = LAD  # None removes
+        self._timer = qt.QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(UPDATE_DELAY_MS)
+        self._timer.connect("timeout()", self.update)
+        self.editor = SegmentEditor(ui.segmentEditorWidget)
+        self.clicks = SliceClicks(self.onClick)
+        self._lesions = LesionList(ui.lesionTable, self._showLesion)
+        self._buttons = {LM: ui.lmButton, LAD: ui.ladButton, LCX: ui.lcxButton, RCA: ui.rcaButton, None: ui.removeButton}
+        for artery, button in self._buttons.items():
+            button.connect("clicked(bool)", lambda _checked=False, artery=artery: self.choose(artery))
+            if artery is not None:
+                swatch = qt.QPixmap(SWATCH_PIXELS, SWATCH_PIXELS)
+                swatch.fill(artery_color(artery.name))
+                button.setIcon(qt.QIcon(swatch))
+        ui.previousButton.connect("clicked(bool)", lambda _checked=False: self._lesions.step(-1))
+        ui.nextButton.connect("clicked(bool)", lambda _checked=False: self._lesions.step(1))
+        ui.undoButton.connect("clicked(bool)", lambda _checked=False: self.undo())
+        ui.redoButton.connect("clicked(bool)", lambda _checked=False: self.redo())
+        ui.clickCheckBox.connect("toggled(bool)", lambda _checked=False: self._listen())
+        ui.candidatesCheckBox.connect("toggled(bool)", self._showCandidates)
+        ui.proposalCheckBox.connect("toggled(bool)", self._showProposal)
+        self.shortcuts = self._makeShortcuts(shortcutParent)
+        self._show()
+
+    def _makeShortcuts(self, parent) -> dict:
+        """The keys, which work wherever the mouse is while the module is open, but not while text is typed."""
+        actions = {
+            "1": lambda: self.choose(LM),
+            "2": lambda: self.choose(LAD),
+            "3": lambda: self.choose(LCX),
+            "4": lambda: self.choose(RCA),
+            "0": lambda: self.choose(None),
+            "N": lambda: self._lesions.step(1),
+            "P": lambda: self._lesions.step(-1),
+            "Ctrl+Z": self.undo,
+            "Ctrl+Y": self.redo,
+        }
+        shortcuts = {}
+        for key, action in actions.items():
+            shortcuts[key] = qt.QShortcut(qt.QKeySequence(key), parent)
+            shortcuts[key].enabled = False
+            shortcuts[key].connect("activated()", action)
+        return shortcuts
+
+    def enter(self) -> None:
+        """The module is on the screen: listen to views and keys."""
+        self._entered = True
+        self.editor.enter()
+        self._listen()
+
+    def exit(self) -> None:
+        """Another module is on the screen: leave views and keys alone; the scores go on following."""
+        self._entered = False
+        self.editor.exit()
+        self._listen()
+        if slicer.mrmlScene:
+            hide_mark(slicer.mrmlScene)
+
+    def follow(self, segmentationNode, volumeNode, tableNode) -> None:
+        """Review these nodes, if they belong together; any may be None."""
+        nodes = (segmentationNode, volumeNode, tableNode)
+        if nodes == self._followed:
+            return
+        self.close()
+        self._followed = nodes
+        role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+        if is_score_of(tableNode, volumeNode) and segmentationNode is not None:
+            if segmentationNode.GetNodeReference(role) is volumeNode:
+                self._open(segmentationNode, volumeNode, tableNode)
+        self._show()
+
+    def _open(self, segmentationNode, volumeNode, tableNode) -> None:
+        self.editor.open(segmentationNode, volumeNode)
+        try:
+            self.review = Review(
+                segmentationNode,
+                volumeNode,
+                self.editor,
+                self._timer.start,
+                tableNode=tableNode,
+                acquisition=acquisitionOf(volumeNode),
+            )
+        except InputRefused as refusal:
+            self._reason = str(refusal)
+            self.editor.close()
+            return
+        self.review.onChanged.append(lambda _score: self._show())
+        self.choose(self._artery)
+        self._listen()
+
+    def close(self) -> None:
+        """End the review, if there is one; what the reader did stays in the scene."""
+        review, self.review = self.review, None
+        self._reason, self._followed = "", ()
+        self._timer.stop()
+        self._listen()
+        if review is not None:
+            self._ui.candidatesCheckBox.checked = False
+            review.close()
+            self.editor.close()
+            hide_mark(slicer.mrmlScene)
+        self._ui.editLabel.text = ""
+        self._show()
+
+    def update(self) -> None:
+        """Bring the scores up to date after an edit that somebody made."""
+        if self.review is not None:
+            with slicer.util.tryWithErrorDisplay(_("The scores could not be computed.")):
+                self.review.live.update()
+
+    def choose(self, artery: Artery | None) -> None:
+        """Let clicks and strokes go to an artery; None lets clicks remove."""
+        self._artery = artery
+        self._buttons[artery].checked = True
+        if self.review is None:
+            return
+        if artery is None:
+            self._say(_("A click removes a lesion."))
+            return
+        self.editor.choose(self.review.segmentationNode, artery.name)
+        self._say(_("A click on a bright spot gives the lesion to {artery}.").format(artery=artery.name))
+
+    def onClick(self, ras: tuple[float, float, float], shift: bool) -> None:
+        """A click in a slice view."""
+        if self.editor.effectActive:
+            self._say(_("A tool below has the clicks: switch it off to assign lesions."))
+            return
+        if shift or self._artery is None:
+            self._edit(lambda: self.review.remove(ras))
+        else:
+            self._edit(lambda: self.review.assign(ras, self._artery))
+
+    def undo(self) -> None:
+        """Take back the last click or stroke."""
+        self._edit(self.review.undo, _("Taken back."))
+
+    def redo(self) -> None:
+        """Do again what was taken back last."""
+        self._edit(self.review.redo, _("Done again."))
+
+    def useCandidates(self, candidates) -> None:
+        """Show candidates that were found before, such as for a start without the network."""
+        if self.review is not None:
+            self.review.use_candidates(candidates)
+            self._ui.candidatesCheckBox.checked = True
+
+    def _edit(self, edit, message: str = "") -> None:
+        with slicer.util.tryWithErrorDisplay(_("The segmentation could not be changed.")):
+            try:
+                result = edit()
+            except InputRefused as refusal:
+                self._say(str(refusal))
+            else:
+                self._say(result.message if isinstance(result, EditResult) else message)
+
+    def _say(self, message: str) -> None:
+        self._ui.editLabel.text = message
+
+    def _listen(self) -> None:
+        """Listen to clicks and keys while there is something to review on the screen."""
+        active = self._entered and self.review is not None
+        for shortcut in self.shortcuts.values():
+            shortcut.enabled = active
+        self.clicks.switch(active and self._ui.clickCheckBox.checked)
+
+    def _showLesion(self, row: LesionRow) -> None:
+        jump_to(slicer.mrmlScene, row.ras)
+
+    def _showCandidates(self, shown: bool) -> None:
+        if self.review is None:
+            return
+        with slicer.util.tryWithErrorDisplay(_("The candidates could not be shown."), waitCursor=True):
+            try:
+                self.review.show_candidates(shown)
+            except InputRefused as refusal:
+                self._ui.candidatesCheckBox.checked = False
+                self._say(str(refusal))
+
+    def _showProposal(self, shown: bool) -> None:
+        if self.review is not None and self.review.proposal is not None:
+            proposal_node(self.review.segmentationNode).GetDisplayNode().SetVisibility(shown)
+
+    def _show(self) -> None:
+        """Make the panel show the review as it is."""
+        ui, review = self._ui, self.review
+        scored = review is not None and review.score is not None
+        reason = review.live.reason if review is not None else self._reason
+        tip = "" if review is not None else _("Press Run or Start without AI first.")
+        for group in (ui.reviewCollapsibleButton, ui.saveCollapsibleButton):
+            group.enabled, group.toolTip = review is not None, tip
+        showScores(ui, review.tableNode if scored else None, reason)
+        self._lesions.show(review.lesion_rows() if review is not None else [])
+        has_proposal = review is not None and review.proposal is not None
+        ui.proposalCheckBox.enabled = has_proposal
+        if has_proposal:
+            ui.proposalCheckBox.checked = bool(
+                proposal_node(review.segmentationNode).GetDisplayNode().GetVisibility()
+            )

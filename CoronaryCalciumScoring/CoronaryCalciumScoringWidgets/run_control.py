@@ -1,0 +1,64 @@
+"""The run beside the window: its progress in the panel, and its outcome, once."""
+
+from collections.abc import Callable
+
+import qt
+from CoronaryCalciumScoringLib.background_run import BackgroundRun, Outcome
+from slicer.i18n import tr as _
+
+# Often enough that the seconds run smoothly, seldom enough to cost nothing.
+POLL_INTERVAL_MS = 100
+
+
+class RunControl:
+    """Starts and cancels the panel's one run; ``finished(outcome, seconds)`` is called when it is over."""
+
+    def __init__(self, ui, finished: Callable[[Outcome, float], object]) -> None:
+        self._ui = ui
+        self._finished = finished
+        self._run: BackgroundRun | None = None
+        self._timer = qt.QTimer()
+        self._timer.setInterval(POLL_INTERVAL_MS)
+        self._timer.connect("timeout()", self.poll)
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a run."""
+        return self._run is not None
+
+    @property
+    def cancelling(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self.running and self._run.cancelling
+
+    def start(self, work) -> None:
+        """Run ``work(progress)`` in a thread."""
+        self._run = BackgroundRun(work)
+        self._timer.start()
+
+    def cancel(self) -> None:
+        """Ask the run to stop."""
+        self._run.cancel()
+
+    def abandon(self, seconds: float = 0.0) -> None:
+        """Stop the run, if there is one, and forget it; wait for its end, at most so long."""
+        run, self._run = self._run, None
+        self._timer.stop()
+        if run:
+            run.cancel()
+            run.wait(seconds)
+
+    def poll(self) -> None:
+        """Show how far the run is, and hand on its outcome."""
+        status = self._run.poll() if self._run else None
+        if status is None:
+            return
+        if status.outcome:
+            self._run = None
+            self._timer.stop()
+            self._finished(status.outcome, status.seconds)
+            return
+        self._ui.progressBar.value = round(100 * status.fraction)
+        self._ui.progressBar.format = _("%p %, {seconds} s").format(seconds=int(status.seconds))
+        if not self._run.cancelling:
+            self._ui.statusLabel.text = status.text or _("Starting ...")

@@ -1,0 +1,41 @@
+"""The module's entry in Slicer's Sample Data: a patient made on this machine."""
+
+import slicer
+from CoronaryCalciumScoringLib.simulated_patient import NAME, add_simulated_patient
+from CoronaryCalciumScoringLib.slice_views import show_in_slices
+from slicer.i18n import tr as _
+
+CATEGORY = "Coronary Calcium Scoring"
+
+
+def registerSampleData() -> None:
+    """Offer the simulated patient in the Sample Data module; called once the application is up."""
+    import SampleData
+
+    SampleData.SampleDataLogic.registerCustomSampleDataSource(
+        category=CATEGORY,
+        sampleName=NAME,
+        thumbnailFileName=thumbnail(),
+        customDownloader=makePatient,
+    )
+
+
+def thumbnail() -> str:
+    """Path of the entry's picture."""
+    from coronary_calcium.resources import resource
+
+    return str(resource("Icons", "CoronaryCalciumScoring128.png"))
+
+
+def makePatient(source=None):
+    """Make the simulated patient, as Sample Data has a data set downloaded; returns its volume nodes."""
+    with slicer.util.tryWithErrorDisplay(_("The patient could not be simulated."), waitCursor=True):
+        volumeNode = add_simulated_patient(slicer.mrmlScene, _showProgress)
+        show_in_slices(volumeNode)
+        return [volumeNode]
+    return []
+
+
+def _showProgress(fraction: float, text: str) -> None:
+    slicer.util.showStatusMessage(_("{text} {percent} %").format(text=text, percent=round(100 * fraction)))
+    slicer.app.processEvents()

@@ -1,0 +1,1 @@
+"""A case's result as DICOM objects: a segmentation and a structured report."""

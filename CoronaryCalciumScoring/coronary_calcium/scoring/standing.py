@@ -1,0 +1,62 @@
+"""What a total score stands for: its category, CAC-DRS, and how far another scan of the same patient would differ."""
+
+from dataclasses import dataclass
+
+from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
+from coronary_calcium.scoring.case_score import CaseScore
+from coronary_calcium.scoring.risk import RiskScheme
+
+# CAC-DRS: A1 from above 0, A2 from 100, A3 from 300.
+CAC_DRS_CUTS = ((300.0, "A3"), (100.0, "A2"))
+CAC_DRS_SOURCE = "Dzaye et al., doi:10.1016/j.jcct.2019.03.011 (CAC-DRS by Agatston score and number of vessels)"
+# Mean difference between two scans of the same patient, as a share of the Agatston score.
+RESCAN_AGATSTON = 0.13
+RESCAN_SOURCE = "Horiguchi et al. 2009 (mean difference between the Agatston scores of two scans: 13 %)"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a case's total score stands for.
+
+    Attributes
+    ----------
+    scheme, category : the scheme of risk categories, and the score's category in it.
+    cac_drs : A0 to A3 and N0 to N4, such as ``"A2/N3"``.
+    vessels : how many of LM, LAD, LCX and RCA hold calcium that counts.
+    vessels_known : whether all that counts has an artery; if not, ``vessels`` is the least number.
+    lesions : number of lesions.
+    rescan_agatston : the score less and plus the mean difference between two scans.
+    """
+
+    scheme: RiskScheme
+    category: str
+    cac_drs: str
+    vessels: int
+    vessels_known: bool
+    lesions: int
+    rescan_agatston: tuple[float, float]
+
+
+def standing_of(score: CaseScore, scheme: RiskScheme) -> Standing:
+    """What a case's score stands for, by a scheme of risk categories."""
+    total = score.total.agatston
+    unassigned = score.by_artery[UNASSIGNED.name].lesions > 0
+    vessels = sum(score.by_artery[artery.name].lesions > 0 for artery in NAMED_ARTERIES)
+    # Calcium without an artery lies in one nevertheless.
+    vessels = max(vessels, 1) if unassigned else vessels
+    return Standing(
+        scheme=scheme,
+        category=scheme.category(total),
+        cac_drs=f"{cac_drs_category(total)}/N{vessels}",
+        vessels=vessels,
+        vessels_known=not unassigned,
+        lesions=score.total.lesions,
+        rescan_agatston=(total * (1 - RESCAN_AGATSTON), total * (1 + RESCAN_AGATSTON)),
+    )
+
+
+def cac_drs_category(agatston: float) -> str:
+    """A0 to A3 of an unrounded score: 0; above 0 and below 100; from 100 and below 300; from 300 on."""
+    if agatston == 0:
+        return "A0"
+    return next((name for cut, name in CAC_DRS_CUTS if agatston >= cut), "A1")

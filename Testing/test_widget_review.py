@@ -1,0 +1,338 @@
+"""The review in the panel: clicks in the views, keys, list, editor, live scores, saving, and the ends of a review."""
+
+import json
+import types
+
+import pytest
+
+pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
+
+from coronary_calcium.training.cases import load_case
+from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, add_made_up_ct, made_up_ct
+from CoronaryCalciumScoringLib.score_table import score_rows
+from CoronaryCalciumScoringLib.segmentation import artery_segments
+from qt_stand_in import QtCore
+from slicer_cases import WaitingEngine, ras_of
+from slicer_scene import slicer
+
+IN_LAD, IN_RCA, IN_TISSUE = (20, 48, 69), (15, 52, 57), (20, 60, 64)
+ARTERY_BUTTONS = {"1": "lmButton", "2": "ladButton", "3": "lcxButton", "4": "rcaButton", "0": "removeButton"}
+
+
+@pytest.fixture
+def reviewing(panel):
+    """The panel after a run."""
+    panel.press_run()
+    return panel
+
+
+def click(panel, index, **options):
+    """Click on a voxel in the red slice view."""
+    panel.app.layoutManager().sliceWidget("Red").click(ras_of(panel.volume, index), **options)
+
+
+def agatston(panel, name):
+    """The score of an artery, or the total, as the panel's table shows it."""
+    table = panel.ui.scoreTable
+    rows = {table.item(row, 0).text(): row for row in range(table.rowCount)}
+    return float(table.item(rows[name], 2).text())
+
+
+def listed(panel, column):
+    """One column of the lesion list."""
+    table = panel.ui.lesionTable
+    return [table.item(row, column).text() for row in range(table.rowCount)]
+
+
+def press(panel, key):
+    """Press a key."""
+    panel.widget.reviewPanel.shortcuts[key].activated.emit()
+
+
+def test_before_a_run_review_and_save_are_disabled_and_say_why(panel):
+    for group in (panel.ui.reviewCollapsibleButton, panel.ui.saveCollapsibleButton):
+        assert not group.enabled
+        assert group.toolTip == "Press Run or Start without AI first."
+    assert not any(shortcut.enabled for shortcut in panel.widget.reviewPanel.shortcuts.values())
+
+
+def test_a_click_in_a_slice_view_moves_a_lesion_and_the_scores_follow(reviewing):
+    reviewing.ui.lcxButton.click()
+    click(reviewing, IN_LAD)
+    assert reviewing.ui.editLabel.text == "225.0 mm³ moved from LAD to LCX."
+    assert (agatston(reviewing, "LAD"), agatston(reviewing, "LCX")) == (0.0, 225.0)
+    assert reviewing.ui.scoreTable.item(1, 5).text() == "-225.0"
+    assert reviewing.ui.scoreTable.item(2, 5).text() == "+225.0"
+
+
+def test_shift_and_the_remove_button_take_lesions_away(reviewing):
+    click(reviewing, IN_LAD, shift=True)
+    assert agatston(reviewing, "Total") == 300.0
+    reviewing.ui.removeButton.click()
+    click(reviewing, IN_RCA)
+    assert agatston(reviewing, "Total") == 0.0
+    assert "Agatston 0.0" in reviewing.ui.totalLabel.text
+
+
+@pytest.mark.parametrize("options", [{"drag": (10, 0)}, {"control": True}])
+def test_a_drag_and_a_click_with_control_are_no_clicks(reviewing, options):
+    click(reviewing, IN_LAD, shift=True, **options)
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+
+
+def test_a_click_on_nothing_says_so(reviewing):
+    click(reviewing, IN_TISSUE)
+    assert reviewing.ui.editLabel.text == "Nothing here reaches 130 HU within 2 mm of the click."
+
+
+def test_a_click_that_is_refused_says_why(reviewing, scene):
+    transform = scene.mrml.AddNewNodeByClass("vtkMRMLLinearTransformNode")
+    segmentation = reviewing.widget.reviewPanel.review.segmentationNode
+    segmentation.SetAndObserveTransformNodeID(transform.GetID())
+    click(reviewing, IN_LAD)
+    assert "transform" in reviewing.ui.editLabel.text
+
+
+def test_the_toggle_switches_clicks_off_and_on(reviewing):
+    reviewing.ui.clickCheckBox.click()
+    click(reviewing, IN_LAD, shift=True)
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    reviewing.ui.clickCheckBox.click()
+    click(reviewing, IN_LAD, shift=True)
+    assert agatston(reviewing, "Total") == 300.0
+
+
+def test_while_a_tool_of_the_editor_is_active_the_clicks_are_its(reviewing):
+    reviewing.ui.segmentEditorWidget.setActiveEffectByName("Paint")
+    click(reviewing, IN_LAD, shift=True)
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert "tool" in reviewing.ui.editLabel.text
+
+
+def test_views_of_another_layout_are_listened_to(reviewing):
+    manager = reviewing.app.layoutManager()
+    manager._views.pop("Red")
+    manager.layoutChanged.emit(2)
+    manager.sliceWidget("Green").click(ras_of(reviewing.volume, IN_LAD), shift=True)
+    assert agatston(reviewing, "Total") == 300.0
+
+
+@pytest.mark.parametrize("key", ARTERY_BUTTONS)
+def test_keys_choose_the_artery(reviewing, key):
+    press(reviewing, key)
+    checked = [name for name in ARTERY_BUTTONS.values() if getattr(reviewing.ui, name).checked]
+    assert checked == [ARTERY_BUTTONS[key]]
+
+
+def test_the_editor_paints_the_chosen_artery(reviewing):
+    press(reviewing, "4")
+    segments = artery_segments(reviewing.widget.reviewPanel.review.segmentationNode)
+    assert reviewing.ui.segmentEditorWidget._node.GetSelectedSegmentID() == segments["RCA"]
+
+
+def test_undo_and_redo_by_button_and_by_key(reviewing):
+    click(reviewing, IN_LAD, shift=True)
+    reviewing.ui.undoButton.click()
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    reviewing.ui.redoButton.click()
+    assert agatston(reviewing, "Total") == 300.0
+    press(reviewing, "Ctrl+Z")
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    press(reviewing, "Ctrl+Y")
+    assert agatston(reviewing, "Total") == 300.0
+
+
+def test_the_list_holds_the_lesions_and_sorts_numbers_as_numbers(reviewing):
+    assert [listed(reviewing, column) for column in range(4)] == [
+        ["RCA", "LAD"],
+        ["15", "20"],
+        ["300", "225"],
+        ["500", "350"],
+    ]
+    reviewing.ui.lesionTable.sortByColumn(2, QtCore.Qt.AscendingOrder)
+    assert listed(reviewing, 0) == ["LAD", "RCA"]
+
+
+def test_next_and_previous_go_through_the_list_and_move_the_views(reviewing):
+    node = reviewing.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    press(reviewing, "N")
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(45.0)
+    reviewing.ui.nextButton.click()
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(60.0)
+    press(reviewing, "P")
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(45.0)
+    reviewing.ui.previousButton.click()
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(60.0)
+
+
+def test_the_selection_stays_with_its_lesion_after_an_edit(reviewing):
+    press(reviewing, "N")
+    press(reviewing, "3")
+    click(reviewing, IN_RCA)
+    table = reviewing.ui.lesionTable
+    assert [item.text() for item in table.selectedItems()][0] == "LCX"
+    click(reviewing, IN_RCA, shift=True)
+    assert table.selectedItems() == []
+
+
+def test_an_edit_made_elsewhere_is_followed_also_while_another_module_is_open(reviewing):
+    reviewing.widget.exit()
+    segmentation = reviewing.widget.reviewPanel.review.segmentationNode
+    slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(segmentation, artery_segments(segmentation)["RCA"])
+    table = reviewing.widget.logic.getParameterNode().scoreTable
+    reviewing.until(lambda: score_rows(table)[-1].agatston == 225.0)
+    reviewing.widget.enter()
+    assert agatston(reviewing, "Total") == 225.0
+
+
+def test_leaving_the_module_gives_clicks_keys_and_views_back(reviewing):
+    reviewing.ui.segmentEditorWidget.setActiveEffectByName("Paint")
+    reviewing.widget.exit()
+    click(reviewing, IN_LAD, shift=True)
+    assert reviewing.ui.segmentEditorWidget.activeEffect() is None
+    assert not reviewing.ui.segmentEditorWidget._observing
+    assert not any(shortcut.enabled for shortcut in reviewing.widget.reviewPanel.shortcuts.values())
+    reviewing.widget.enter()
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+
+
+def test_candidates_and_proposal_are_shown_on_demand(reviewing, scene):
+    display = reviewing.widget.reviewPanel.review.segmentationNode.GetNodeReference("coronaryCalciumProposal")
+    reviewing.ui.proposalCheckBox.click()
+    assert display.GetDisplayNode().GetVisibility()
+    reviewing.ui.proposalCheckBox.click()
+    assert not display.GetDisplayNode().GetVisibility()
+    before = scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    reviewing.ui.candidatesCheckBox.click()
+    assert scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before + 1
+    reviewing.ui.candidatesCheckBox.click()
+    assert scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before
+
+
+def test_start_without_ai_asks_for_no_package_and_shows_the_candidates(panel):
+    panel.required.clear()
+    panel.torch_installed = False
+    panel.ui.startButton.click()
+    panel.until(lambda: not panel.running())
+    assert panel.required == []
+    assert panel.ui.statusLabel.text.startswith("Started without AI")
+    assert panel.ui.candidatesCheckBox.checked
+    assert not panel.ui.proposalCheckBox.enabled
+    assert panel.ui.scoreTable.isColumnHidden(5)
+    click(panel, IN_LAD)
+    click(panel, IN_RCA)
+    assert (agatston(panel, "LAD"), agatston(panel, "Total")) == (MADE_UP_AGATSTON, MADE_UP_AGATSTON)
+
+
+def test_a_second_run_leaves_the_first_result_as_it_was(reviewing):
+    click(reviewing, IN_LAD, shift=True)
+    first = reviewing.widget.logic.getParameterNode().scoreTable
+    reviewing.press_run()
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert score_rows(first)[-1].agatston == 300.0
+
+
+def test_cancel_in_the_middle_keeps_the_review(reviewing):
+    click(reviewing, IN_LAD, shift=True)
+    engine = reviewing.widget.logic.engine = WaitingEngine()
+    reviewing.ui.applyButton.click()
+    reviewing.until(engine.started.is_set)
+    reviewing.press_run()
+    reviewing.ui.undoButton.click()
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+
+
+def test_an_emptied_selector_ends_the_review_and_another_ct_has_none(reviewing, scene):
+    other, _ = add_made_up_ct(scene.mrml)
+    for node in (None, other):
+        reviewing.ui.inputSelector.setCurrentNode(node)
+        assert not reviewing.ui.reviewCollapsibleButton.enabled
+        assert reviewing.ui.lesionTable.rowCount == 0
+    reviewing.ui.inputSelector.setCurrentNode(reviewing.volume)
+    assert reviewing.ui.lesionTable.rowCount == 2
+
+
+def test_closing_the_scene_in_the_middle_of_a_review_empties_the_panel(reviewing, scene):
+    click(reviewing, IN_LAD, shift=True)
+    scene.mrml.Clear(False)
+    reviewing.process_events()
+    assert reviewing.ui.totalLabel.text == "No score yet."
+    assert reviewing.ui.lesionTable.rowCount == 0
+    assert not reviewing.ui.reviewCollapsibleButton.enabled
+    assert reviewing.errors == []
+
+
+def test_a_removed_segmentation_is_not_scored_any_more(reviewing, scene):
+    scene.mrml.RemoveNode(reviewing.widget.reviewPanel.review.segmentationNode)
+    reviewing.until(lambda: "Agatston" not in reviewing.ui.totalLabel.text)
+    assert reviewing.ui.lesionTable.rowCount == 0
+
+
+def test_a_saved_scene_opens_with_the_same_scores_and_goes_on(reviewing, scene, tmp_path):
+    click(reviewing, IN_LAD, shift=True)
+    path = scene.save_bundle(tmp_path / "case.mrb")
+    scene.load_bundle(path)
+    reviewing.process_events()
+    assert agatston(reviewing, "Total") == 300.0
+    assert reviewing.ui.lesionTable.rowCount == 1
+    reviewing.volume = reviewing.ui.inputSelector.currentNode()
+    press(reviewing, "2")
+    click(reviewing, IN_LAD)
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+
+
+def test_copy_puts_the_table_on_the_clipboard(reviewing):
+    reviewing.ui.copyButton.click()
+    lines = reviewing.app.clipboard().text().splitlines()
+    assert lines[0].startswith("Artery\tLesions\tAgatston")
+    assert float(lines[-1].split("\t")[2]) == MADE_UP_AGATSTON
+    assert reviewing.ui.statusLabel.text == "The table is on the clipboard."
+
+
+def test_results_are_written_into_the_folder_that_is_chosen(reviewing, tmp_path):
+    click(reviewing, IN_LAD, shift=True)
+    reviewing.folder = str(tmp_path)
+    reviewing.ui.resultsButton.click()
+    assert json.loads((tmp_path / "scores.json").read_text())["agatston"]["total"] == 300.0
+    assert (tmp_path / "report.html").is_file()
+    assert reviewing.ui.statusLabel.text.startswith("Saved: ")
+
+
+def test_a_training_case_is_written_into_the_folder_that_is_chosen(reviewing, tmp_path):
+    reviewing.folder = str(tmp_path)
+    reviewing.ui.trainingButton.click()
+    (path,) = tmp_path.glob("*.npz")
+    assert load_case(path).facts["agatston"]["total"] == MADE_UP_AGATSTON
+
+
+def test_nothing_is_written_when_no_folder_is_chosen(reviewing):
+    before = reviewing.ui.statusLabel.text
+    reviewing.ui.trainingButton.click()
+    assert reviewing.ui.statusLabel.text == before
+
+
+def test_a_refusal_to_save_is_said_without_a_dialog(reviewing, tmp_path):
+    (tmp_path / "file").write_text("x")
+    reviewing.folder = str(tmp_path / "file")
+    reviewing.ui.trainingButton.click()
+    assert reviewing.ui.statusLabel.text.startswith("Not saved: The training case cannot be written")
+    assert reviewing.errors == []
+
+
+def test_the_module_offers_a_simulated_patient_without_download(application, scene, monkeypatch):
+    application.module.CoronaryCalciumScoring(types.SimpleNamespace())
+    application.app.startupCompleted.emit()
+    (source,) = application.sample_data
+    assert "uris" not in source
+    assert source["category"] == "Coronary Calcium Scoring"
+
+    def simulate(seed, *, progress, **changes):
+        progress(0.5, "Scanning")
+        return types.SimpleNamespace(volume=made_up_ct()[0])
+
+    monkeypatch.setattr("coronary_calcium.simulation.patient.simulate_patient", simulate)
+    (node,) = source["customDownloader"](None)
+    assert node.GetName() == "Simulated chest CT"
+    application.widget.enter()
+    assert application.widget.ui.inputSelector.currentNode() is node
+    assert application.widget.ui.applyButton.enabled

@@ -102,7 +102,7 @@ def add_a_segment(case):
 
 
 def copy_another_segmentation(case):
-    volume, labels = calcium_ct(5)
+    _, labels = calcium_ct(5)
     case.segmentation.DeepCopy(add_segmentation(case.volume_node, labels, "Other").GetSegmentation())
 
 

@@ -21,7 +21,7 @@ def test_the_ct_is_shown_in_the_reports_window(scene):
     display = volume.GetDisplayNode()
     assert composite.GetBackgroundVolumeID() == volume.GetID()
     assert (display.GetWindow(), display.GetLevel()) == (WINDOW_HU, LEVEL_HU)
-    assert (WINDOW_HU, LEVEL_HU) == (DETAIL_WINDOW.width, DETAIL_WINDOW.level)
+    assert (DETAIL_WINDOW.width, DETAIL_WINDOW.level) == (WINDOW_HU, LEVEL_HU)
 
 
 def test_all_views_jump_to_a_lesion_and_one_ring_marks_it(scene):

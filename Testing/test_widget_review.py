@@ -170,7 +170,7 @@ def test_the_selection_stays_with_its_lesion_after_an_edit(reviewing):
     press(reviewing, "3")
     click(reviewing, IN_RCA)
     table = reviewing.ui.lesionTable
-    assert [item.text() for item in table.selectedItems()][0] == "LCX"
+    assert table.selectedItems()[0].text() == "LCX"
     click(reviewing, IN_RCA, shift=True)
     assert table.selectedItems() == []
 

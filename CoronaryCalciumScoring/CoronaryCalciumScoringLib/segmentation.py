@@ -102,7 +102,8 @@ def scored_segments(segmentationNode) -> tuple[list[tuple[Any, Artery]], tuple[C
     """All segments with the artery that they are scored for, in the order in which they are written to a label map.
 
     A voxel of two segments goes to the one that comes later, by ``WRITING_ORDER``: a named artery has it before
-    ``unassigned``, and of two named arteries the later one of ``ARTERIES``. A segment that stands for no artery counts as ``unassigned``,
+    ``unassigned``, and of two named arteries the later one of ``ARTERIES``. A segment that stands for no artery
+        counts as ``unassigned``,
     and the warnings say so. Raises InputRefused: ``"mask-grid"`` under a transform, ``"no-artery"`` when no segment
     stands for an artery.
     """

@@ -22,7 +22,8 @@ HOUNSFIELD_UNIT = "[hnsf'U]"
 class SceneCT:
     """A volume node's CT as the engine sees it, and the state of the node that it was made from.
 
-    ``volume`` has its own copy of the voxels, or a view of the node's. ``order`` leads from the node's array axes to the CT volume's and back.
+    ``volume`` has its own copy of the voxels, or a view of the node's. ``order`` leads from the node's array axes
+        to the CT volume's and back.
     ``image_time`` and ``index_to_lps`` are the node's voxels (modification time) and geometry at that moment.
     """
 

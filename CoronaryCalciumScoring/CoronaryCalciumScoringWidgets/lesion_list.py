@@ -27,7 +27,7 @@ class LesionList:
         table.connect("itemSelectionChanged()", self._on_selection)
 
     def show(self, rows: list[LesionRow]) -> None:
-        """Show these lesions; the selected one stays selected if it is still there, and the views stay where they are."""
+        """Show these lesions; the selected one stays selected if it is still there. The views stay where they are."""
         self._filling = True
         self._rows = {row.id: row for row in rows}
         self._current = self._same(self._current)
@@ -51,11 +51,9 @@ class LesionList:
         count = self._table.rowCount
         if not count:
             return
-        if self._current is None:
-            place = 0 if by > 0 else count - 1
-        else:
-            place = (self._place(self._current) + by) % count
-        self._table.selectRow(place)
+        # Before any selection, the next lesion is the first of the list, and the one before is the last.
+        place = self._place(self._current) if self._current is not None else (-1 if by > 0 else 0)
+        self._table.selectRow((place + by) % count)
 
     def _on_selection(self) -> None:
         items = self._table.selectedItems()

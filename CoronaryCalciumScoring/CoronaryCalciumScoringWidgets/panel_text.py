@@ -19,7 +19,7 @@ def total_html(rows: list[ScoreRow]) -> str:
 
 
 def table_cells(row: ScoreRow) -> tuple[str, ...]:
-    """One row of the score table: artery, lesions, Agatston, volume in mm3; with a proposal, its score and the change."""
+    """One row of the score table: artery, lesions, Agatston, volume in mm3; with a proposal, its score and change."""
     cells = (row.artery, str(row.lesions), f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}")
     if row.proposed is None:
         return cells
@@ -52,4 +52,4 @@ def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, f
 def device_text(device: str) -> str:
     """The engine's name of where the network ran, in words; a name that is not known is shown as it is."""
     names = {"cpu": _("the processor"), "cuda": _("the graphics card"), "mps": _("the graphics card")}
-    return names.get(device.split(":")[0], device)
+    return names.get(device.split(":", maxsplit=1)[0], device)

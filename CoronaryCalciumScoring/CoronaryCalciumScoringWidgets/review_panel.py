@@ -39,7 +39,13 @@ class ReviewPanel:
         self.editor = SegmentEditor(ui.segmentEditorWidget)
         self.clicks = SliceClicks(self.onClick)
         self._lesions = LesionList(ui.lesionTable, self._showLesion)
-        self._buttons = {LM: ui.lmButton, LAD: ui.ladButton, LCX: ui.lcxButton, RCA: ui.rcaButton, None: ui.removeButton}
+        self._buttons = {
+            LM: ui.lmButton,
+            LAD: ui.ladButton,
+            LCX: ui.lcxButton,
+            RCA: ui.rcaButton,
+            None: ui.removeButton,
+        }
         for artery, button in self._buttons.items():
             button.connect("clicked(bool)", lambda _checked=False, artery=artery: self.choose(artery))
             if artery is not None:
@@ -98,9 +104,9 @@ class ReviewPanel:
         self.close()
         self._followed = nodes
         role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
-        if is_score_of(tableNode, volumeNode) and segmentationNode is not None:
-            if segmentationNode.GetNodeReference(role) is volumeNode:
-                self._open(segmentationNode, volumeNode, tableNode)
+        drawn_on = segmentationNode.GetNodeReference(role) if segmentationNode is not None else None
+        if is_score_of(tableNode, volumeNode) and drawn_on is volumeNode:
+            self._open(segmentationNode, volumeNode, tableNode)
         self._show()
 
     def _open(self, segmentationNode, volumeNode, tableNode) -> None:
@@ -227,6 +233,4 @@ class ReviewPanel:
         has_proposal = review is not None and review.proposal is not None
         ui.proposalCheckBox.enabled = has_proposal
         if has_proposal:
-            ui.proposalCheckBox.checked = bool(
-                proposal_node(review.segmentationNode).GetDisplayNode().GetVisibility()
-            )
+            ui.proposalCheckBox.checked = bool(proposal_node(review.segmentationNode).GetDisplayNode().GetVisibility())

@@ -49,7 +49,7 @@ class Saving:
 
     def saveTrainingCase(self) -> None:
         """Ask for a folder and write a training case into it."""
-        self._save(_("Folder of the training cases"), lambda review, folder: save_training_case(review, folder))
+        self._save(_("Folder of the training cases"), save_training_case)
 
     def _writeResults(self, review: Review, folder: str) -> Path:
         self._prepare()

@@ -6,7 +6,7 @@ from CoronaryCalciumScoringLib.segmentation import artery_segments
 
 
 class SegmentEditor:
-    """The embedded qMRMLSegmentEditorWidget; also the undo history that clicks and strokes share (``edits.History``)."""
+    """The embedded qMRMLSegmentEditorWidget, and the undo history that clicks and strokes share (``edits.History``)."""
 
     def __init__(self, widget) -> None:
         self._widget = widget

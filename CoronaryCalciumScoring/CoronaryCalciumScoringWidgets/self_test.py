@@ -101,7 +101,9 @@ class CoronaryCalciumScoringTest(ScriptedLoadableModuleTest):
         panel.choose(RCA)
         panel.onClick(self._place(1), False)
         self.assertEqual(self._agatston("Total"), MADE_UP_AGATSTON)
-        slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(segmentationNode, artery_segments(segmentationNode)["LCX"])
+        slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(
+            segmentationNode, artery_segments(segmentationNode)["LCX"]
+        )
         self._until(lambda: self._agatston("LCX") == 0.0)
         ui.undoButton.click()
         ui.copyButton.click()

@@ -30,5 +30,6 @@ def refuse_broken_slices(hu: np.ndarray) -> None:
         raise InputRefused(
             "broken-slice",
             f"Slice {broken[0]}, counted from the feet from 0, is blank or scaled otherwise than its neighbours "
-            f"(mean {means[broken[0]]:.0f} HU, that of the next one {means[broken[0] + 1]:.0f} HU): export the series again.",
+            f"(mean {means[broken[0]]:.0f} HU, that of the next one {means[broken[0] + 1]:.0f} HU): "
+            "export the series again.",
         )

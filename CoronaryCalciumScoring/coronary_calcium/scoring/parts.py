@@ -1,7 +1,9 @@
 """Calcified parts: what a score is counted from, slice by slice."""
 
+import itertools
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array
@@ -76,7 +78,7 @@ class Parts:
         """The parts of slices first <= k < stop, as views."""
         start, end = np.searchsorted(self.slices, [first, stop])
         voxels = slice(int(self.pixels[:start].sum()), int(self.pixels[:end].sum()))
-        own = {name: getattr(self, name)[start:end] for name in _PART_ARRAYS}
+        own: dict[str, Any] = {name: getattr(self, name)[start:end] for name in _PART_ARRAYS}
         return replace(self, **own, voxels=self.voxels[voxels], hu=self.hu[voxels])
 
 
@@ -86,13 +88,13 @@ _PART_ARRAYS = ("slices", "labels", "pixels", "weights", "maxima")
 def _runs(marked: np.ndarray) -> list[tuple[tuple[int, int], bool]]:
     """Runs of equal entries of a bool array, as ((first, stop), entry)."""
     edges = [0, *(np.flatnonzero(marked[1:] != marked[:-1]) + 1).tolist(), marked.size]
-    return [((first, stop), bool(marked[first])) for first, stop in zip(edges, edges[1:])]
+    return [((first, stop), bool(marked[first])) for first, stop in itertools.pairwise(edges)]
 
 
 def _joined(pieces: list[Parts], like: Parts) -> Parts:
     """Parts one after another; ``like`` gives the types of no parts at all, and ``labelled_voxels``."""
     pieces = pieces or [like._between(0, 0)]
-    arrays = {
+    arrays: dict[str, Any] = {
         name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in (*_PART_ARRAYS, "voxels", "hu")
     }
     return replace(like, **arrays)

@@ -106,7 +106,9 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        self.ui.scoreTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        header = self.ui.scoreTable.horizontalHeader()
+        header.setSectionResizeMode(qt.QHeaderView.Stretch)
+        header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)  # "unassigned" is long
         self.ui.intendedUseLabel.text = _(RESEARCH_USE)
 
         self.logic = CoronaryCalciumScoringLogic()

@@ -122,7 +122,8 @@ class ctkCollapsibleButton(QtWidgets.QGroupBox):  # noqa: N801 Slicer's name
             child.setVisible(not value)
 
     def showEvent(self, event) -> None:
-        self._collapse(self._collapsed)
+        if self._collapsed:
+            self._collapse(True)
 
     collapsed = QtCore.Property(bool, lambda self: self._collapsed, _collapse)
     text = QtCore.Property(str, lambda self: self.property("title"), lambda self, value: self.setTitle(value))

@@ -1,6 +1,7 @@
-"""Run the module's own test inside 3D Slicer: python Testing/run_in_slicer.py /path/to/Slicer
+"""Run the module's own test inside 3D Slicer: python Testing/run_in_slicer.py /path/to/Slicer [--screenshots FOLDER]
 
-Ends with 0 when all tests passed. On Linux without a display it needs xvfb-run (package xvfb).
+With --screenshots, a picture of the window is saved after each step of the workflow. Ends with 0 when all tests
+passed. On Linux without a display it needs xvfb-run (package xvfb).
 """
 
 import argparse
@@ -13,6 +14,8 @@ from pathlib import Path
 MODULE_FOLDER = Path(__file__).resolve().parent.parent / "CoronaryCalciumScoring"
 # A first start of Slicer on a slow machine takes a minute; the tests take seconds.
 TIMEOUT_SECONDS = 600
+# The module's test looks for the folder of the pictures here (CoronaryCalciumScoringWidgets/self_test.py).
+SCREENSHOTS_VARIABLE = "CORONARY_CALCIUM_SCREENSHOTS"
 
 # Runs in Slicer's Python once the application is up, and ends it with the result.
 CODE = """
@@ -44,10 +47,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the tests in the given Slicer; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("slicer", type=Path, help="the Slicer executable")
-    executable = parser.parse_args(arguments).slicer
+    parser.add_argument(
+        "--screenshots", type=Path, metavar="FOLDER", help="save a picture of the window after each step"
+    )
+    options = parser.parse_args(arguments)
+    executable, environment = options.slicer, dict(os.environ)
     if not executable.is_file():
         raise SystemExit(f"{executable} is not a file: give the path of the Slicer executable.")
-    return subprocess.run(command(executable, dict(os.environ)), timeout=TIMEOUT_SECONDS, check=False).returncode
+    if options.screenshots is not None:
+        options.screenshots.mkdir(parents=True, exist_ok=True)
+        environment[SCREENSHOTS_VARIABLE] = str(options.screenshots.resolve())
+    return subprocess.run(
+        command(executable, environment), env=environment, timeout=TIMEOUT_SECONDS, check=False
+    ).returncode
 
 
 if __name__ == "__main__":

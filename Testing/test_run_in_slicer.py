@@ -36,6 +36,15 @@ def test_slicer_finds_the_module_and_keeps_to_testing(slicer_that_ends_with, tmp
     assert "--testing" in arguments
 
 
+def test_the_modules_test_is_told_where_pictures_go(tmp_path, monkeypatch):
+    monkeypatch.setenv("DISPLAY", ":0")
+    program = tmp_path / "Slicer"
+    program.write_text('#!/bin/sh\n: > "$CORONARY_CALCIUM_SCREENSHOTS/seen"\n')
+    program.chmod(0o755)
+    run_in_slicer.main([str(program), "--screenshots", str(tmp_path / "pictures")])
+    assert (tmp_path / "pictures" / "seen").is_file()
+
+
 def test_the_code_for_slicer_is_python():
     compile(run_in_slicer.CODE, "code", "exec")
 

@@ -5,7 +5,7 @@ from coronary_calcium.arteries import BY_NAME
 from CoronaryCalciumScoringLib.score_table import TOTAL, ScoreRow
 from slicer.i18n import tr as _
 
-WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 400, 16, 6, 40
+WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 380, 16, 6, 40
 
 
 def draw_chart(label, rows: list[ScoreRow]) -> None:

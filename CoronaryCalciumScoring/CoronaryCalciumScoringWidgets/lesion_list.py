@@ -23,6 +23,7 @@ class LesionList:
         self._current: LesionRow | None = None
         self._filling = False
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        table.horizontalHeader().setHighlightSections(False)
         table.sortByColumn(2, qt.Qt.DescendingOrder)
         table.connect("itemSelectionChanged()", self._on_selection)
 

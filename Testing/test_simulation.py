@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from coronary_calcium.errors import Cancelled
 from coronary_calcium.rules import LITERATURE
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.simulation.dicom_series import write_patient
@@ -147,6 +148,21 @@ def test_the_written_series_reads_back_as_the_same_volume_and_score(tmp_path, pa
     labels = open_mask(tmp_path / "labels.nrrd", volume)
     truth = json.loads((tmp_path / "truth.json").read_text())
     assert score_labels(volume, labels).total.agatston == truth["agatston_as_imaged"]["total"]
+
+
+def test_a_series_that_is_not_finished_does_not_pass_for_a_shorter_scan(tmp_path, patient):
+    def stop(fraction, text):
+        if fraction > 0.5:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        write_patient(patient, tmp_path, stop)
+    assert list(tmp_path.iterdir()) == []
+    write_patient(patient, tmp_path)
+    before = sorted(path.name for path in (tmp_path / "dicom").iterdir())
+    with pytest.raises(Cancelled):
+        write_patient(patient, tmp_path, stop)
+    assert sorted(path.name for path in (tmp_path / "dicom").iterdir()) == before
 
 
 def test_the_hand_drawn_arteries_lie_in_their_hearts():

@@ -10,6 +10,7 @@ from coronary_calcium.errors import InputRefused
 from coronary_calcium.rules import LITERATURE
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.volume import CTVolume
+from CoronaryCalciumScoringLib.live_scores import LiveScores
 from CoronaryCalciumScoringLib.segmentation import (
     BINARY_LABELMAP,
     add_segment,
@@ -26,6 +27,8 @@ SPACING_MM = (3.0, 1.6, 1.6)
 RULES = dataclasses.replace(LITERATURE, minimum_area_mm2=7.0)
 # Where calcium lies and edits are made (k, j, i).
 REGION = (slice(2, 22), slice(14, 50), slice(12, 52))
+# Where a single stroke goes.
+BOX = (slice(8, 9), slice(20, 32), slice(20, 34))
 
 
 def calcium_ct(seed):
@@ -106,6 +109,29 @@ class Editor:
 
     def redo(self):
         self.logic.Redo()
+
+
+class Watched:
+    """A case that is watched, and what the live scores have said."""
+
+    def __init__(self, scene, seed=0):
+        self.segmentation_node, self.volume_node = self.nodes = add_calcium_case(scene.mrml, seed)
+        self.segmentation = self.segmentation_node.GetSegmentation()
+        self.editor = Editor(scene.mrml, *self.nodes)
+        self.scheduled, self.told = [], []
+        self.live = LiveScores(lambda: self.scheduled.append(True), RULES)
+        self.live.watch(*self.nodes)
+        self.live.onChanged.append(self.told.append)
+
+    def settle(self):
+        """What the application's timer does; fails unless the events had it started once."""
+        assert len(self.scheduled) == 1
+        self.scheduled.clear()
+        self.live.update()
+        assert_equal_to_full(self.live, *self.nodes)
+
+    def paint(self):
+        self.editor.stroke("LAD", BOX)
 
 
 class RandomHand:

@@ -44,6 +44,8 @@ def prepare(data: DataSet, output: Path, progress: Progress = no_progress) -> Pr
     output.mkdir(parents=True, exist_ok=True)
     before = _made_before(list_path(data, output))
     made, kept, left_out = [], [], list(data.left_out)
+    for unfinished in output.glob(f"{_mark(data)}-*.partial"):
+        unfinished.unlink()
     for number, entry in enumerate(data.entries):
         share = part_of(progress, number / len(data.entries), (number + 1) / len(data.entries))
         path = output / f"{_mark(data)}-{_plain(entry.name)}{SUFFIX}"

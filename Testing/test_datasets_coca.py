@@ -87,7 +87,6 @@ def test_outlines_on_other_slices_do_not_hold_their_sum_and_are_refused(tmp_path
 
 
 def test_the_four_names_are_the_four_arteries_and_others_are_given_to_none(tmp_path):
-    hu = chest()
     names = [LM_NAME, LAD_NAME, LCX_NAME, RCA_NAME, " right  coronary ARTERY", "RCA?", "Miller^Ann"]
     rois = [roi(name, box(29.5 + n, 30.5 + n, 29.5, 30.5)) for n, name in enumerate(names)]
     write_gated(tmp_path, images={4: rois})
@@ -250,7 +249,7 @@ OUTER = b"""<?xml version="1.0"?><!DOCTYPE plist [<!ENTITY x SYSTEM "file:///etc
 )
 def test_a_file_that_is_no_list_of_outlines_is_refused_in_words(tmp_path, content):
     (tmp_path / "7.xml").write_bytes(content)
-    with pytest.raises(InputRefused, match="^The XML file is not OsiriX's list of outlines, or damaged"):
+    with pytest.raises(InputRefused, match=r"^The XML file is not OsiriX's list of outlines, or damaged"):
         read_outlines(tmp_path / "7.xml")
 
 

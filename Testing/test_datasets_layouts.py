@@ -89,7 +89,7 @@ def test_every_layout_is_told_from_the_others(tmp_path, name):
 
 
 def test_the_command_offers_every_layout():
-    assert LAYOUT_NAMES == (AUTO, *LAYOUTS)
+    assert (AUTO, *LAYOUTS) == LAYOUT_NAMES
 
 
 @pytest.mark.parametrize("name", ["coca-gated", "coca-nongated"])

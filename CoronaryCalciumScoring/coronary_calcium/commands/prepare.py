@@ -44,7 +44,7 @@ def _prepare(options: argparse.Namespace) -> int:
     if more > 0:
         say(f"... and {more} more, listed in {list_path(data, options.output)}")
     say(
-        f"{len(prepared.made) + len(prepared.kept)} training cases are in {options.output}: {len(prepared.made)} made, "
-        f"{len(prepared.kept)} were there; {len(prepared.left_out)} left out."
+        f"{len(prepared.made) + len(prepared.kept)} training case(s) in {options.output}: {len(prepared.made)} made, "
+        f"{len(prepared.kept)} were there. Left out: {len(prepared.left_out)}."
     )
     return SCORED

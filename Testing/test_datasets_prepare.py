@@ -72,7 +72,8 @@ def test_a_training_case_is_the_part_around_the_heart(patients, tmp_path):
     assert case.field_center == (window.center_j - j0, window.center_i - i0)
     assert case.spacing == VOLUME.spacing
     assert case.facts["source"] == "simulated patient"
-    assert case.facts["acquisition"]["kvp"] == 120.0
+    assert case.facts["kind"] == "chest"
+    assert (case.facts["kernel"], case.facts["kvp"]) == ("B35f", 120.0)
     assert "thick-slices" in case.facts["warnings"]
 
 
@@ -226,7 +227,7 @@ def test_the_command_says_what_it_made_and_what_it_left_out(patients, tmp_path):
 def test_the_command_refuses_in_one_sentence(patients, tmp_path):
     for arguments, words in (
         (("--data", tmp_path), "none of the data sets"),
-        (("--data", patients, "--layout", "qurai"), "does not hold NLST annotations"),
+        (("--data", patients, "--layout", "qurai"), "does not hold the NLST annotations"),
     ):
         outcome = run("prepare", *arguments, "--output", tmp_path / "cases")
         assert outcome.code == 3

@@ -67,7 +67,7 @@ def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
         raise InputRefused(
             "needs-package",
             "COCA's scores are read with openpyxl, which is not installed: pip install "
-            "'coronary-calcium-scoring[train]'.",
+            "'coronary-calcium-scoring[datasets]'.",
         ) from None
     damaged = InputRefused("data-set-file", f"{path.name} is damaged or no Excel workbook: download it again.")
     try:

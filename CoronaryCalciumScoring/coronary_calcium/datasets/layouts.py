@@ -27,10 +27,10 @@ class Layout:
 LAYOUTS = {
     simulated.NAME: Layout("simulated patients", simulated.find, simulated.open_folder),
     reviewed.NAME: Layout("cases saved from Slicer", reviewed.find, reviewed.open_folder),
-    coca_gated.NAME: Layout("COCA, gated", coca_gated.find, coca_gated.open_folder),
-    coca_nongated.NAME: Layout("COCA, non-gated", coca_nongated.find, coca_nongated.open_folder),
+    coca_gated.NAME: Layout("COCA gated", coca_gated.find, coca_gated.open_folder),
+    coca_nongated.NAME: Layout("COCA non-gated", coca_nongated.find, coca_nongated.open_folder),
     orcascore.NAME: Layout("orCaScore", orcascore.find, orcascore.open_folder),
-    qurai.NAME: Layout("NLST annotations (qurAI)", qurai.find, qurai.open_folder),
+    qurai.NAME: Layout("the NLST annotations", qurai.find, qurai.open_folder),
 }
 
 
@@ -41,10 +41,11 @@ def detect(folder: Path) -> str:
     """
     found = [name for name, layout in LAYOUTS.items() if layout.find(_existing(folder))]
     if not found:
+        *titles, last = (layout.title for layout in LAYOUTS.values())
         raise InputRefused(
             "unknown-layout",
-            f"{folder} holds none of the data sets that can be read "
-            f"({', '.join(layout.title for layout in LAYOUTS.values())}): give the folder in which one lies.",
+            f"{folder} holds none of the data sets that can be read, {', '.join(titles)} or {last}: give the folder in "
+            "which one lies.",
         )
     if len(found) > 1:
         raise InputRefused(

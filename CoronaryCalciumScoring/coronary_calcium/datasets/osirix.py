@@ -117,7 +117,7 @@ def require_fill() -> None:
         raise InputRefused(
             "needs-package",
             "COCA's outlines are filled with scikit-image, which is not installed: pip install "
-            "'coronary-calcium-scoring[train]'.",
+            "'coronary-calcium-scoring[datasets]'.",
         ) from None
     del skimage
 

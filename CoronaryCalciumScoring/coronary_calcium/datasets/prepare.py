@@ -14,6 +14,8 @@ from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress, part_of
 
 SUFFIX = ".npz"
+# What recipes and reports call scans with and without gating, as the simulated training cases do.
+_KINDS = {True: "cardiac", False: "chest"}
 _LONGEST_NAME = 80
 
 
@@ -84,7 +86,8 @@ def ensure_cases(folder: str | Path, cache: str | Path, progress: Progress = no_
 
     ``folder`` may hold training cases (.npz), cases saved from Slicer, or any data set that ``layouts.open_data_set``
     knows; ``cache`` is written to only when training cases have to be made, each data set into a folder of its own.
-    Raises as ``open_data_set`` and ``prepare`` do.
+    Of several processes that train together, one must call it before the others do. Raises as ``open_data_set`` and
+    ``prepare`` do.
     """
     folder = Path(folder)
     ready = {path.stem for path in folder.glob(f"*{SUFFIX}")} if folder.is_dir() else set()
@@ -125,8 +128,18 @@ def _make(entry: Entry, path: Path, progress: Progress) -> LeftOut | None:
 
 
 def _facts(case: Case) -> dict[str, object]:
-    warnings = [warning.code for warning in (*case.volume.warnings, *case.warnings)]
-    return {"acquisition": asdict(case.volume.acquisition), **case.facts, "warnings": warnings}
+    """What the training case says of its origin; the scan's facts by the names that simulated ones have them under."""
+    acquisition = case.volume.acquisition
+    facts = {
+        "kind": _KINDS.get(case.facts["gated"]),
+        "kernel": acquisition.kernel,
+        "thickness_mm": acquisition.slice_thickness_mm,
+        "kvp": acquisition.kvp,
+        "acquisition": asdict(acquisition),
+        **case.facts,
+        "warnings": [warning.code for warning in (*case.volume.warnings, *case.warnings)],
+    }
+    return {name: value for name, value in facts.items() if value is not None}
 
 
 def _up_to_date(path: Path, entry: Entry) -> bool:

@@ -128,6 +128,19 @@ def test_an_interrupted_run_leaves_whole_cases_and_goes_on(tmp_path):
     assert (len(prepared.kept), len(prepared.made)) == (1, 1)
 
 
+def test_a_run_that_is_stopped_while_it_writes_leaves_no_half_a_case(tmp_path, monkeypatch):
+    write_patient(tmp_path / "data")
+
+    def stop(stream, **arrays):
+        stream.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("coronary_calcium.training.cases.np.savez_compressed", stop)
+    with pytest.raises(KeyboardInterrupt):
+        prepare(open_data_set(tmp_path / "data"), tmp_path / "cases")
+    assert list((tmp_path / "cases").iterdir()) == []
+
+
 def test_data_sets_with_the_same_names_do_not_overwrite_each_other(patients, tmp_path):
     write_patient(tmp_path / "other")
     for folder in (patients, tmp_path / "other"):

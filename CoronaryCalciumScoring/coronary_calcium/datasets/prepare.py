@@ -46,22 +46,24 @@ def prepare(data: DataSet, output: Path, progress: Progress = no_progress) -> Pr
     output.mkdir(parents=True, exist_ok=True)
     before = _made_before(list_path(data, output))
     made, kept, left_out = [], [], list(data.left_out)
-    for unfinished in output.glob(f"{_mark(data)}-*.partial"):
-        unfinished.unlink()
-    for number, entry in enumerate(data.entries):
-        share = part_of(progress, number / len(data.entries), (number + 1) / len(data.entries))
-        path = output / f"{_mark(data)}-{_plain(entry.name)}{SUFFIX}"
-        if _up_to_date(path, entry):
-            kept.append(path.name)
-            share(1.0, f"{entry.name}: was there")
-            continue
-        refused = _make(entry, path, share)
-        if refused is None:
-            made.append(path.name)
-        else:
-            # What was made of an earlier state must not be trained on any more.
-            path.unlink(missing_ok=True)
-            left_out.append(refused)
+    try:
+        for number, entry in enumerate(data.entries):
+            share = part_of(progress, number / len(data.entries), (number + 1) / len(data.entries))
+            path = output / f"{_mark(data)}-{_plain(entry.name)}{SUFFIX}"
+            if _up_to_date(path, entry):
+                kept.append(path.name)
+                share(1.0, f"{entry.name}: was there")
+                continue
+            refused = _make(entry, path, share)
+            if refused is None:
+                made.append(path.name)
+            else:
+                # What was made of an earlier state must not be trained on any more.
+                path.unlink(missing_ok=True)
+                left_out.append(refused)
+    finally:
+        for unfinished in output.glob(f"{_mark(data)}-*.partial"):
+            unfinished.unlink()
     for name in before - {*made, *kept}:
         (output / name).unlink(missing_ok=True)
     prepared = Prepared(data.layout, tuple(made), tuple(kept), tuple(left_out))

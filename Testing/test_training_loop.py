@@ -149,6 +149,35 @@ def test_a_checkpoint_of_another_network_is_refused(folders, trained):
     assert refusal.value.code == "checkpoint"
 
 
+def test_a_run_starts_from_given_weights_and_the_card_tells_of_them(folders, trained, tmp_path):
+    weights, _, _ = trained
+    model = load_model(weights)
+    trainer = Trainer(TINY, folders[0], None, tmp_path, initialise=weights)
+    assert trainer.iteration == 0
+    for network in (trainer.network, trainer.average):
+        for name, tensor in model.network.state_dict().items():
+            assert torch.equal(network.state_dict()[name], tensor), name
+    trainer.step()
+    again = load_model(trainer.save()).card["training"]
+    assert again["iterations"] == 1
+    assert again["initialised_from"]["sha256"] == model.card["sha256"]
+    assert again["initialised_from"]["name"] == model.card["name"]
+    assert again["initialised_from"]["iterations"] == 3 and "minutes" in again["initialised_from"]
+    # Weights that were read stay as they are: the loaded model is shared.
+    assert torch.equal(load_model(weights).network.calcium.weight, model.network.calcium.weight)
+    resumed = Trainer(TINY, folders[0], None, tmp_path, initialise=weights)
+    assert resumed.iteration == 1 and resumed.initialised_from == again["initialised_from"]
+    assert Trainer(TINY, folders[0], None, tmp_path).initialised_from == again["initialised_from"]
+    with pytest.raises(InputRefused, match="began with other weights"):
+        Trainer(TINY, folders[0], None, trained[1], initialise=weights)
+
+
+def test_given_weights_of_another_network_are_refused(folders, trained, tmp_path):
+    other = replace(TINY, network=replace(TINY.network, use_rau=False))
+    with pytest.raises(InputRefused, match="another network"):
+        Trainer(other, folders[0], None, tmp_path, initialise=trained[0])
+
+
 def test_the_average_follows_the_weights_slowly_and_starts_near_them(folders, tmp_path):
     trainer = Trainer(replace(TINY, ema=0.999), folders[0], None, tmp_path)
     start = trainer.average.calcium.weight.clone()

@@ -19,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="folder of training cases; it may grow meanwhile")
     parser.add_argument("--validation", type=Path, help="folder of cases held out for validation")
     parser.add_argument("--output", type=Path, required=True, help="folder for weights, checkpoint and metrics")
+    parser.add_argument("--initialise", type=Path, metavar="WEIGHTS", help="start from these weights (.safetensors)")
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     log = logging.getLogger("coronary_calcium.training")
@@ -27,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
         log.info("%5.1f %%  %s", 100 * fraction, text)
 
     try:
-        train(load_recipe(chosen.recipe), chosen.data, chosen.validation, chosen.output, report)
+        train(load_recipe(chosen.recipe), chosen.data, chosen.validation, chosen.output, report, chosen.initialise)
     except InputRefused as refusal:
         sys.stderr.write(f"{refusal}\n")
         return EXIT_REFUSED

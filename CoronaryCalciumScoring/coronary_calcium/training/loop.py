@@ -17,7 +17,7 @@ import torch
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.preprocessing import normalise
-from coronary_calcium.network.weights import save_model
+from coronary_calcium.network.weights import load_model, save_model
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.training.cases import CaseFolder
 from coronary_calcium.training.losses import artery_loss, bootstrap_loss, iou_loss
@@ -55,10 +55,18 @@ class Trainer:
 
     Every iteration draws its samples from a generator made of the recipe's seed and the iteration's number, so a run
     that was interrupted goes on exactly as it would have (with the same files, and up to the time that a recipe with
-    a limit in minutes measures).
+    a limit in minutes measures). A run that starts takes the weights of the file ``initialise``, if one is given, with
+    a new optimiser; one that goes on keeps its own.
     """
 
-    def __init__(self, recipe: Recipe, train_folder: Path, val_folder: Path | None, output: Path) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        train_folder: Path,
+        val_folder: Path | None,
+        output: Path,
+        initialise: Path | None = None,
+    ) -> None:
         self.recipe = recipe
         self.output = Path(output)
         self.output.mkdir(parents=True, exist_ok=True)
@@ -72,6 +80,7 @@ class Trainer:
         switches = recipe.network
         self.network = DenseRAUNet(switches.use_rau, switches.use_edb, switches.use_scse, switches.artery_head)
         self.network.placed_on(self.device)
+        self.initialised_from = self._initialise(initialise) if initialise else None
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.optimiser = _optimiser(self.network, recipe)
         self.iteration = 0
@@ -180,6 +189,7 @@ class Trainer:
             "minutes": self.clock.minutes,
             "recipe": json.dumps(self.recipe.as_dict()),
             "validation": self.validation.as_dict() if self.validation else None,
+            "initialised_from": json.dumps(self.initialised_from),
         }
         partial = self.output / (CHECKPOINT + ".partial")
         # The checkpoint is for this loop alone; it is read back with weights_only, which runs no code from the file.
@@ -198,6 +208,7 @@ class Trainer:
                 "iterations": self.iteration,
                 "minutes": round(self.clock.minutes, 1),
                 "device": str(self.device),
+                **({"initialised_from": self.initialised_from} if self.initialised_from else {}),
             },
             "metrics": {"validation": self.validation.as_dict() if self.validation else {}},
         }
@@ -207,6 +218,17 @@ class Trainer:
         sources = {str(case.facts.get("source", "unknown")) for case in self.train_cases.loaded()}
         return "source: " + (", ".join(sorted(sources)) or "unknown")
 
+    def _initialise(self, path: Path) -> dict[str, Any]:
+        """Take the weights of a file; returns where they come from, for the model card: their own training entry."""
+        model = load_model(path, self.device)
+        if model.network.architecture != self.network.architecture:
+            raise InputRefused(
+                "initial-weights",
+                f"{path.name} is of another network than the recipe's; change the recipe's [network].",
+            )
+        self.network.load_state_dict(model.network.state_dict())
+        return {"name": model.card["name"], "sha256": model.card["sha256"], **model.card["training"]}
+
     def _resume(self) -> None:
         state = torch.load(self.output / CHECKPOINT, map_location=self.device, weights_only=True)
         saved = json.loads(state["recipe"])["network"]
@@ -214,6 +236,13 @@ class Trainer:
             raise InputRefused(
                 "checkpoint", "The checkpoint in the output folder is of another network; name another output folder."
             )
+        initialised_from = json.loads(state.get("initialised_from", "null"))
+        if self.initialised_from and self.initialised_from != initialised_from:
+            raise InputRefused(
+                "checkpoint",
+                "The checkpoint in the output folder began with other weights; name another output folder.",
+            )
+        self.initialised_from = initialised_from
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
         self.optimiser.load_state_dict(state["optimiser"])
@@ -271,12 +300,18 @@ def append_row(path: Path, row: dict[str, Any]) -> None:
 
 
 def train(
-    recipe: Recipe, train_folder: Path, val_folder: Path | None, output: Path, progress: Progress = no_progress
+    recipe: Recipe,
+    train_folder: Path,
+    val_folder: Path | None,
+    output: Path,
+    progress: Progress = no_progress,
+    initialise: Path | None = None,
 ) -> Path:
     """Train as ``recipe`` says on the cases of a folder; returns the path of the weights (safetensors).
 
     ``output`` gets the weights with their card, checkpoint.pt, metrics.csv and validation.csv; a run that is started
-    again in the same folder goes on from its checkpoint. Raises InputRefused for folders without cases and for a
-    checkpoint of another network, Cancelled when ``progress`` does.
+    again in the same folder goes on from its checkpoint. ``initialise`` names weights to start from. Raises
+    InputRefused for folders without cases, for weights and for a checkpoint of another network, Cancelled when
+    ``progress`` does.
     """
-    return Trainer(recipe, train_folder, val_folder, output).run(progress)
+    return Trainer(recipe, train_folder, val_folder, output, initialise).run(progress)

@@ -1,7 +1,6 @@
 """Recipes, the training loop and its command line, on tiny cases."""
 
 import csv
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -10,9 +9,11 @@ import torch
 from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.network.weights import load_model
 from coronary_calcium.training import loop
-from coronary_calcium.training.__main__ import main
-from coronary_calcium.training.loop import Trainer, learning_rate, train
+from coronary_calcium.training.checkpoint import CHECKPOINT
+from coronary_calcium.training.loop import Trainer, train
+from coronary_calcium.training.optimisation import learning_rate
 from coronary_calcium.training.recipe import RECIPES, Recipe, load_recipe
+from coronary_calcium.training.records import METRICS, VALIDATIONS
 from coronary_calcium.training.samples import SampleOptions, draw_batch
 from training_blobs import write_blobs
 
@@ -45,15 +46,16 @@ def test_every_recipe_that_comes_with_the_program_is_valid(path):
 
 def test_the_paper_s_recipe_is_the_paper_s():
     recipe = load_recipe("paper")
+    options = recipe.optimiser
     assert (recipe.optimiser.name, recipe.optimiser.momentum, recipe.batch) == ("sgd", 0.9, 1)
     assert (recipe.loss.threshold, recipe.loss.alpha, recipe.loss.beta, recipe.loss.iou) == (0.9, 8.0, 1.0, 1.0)
-    assert learning_rate(recipe, 0, 0.0) == pytest.approx(1e-3)
-    assert learning_rate(recipe, 1999, 0.5) == pytest.approx(1e-3)
-    assert learning_rate(recipe, 4000, 0.5) == pytest.approx(1e-3 * 0.99**2)
+    assert learning_rate(options, 0, 0.0) == pytest.approx(1e-3)
+    assert learning_rate(options, 1999, 0.5) == pytest.approx(1e-3)
+    assert learning_rate(options, 4000, 0.5) == pytest.approx(1e-3 * 0.99**2)
 
 
 def test_the_cosine_rises_falls_and_ends_at_a_hundredth():
-    recipe = replace(TINY, optimiser=replace(TINY.optimiser, learning_rate=1.0, warmup=10))
+    recipe = replace(TINY.optimiser, learning_rate=1.0, warmup=10)
     assert learning_rate(recipe, 0, 0.0) == pytest.approx(0.1)
     assert learning_rate(recipe, 9, 0.0) == pytest.approx(1.0)
     assert learning_rate(recipe, 100, 0.5) == pytest.approx(0.505)
@@ -97,11 +99,11 @@ def test_training_writes_weights_that_load_with_a_card_that_tells_of_it(trained)
     assert card["training"]["recipe"]["samples"]["patch"] == 64
     assert 0 <= card["metrics"]["validation"]["f1"] <= 1
     assert card["metrics"]["validation"]["slices"] == 2
-    assert reports[-1] == (1.0, "trained")
+    assert reports[-1] == (1.0, "Trained")
 
 
 def test_the_validation_is_on_record(trained):
-    rows = _rows(trained[1] / loop.VALIDATIONS)
+    rows = _rows(trained[1] / VALIDATIONS)
     assert [row["iteration"] for row in rows] == ["3"]
     assert int(rows[0]["true_positive"]) + int(rows[0]["false_negative"]) > 0
 
@@ -112,7 +114,7 @@ def test_metrics_are_written_as_means(folders, tmp_path, monkeypatch):
     step = Trainer.step
     monkeypatch.setattr(Trainer, "step", lambda self: losses.append(step(self)) or losses[-1])
     train(replace(TINY, iterations=2), folders[0], None, tmp_path)
-    (row,) = _rows(tmp_path / loop.METRICS)
+    (row,) = _rows(tmp_path / METRICS)
     assert float(row["loss"]) == pytest.approx(sum(entry["loss"] for entry in losses) / 2, rel=1e-5)
     assert row["iteration"] == "2"
 
@@ -125,7 +127,7 @@ def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(folders, trained,
     resumed = Trainer(TINY, folders[0], None, tmp_path)
     assert resumed.iteration == 1
     resumed.run()
-    states = [torch.load(folder / loop.CHECKPOINT, weights_only=True) for folder in (output, tmp_path)]
+    states = [torch.load(folder / CHECKPOINT, weights_only=True) for folder in (output, tmp_path)]
     for part in ("network", "average"):
         for name, tensor in states[0][part].items():
             assert torch.equal(tensor, states[1][part][name]), (part, name)
@@ -217,16 +219,3 @@ def test_a_run_ends_when_its_minutes_are_over(folders, tmp_path, monkeypatch):
     trainer.clock = loop._Clock(before=10.0)
     trainer.run()
     assert trainer.iteration == 0
-
-
-def test_the_command_line_trains(folders, tmp_path):
-    recipe = tmp_path / "tiny.toml"
-    recipe.write_text("iterations = 1\nbatch = 1\n[samples]\npatch = 64\n")
-    assert main([str(recipe), "--data", str(folders[0]), "--output", str(tmp_path / "out")]) == 0
-    assert json.loads((tmp_path / "out" / "denseraunet.json").read_text())["training"]["iterations"] == 1
-
-
-def test_the_command_line_refuses_with_one_sentence(tmp_path, capsys):
-    assert main(["first", "--data", str(tmp_path), "--output", str(tmp_path / "out")]) == 3
-    captured = capsys.readouterr()
-    assert captured.err.count("\n") == 1 and "no case" in captured.err

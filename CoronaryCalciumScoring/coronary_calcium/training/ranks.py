@@ -29,7 +29,7 @@ class Ranks:
 
     @classmethod
     def alone(cls, device: str = "auto") -> "Ranks":
-        """A process that trains alone; ``device`` as in ``joined_ranks``. Raises InputRefused as ``resolve_device`` does."""
+        """One process, on a device as ``joined_ranks`` takes it. Raises InputRefused as ``resolve_device`` does."""
         return cls(0, 1, torch.device(resolve_device(device)))
 
     @property

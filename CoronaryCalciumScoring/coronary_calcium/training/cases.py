@@ -13,6 +13,7 @@ A case file has these arrays:
 import json
 import logging
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,7 +98,7 @@ def read_summary(path: Path) -> CaseSummary:
             np.lib.format.read_magic(stream)
             shape, _, _ = np.lib.format.read_array_header_1_0(stream)
             return CaseSummary(dict(json.loads(str(archive["facts"]))), int(shape[0]))
-    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
         raise _refused(path, f"it cannot be read ({error})") from error
 
 
@@ -112,7 +113,7 @@ def load_case(path: Path) -> TrainingCase:
             spacing = tuple(float(value) for value in archive["spacing"])
             center = tuple(float(value) for value in archive["field_center"])
             facts = json.loads(str(archive["facts"]))
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputRefused):
             raise
         raise _refused(path, f"it cannot be read ({error})") from error

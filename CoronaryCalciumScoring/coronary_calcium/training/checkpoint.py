@@ -14,7 +14,7 @@ CHECKPOINT, WEIGHTS = "checkpoint.pt", "denseraunet.safetensors"
 
 
 def usable_folders(train: Path, validation: Path | None, output: Path) -> None:
-    """Check the folders of a run and make the one for its output.
+    """Check the folders of a run; makes nothing.
 
     Raises InputRefused: "no-training-data" when data and validation are the same folder, "output" for an output folder
     that is no folder or that holds weights which no run in it has made.
@@ -30,7 +30,6 @@ def usable_folders(train: Path, validation: Path | None, output: Path) -> None:
         raise InputRefused(
             "output", f"{output} holds weights without the checkpoint of their training; name another folder."
         )
-    output.mkdir(parents=True, exist_ok=True)
 
 
 def write_checkpoint(state: dict[str, Any], output: Path) -> None:

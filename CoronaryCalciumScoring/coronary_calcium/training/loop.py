@@ -100,6 +100,7 @@ class Trainer:
         self._window: list[dict[str, float]] = []
         if (self.output / CHECKPOINT).is_file():
             self._resume()
+        self.output.mkdir(parents=True, exist_ok=True)
         self.minutes = self.clock.minutes
         self.model: Any = self.ranks.replicated(self.network)
 

@@ -16,9 +16,14 @@ def main(recipe, data, output):
     with joined_ranks("cpu") as ranks:
         trainer = Trainer(load_recipe(recipe), data, None, output, ranks=ranks)
         trainer.step()
-        safetensors.torch.save_file(trainer.network.state_dict(), output / f"step-{ranks.rank}.safetensors")
+        save(trainer.network, output / f"step-{ranks.rank}.safetensors")
         trainer.run()
-        safetensors.torch.save_file(trainer.network.state_dict(), output / f"end-{ranks.rank}.safetensors")
+        save(trainer.network, output / f"end-{ranks.rank}.safetensors")
+
+
+def save(network, path):
+    """Write all weights and statistics in full precision."""
+    safetensors.torch.save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, path)
 
 
 if __name__ == "__main__":

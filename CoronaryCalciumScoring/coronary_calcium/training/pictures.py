@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from coronary_calcium.arteries import BY_LABEL, UNASSIGNED
+from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.network.preprocessing import INPUT_SIZE
 from coronary_calcium.training.validation import Prediction
 
@@ -31,7 +31,8 @@ def picture_sheet(predictions: list[Prediction], title: str) -> np.ndarray:
     for column, heading in zip(columns, ("CT", "Truth", "Prediction"), strict=True):
         draw.text((column + 6, _CAPTION_PIXELS + 3), heading, fill=_INK, font=font)
     legend = columns[1] + 90
-    for artery in (*BY_LABEL.values(),):
+    unnamed = any((prediction.found == UNASSIGNED.label).any() for prediction in predictions)
+    for artery in (*NAMED_ARTERIES, *([UNASSIGNED] if unnamed else [])):
         draw.text((legend, _CAPTION_PIXELS + 3), artery.name, fill=_rgb(artery.color), font=font)
         legend += 20 + int(draw.textlength(artery.name, font=font))
     for index, prediction in enumerate(predictions):

@@ -90,9 +90,12 @@ def validate(network: DenseRAUNet, folder: CaseFolder, slices: int, device: torc
 
 
 def slices_to_show(folder: CaseFolder, count: int) -> list[tuple[TrainingCase, int]]:
-    """The slice with the most calcium of up to ``count`` cases, or one with something else that is bright."""
+    """The slice with the most calcium of up to ``count`` cases; of cases without any, where there are no others, one
+    with something else that is bright.
+    """
     shown = []
-    for case in (folder.case(folder.names[place]) for place in _spread(len(folder.names), count)):
+    cases = [folder.case(folder.names[place]) for place in _spread(len(folder.names), 3 * count)]
+    for case in sorted(cases, key=lambda case: not case.calcium_slices.size)[:count]:
         bright = case.bright_slices[len(case.bright_slices) // 2] if case.bright_slices.size else len(case.hu) // 2
         most = int((case.labels > 0).sum(axis=(1, 2)).argmax()) if case.calcium_slices.size else int(bright)
         shown.append((case, most))

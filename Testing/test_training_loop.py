@@ -14,6 +14,7 @@ from coronary_calcium.training.ablation import train_ablation
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS
 from coronary_calcium.training.loop import Trainer, train
 from coronary_calcium.training.optimisation import learning_rate
+from coronary_calcium.training.ranks import Ranks
 from coronary_calcium.training.recipe import RECIPES, Recipe, changed, load_recipe
 from coronary_calcium.training.records import METRICS, PICTURES, VALIDATIONS, Records
 from coronary_calcium.training.samples import SampleOptions, draw_batch
@@ -326,6 +327,16 @@ def test_a_resumed_run_forgets_what_was_recorded_after_its_checkpoint(tmp_path):
     (tmp_path / METRICS).write_text("iteration,loss\n20,1.5\n40,1.2\n60,")
     Records(tmp_path, 30).close()
     assert _rows(tmp_path / METRICS) == [{"iteration": "20", "loss": "1.5"}]
+
+
+def test_a_checkpoint_of_another_number_of_processes_is_refused(folders, trained):
+    with pytest.raises(InputRefused, match="a run of 1 processes, not 2"):
+        Trainer(TINY, folders[0], None, trained[1], ranks=Ranks(0, 2, torch.device("cpu")))
+
+
+def test_a_validation_folder_without_cases_is_refused(folders, tmp_path):
+    with pytest.raises(InputRefused, match="holds no case"):
+        Trainer(TINY, folders[0], tmp_path, tmp_path / "out")
 
 
 def test_a_damaged_checkpoint_is_refused(folders, trained, tmp_path):

@@ -61,6 +61,7 @@ class LongProgress(TerminalProgress):
         self._bar = tqdm(
             total=_STEPS,
             disable=True if quiet else None,
+            smoothing=0.0,
             bar_format="{desc} {percentage:3.0f}% |{bar:30}| {elapsed}, {remaining} left",
             file=sys.stderr,
         )

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from coronary_calcium.errors import InputRefused
+from coronary_calcium.training.ranks import Ranks
 from coronary_calcium.training.recipe import Recipe
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "denseraunet.safetensors"
@@ -40,15 +41,16 @@ def write_checkpoint(state: dict[str, Any], output: Path) -> None:
 
 
 def read_checkpoint(
-    output: Path, recipe: Recipe, initialised_from: dict[str, Any] | None, device: torch.device
+    output: Path, recipe: Recipe, initialised_from: dict[str, Any] | None, ranks: Ranks
 ) -> dict[str, Any]:
     """The state of the run in a folder. Reading it runs no code from the file.
 
-    Raises InputRefused("checkpoint") when it cannot be read, or when its network or optimiser is not the recipe's, or
-    when it began with other weights than ``initialised_from``.
+    Raises InputRefused("checkpoint") when it cannot be read, when its network or optimiser is not the recipe's, when it
+    began with other weights than ``initialised_from``, or when its run had another number of processes: each draws
+    samples of its own, so the run would not go on as it began.
     """
     try:
-        state = torch.load(output / CHECKPOINT, map_location=device, weights_only=True)
+        state = torch.load(output / CHECKPOINT, map_location=ranks.device, weights_only=True)
         saved = json.loads(state["recipe"])
     except (OSError, RuntimeError, EOFError, KeyError, ValueError, TypeError, pickle.UnpicklingError) as error:
         raise InputRefused(
@@ -62,6 +64,8 @@ def read_checkpoint(
         reason = "is of another optimiser"
     elif initialised_from and initialised_from != json.loads(state["initialised_from"]):
         reason = "began with other weights"
+    elif state["processes"] != ranks.size:
+        reason = f"is of a run of {state['processes']} processes, not {ranks.size}"
     else:
         return state
     raise InputRefused("checkpoint", f"The checkpoint in the output folder {reason}; name another output folder.")

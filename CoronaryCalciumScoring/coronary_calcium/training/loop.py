@@ -108,7 +108,9 @@ class Trainer:
         """The held-out cases of the recipe's kinds; their shares say nothing of validation."""
         if folder is None:
             return None
-        return CaseFolder(folder, self.recipe.cases_in_memory, CaseOptions(self.recipe.cases.kinds))
+        held_out = CaseFolder(folder, self.recipe.cases_in_memory, CaseOptions(self.recipe.cases.kinds))
+        held_out.require()
+        return held_out
 
     @property
     def fraction(self) -> float:
@@ -234,8 +236,9 @@ class Trainer:
 
     def _show(self, records: Records) -> None:
         """Validate the averaged weights on the held-out cases, and draw what they find."""
-        held_out = self.val_cases if self.val_cases and self.val_cases.rescan() else None
+        held_out = self.val_cases
         if held_out:
+            held_out.rescan()
             self.validation = validate(self.average, held_out, self.recipe.validation_slices, self.device)
             facts = {"iteration": self.iteration, "minutes": round(self.minutes, 3)}
             records.validation({**facts, **self.validation.as_dict()})
@@ -292,7 +295,7 @@ class Trainer:
         return {"name": model.card["name"], "sha256": model.card["sha256"], **model.card["training"]}
 
     def _resume(self) -> None:
-        state = read_checkpoint(self.output, self.recipe, self.initialised_from, self.device)
+        state = read_checkpoint(self.output, self.recipe, self.initialised_from, self.ranks)
         self.initialised_from = json.loads(state["initialised_from"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])

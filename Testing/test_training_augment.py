@@ -155,7 +155,9 @@ def test_a_source_gets_its_share_however_few_its_cases_are(mixed):
 
 
 def test_the_share_of_a_source_without_cases_goes_to_the_others(mixed):
-    assert len(draws(mixed, CaseOptions(shares={"reader": 0.9}), 300)) == 5
+    options = CaseOptions(shares={"reader": 0.9, "plaques": 0.05})
+    assert len(draws(mixed, options, 300)) == 5
+    assert CaseFolder(mixed, options=options).absent_sources() == ["reader"]
 
 
 def test_a_folder_without_a_case_of_the_kind_is_refused_with_the_reason(mixed):

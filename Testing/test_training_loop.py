@@ -158,8 +158,9 @@ def test_metrics_are_written_as_means(folders, tmp_path, monkeypatch):
     losses = []
     step = Trainer.step
     monkeypatch.setattr(Trainer, "step", lambda self: losses.append(step(self)) or losses[-1])
-    train(replace(TINY, iterations=2), folders[0], None, tmp_path)
-    (row,) = _rows(tmp_path / METRICS)
+    train(replace(TINY, iterations=3), folders[0], None, tmp_path)
+    row, last = _rows(tmp_path / METRICS)
+    assert last["iteration"] == "3" and float(last["loss"]) == pytest.approx(losses.pop()["loss"], rel=1e-5)
     assert float(row["loss"]) == pytest.approx(sum(entry["loss"] for entry in losses) / 2, rel=1e-5)
     assert row["iteration"] == "2"
 

@@ -187,6 +187,12 @@ class CaseFolder:
         groups.append((max(0.0, 1.0 - sum(self._options.shares.values())), left))
         return [(share, names) for share, names in groups if names and share > 0]
 
+    def absent_sources(self) -> list[str]:
+        """The sources that have a share and no case."""
+        return [
+            source for source in self._options.shares if not any(found.startswith(source) for found in self.sources())
+        ]
+
     def require(self) -> None:
         """Raise InputRefused("no-training-data") when no file of the folder takes part."""
         if not self._summaries.keys() - self._refused:

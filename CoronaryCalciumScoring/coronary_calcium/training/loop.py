@@ -78,6 +78,8 @@ class Trainer:
         usable_folders(Path(train_folder), val_folder, self.output)
         self.train_cases = CaseFolder(train_folder, recipe.cases_in_memory, recipe.cases)
         self.train_cases.require()
+        for source in self.train_cases.absent_sources():
+            _LOG.warning('No case has a source that begins with "%s": its share goes to the others.', source)
         self.val_cases = self._validation_cases(val_folder)
         torch.manual_seed(recipe.seed)
         if recipe.threads:
@@ -226,8 +228,8 @@ class Trainer:
         progress(1.0, "Trained")
 
     def _record(self, records: Records) -> None:
-        """Write a line of metrics, if it is time for one."""
-        if len(self._window) < METRICS_EVERY:
+        """Write a line of metrics, if it is time for one or the run is over."""
+        if not self._window or (len(self._window) < METRICS_EVERY and self.fraction < 1):
             return
         means = {name: sum(entry[name] for entry in self._window) / len(self._window) for name in self._window[0]}
         facts = {"iteration": self.iteration, "minutes": round(self.minutes, 3), "cases": len(self.train_cases.names)}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.network.weights import load_model, read_card
-from coronary_calcium.training import loop
+from coronary_calcium.training import clock, loop
 from coronary_calcium.training import records as records_module
 from coronary_calcium.training.ablation import train_ablation
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS
@@ -261,8 +261,8 @@ def test_a_few_steps_on_one_batch_lower_every_loss(folders, tmp_path, monkeypatc
 
 def test_a_run_ends_when_its_minutes_are_over(folders, tmp_path, monkeypatch):
     trainer = Trainer(replace(TINY, iterations=1000, minutes=10.0), folders[0], None, tmp_path)
-    monkeypatch.setattr(loop.time, "monotonic", lambda: 0.0)
-    trainer.clock = loop._Clock(before=10.0)
+    monkeypatch.setattr(clock.time, "monotonic", lambda: 0.0)
+    trainer.clock = clock.Clock(before=10.0)
     trainer.run()
     assert trainer.iteration == 0
 

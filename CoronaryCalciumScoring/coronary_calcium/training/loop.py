@@ -3,11 +3,8 @@
 import copy
 import json
 import logging
-import math
-import time
-from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,11 +19,13 @@ from coronary_calcium.network.weights import load_model, save_model
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.training.cases import CaseFolder, CaseOptions
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS, read_checkpoint, usable_folders, write_checkpoint
-from coronary_calcium.training.losses import artery_loss, bootstrap_loss, iou_loss
+from coronary_calcium.training.clock import Clock
+from coronary_calcium.training.losses import compute_losses
 from coronary_calcium.training.optimisation import learning_rate, make_optimiser
+from coronary_calcium.training.passes import Passes
 from coronary_calcium.training.pictures import picture_sheet
 from coronary_calcium.training.ranks import Ranks, joined_ranks
-from coronary_calcium.training.recipe import LossOptions, Recipe
+from coronary_calcium.training.recipe import Recipe
 from coronary_calcium.training.records import Records
 from coronary_calcium.training.samples import Batch, draw_batch
 from coronary_calcium.training.validation import Validation, predict, slices_to_show, validate
@@ -35,22 +34,7 @@ from coronary_calcium.training.validation import Validation, predict, slices_to_
 METRICS_EVERY = 20
 # Rows of a picture of predictions.
 PICTURED_CASES = 4
-_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass
-class _Clock:
-    """Training time in minutes, without the interruptions between a checkpoint and its resumption."""
-
-    before: float = 0.0
-
-    def __post_init__(self) -> None:
-        self._started = time.monotonic()
-
-    @property
-    def minutes(self) -> float:
-        return self.before + (time.monotonic() - self._started) / _SECONDS
 
 
 class Trainer:
@@ -92,13 +76,12 @@ class Trainer:
         self.optimiser = make_optimiser(self.network, recipe.optimiser)
         self.iteration = 0
         self.iterations = recipe.iterations
-        self._passes = self.train_cases.slices() if recipe.epochs else []
-        if recipe.epochs:
-            samples = recipe.batch * recipe.accumulate * self.ranks.size
-            self.iterations = math.ceil(recipe.epochs * len(self._passes) / samples)
-            self.iterations = min(self.iterations, recipe.iterations or self.iterations)
+        self._passes = Passes(self.train_cases.slices(), recipe.seed) if recipe.epochs else None
+        if self._passes:
+            needed = self._passes.iterations(recipe.epochs, recipe.batch * recipe.accumulate * self.ranks.size)
+            self.iterations = min(needed, recipe.iterations or needed)
         self.validation: Validation | None = None
-        self.clock = _Clock()
+        self.clock = Clock()
         self._window: list[dict[str, float]] = []
         if (self.output / CHECKPOINT).is_file():
             self._resume()
@@ -154,17 +137,10 @@ class Trainer:
         place = self.ranks.rank + self.ranks.size * part
         generator = np.random.default_rng((recipe.seed, self.iteration, place))
         first = ((self.iteration * recipe.accumulate * self.ranks.size) + place) * size
-        batch = draw_batch(self.train_cases, size, options, generator, self._of_passes(first, size))
+        batch = draw_batch(
+            self.train_cases, size, options, generator, self._passes.samples(first, size) if self._passes else ()
+        )
         return Batch(batch.hu.to(self.device), batch.labels.to(self.device))
-
-    def _of_passes(self, first: int, count: int) -> Sequence[tuple[str, int]]:
-        """Cases and slices of the samples ``first`` .. of a recipe with epochs; nothing for other recipes."""
-        chosen = []
-        for sample in range(first, first + count) if self._passes else ():
-            epoch, place = divmod(sample, len(self._passes))
-            order = np.random.default_rng((self.recipe.seed, epoch)).permutation(len(self._passes))
-            chosen.append(self._passes[order[place]])
-        return chosen
 
     def _add_gradients(self, batch: Batch) -> dict[str, float]:
         """Add a batch's share to the gradients; returns its losses."""
@@ -265,25 +241,23 @@ class Trainer:
             "initialised_from": json.dumps(self.initialised_from),
         }
         write_checkpoint(state, self.output)
-        save_model(self.average, self._card(), self.output / WEIGHTS)
-        return self.output / WEIGHTS
-
-    def _card(self) -> dict[str, Any]:
-        sources = ", ".join(self.train_cases.sources())
-        return {
+        training = {
+            "data": f"{len(self.train_cases.names)} training cases; source: {', '.join(self.train_cases.sources())}",
+            "recipe": self.recipe.as_dict(),
+            "iterations": self.iteration,
+            "minutes": round(self.clock.minutes, 1),
+            "device": str(self.device),
+            "processes": self.ranks.size,
+            **({"initialised_from": self.initialised_from} if self.initialised_from else {}),
+        }
+        card = {
             "name": f"DenseRAUNet, recipe {self.recipe.name}",
             "date": datetime.now(UTC).date().isoformat(),
-            "training": {
-                "data": f"{len(self.train_cases.names)} training cases; source: {sources}",
-                "recipe": self.recipe.as_dict(),
-                "iterations": self.iteration,
-                "minutes": round(self.clock.minutes, 1),
-                "device": str(self.device),
-                "processes": self.ranks.size,
-                **({"initialised_from": self.initialised_from} if self.initialised_from else {}),
-            },
+            "training": training,
             "metrics": {"validation": self.validation.as_dict() if self.validation else {}},
         }
+        save_model(self.average, card, self.output / WEIGHTS)
+        return self.output / WEIGHTS
 
     def _initialise(self, path: Path) -> dict[str, Any]:
         """Take the weights of a file; returns where they come from, for the model card: their own training entry."""
@@ -305,7 +279,7 @@ class Trainer:
         self.iteration = state["iteration"]
         self.validation = Validation(**state["validation"]) if state["validation"] else None
         self._window = json.loads(state["window"])
-        self.clock = _Clock(state["minutes"])
+        self.clock = Clock(state["minutes"])
 
 
 def _is_cancelled(progress: Progress, fraction: float, text: str) -> bool:
@@ -315,23 +289,6 @@ def _is_cancelled(progress: Progress, fraction: float, text: str) -> bool:
     except Cancelled:
         return True
     return False
-
-
-def compute_losses(
-    calcium: torch.Tensor, arteries: torch.Tensor | None, batch: Batch, options: LossOptions
-) -> dict[str, torch.Tensor]:
-    """The losses of a batch by name, and their weighted sum as "loss"."""
-    target = (batch.labels > 0)[:, None]
-    valid = batch.center_hu >= options.minimum_hu
-    losses = {
-        "bootstrap": bootstrap_loss(calcium, target, valid, options.threshold, options.alpha, options.beta),
-        "iou": iou_loss(calcium, target, valid),
-    }
-    total = losses["bootstrap"] + options.iou * losses["iou"]
-    if arteries is not None:
-        losses["artery"] = artery_loss(arteries, batch.labels)
-        total = total + options.artery * losses["artery"]
-    return {"loss": total, **losses}
 
 
 def train(

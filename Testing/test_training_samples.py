@@ -125,8 +125,10 @@ def test_a_broken_case_among_others_is_left_out(tmp_path, caplog):
 
 def test_no_more_cases_are_kept_than_there_is_room_for(tmp_path):
     folder = CaseFolder(write_blobs(tmp_path, range(3)), in_memory=2)
-    assert len(list(folder.cases())) == 3
-    assert {case.name for case in folder.loaded()} == {"blobs-001.npz", "blobs-002.npz"}
+    first = folder.case("blobs-000.npz")
+    assert folder.case("blobs-000.npz") is first
+    folder.case("blobs-001.npz"), folder.case("blobs-002.npz")
+    assert folder.case("blobs-000.npz") is not first
 
 
 def test_a_sample_has_nine_slices_and_labels_only_where_it_could_score(folder):

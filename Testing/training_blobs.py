@@ -1,9 +1,18 @@
-"""Tiny training cases for the tests: bright balls in noise, some of them calcium."""
+"""Tiny training cases for the tests, bright balls in noise, some of them calcium; and a tiny network to train."""
 
 import numpy as np
+from coronary_calcium.network import denseraunet
 from coronary_calcium.training.cases import save_case
 
 SPACING = (3.0, 0.75, 0.75)
+# DenseRAUNet with all its parts, at a thirtieth of its work: the tests are about training, not about what is learnt.
+_FEWER = {"ENCODER_LAYERS": (1, 1, 1, 1), "GROWTH": 8, "STEM_CHANNELS": 16, "SKIP_CHANNELS": (8, 12, 16)}
+
+
+def shrink_network(set_attribute=setattr):
+    """Make every network that is built from now on a tiny one; pass pytest's ``monkeypatch.setattr`` to undo it."""
+    for name, value in _FEWER.items():
+        set_attribute(denseraunet, name, value)
 
 
 def blobs(seed, shape=(12, 96, 96)):
@@ -25,11 +34,13 @@ def blobs(seed, shape=(12, 96, 96)):
     return hu, labels
 
 
-def write_blobs(folder, seeds):
-    """A case file for every seed."""
+def write_blobs(folder, seeds, **facts):
+    """A case file for every seed, with more facts if wanted."""
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         hu, labels = blobs(seed)
         center = (hu.shape[1] / 2, hu.shape[2] / 2)
-        save_case(folder / f"blobs-{seed:03d}.npz", hu, labels, SPACING, center, {"source": "blobs", "seed": seed})
+        save_case(
+            folder / f"blobs-{seed:03d}.npz", hu, labels, SPACING, center, {"source": "blobs", "seed": seed, **facts}
+        )
     return folder

@@ -13,6 +13,7 @@ from coronary_calcium.commands.prepare import add_prepare
 from coronary_calcium.commands.score import add_score
 from coronary_calcium.commands.selftest import add_selftest
 from coronary_calcium.commands.simulate import add_simulate
+from coronary_calcium.commands.train import add_train
 from coronary_calcium.commands.usage import INTERRUPTED, REFUSED, SCORED
 from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.terminal import say
@@ -69,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add_score(commands)
     add_simulate(commands)
     add_prepare(commands)
+    add_train(commands)
     add_selftest(commands)
     return parser
 

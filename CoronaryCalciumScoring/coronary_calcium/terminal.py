@@ -1,6 +1,8 @@
 """What the command says on the terminal: progress and refusals on stderr, the scores on stdout."""
 
+import math
 import sys
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from coronary_calcium.reading import OpenedCT, SeriesSummary
 
 _STEPS = 1000
+# How often a long run writes a line where there is no terminal, in seconds.
+_LINE_EVERY_S = 60.0
 
 
 def say(text: str) -> None:
@@ -46,6 +50,40 @@ class TerminalProgress:
         """Show the fraction done and what is being done."""
         self._bar.set_description_str(text[:44], refresh=False)
         self._bar.update(max(round(fraction * _STEPS) - self._bar.n, 0))
+
+
+class LongProgress(TerminalProgress):
+    """Progress over hours: a bar with the time that remains, or a line a minute where stderr is no terminal."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._written = -math.inf
+        self._bar = tqdm(
+            total=_STEPS,
+            disable=True if quiet else None,
+            smoothing=0.0,
+            bar_format="{desc} {percentage:3.0f}% |{bar:30}| {elapsed}, {remaining} left",
+            file=sys.stderr,
+        )
+
+    def __call__(self, fraction: float, text: str) -> None:
+        """Show the fraction done and what is being done."""
+        if self._bar.disable:
+            self._write_line(fraction, text)
+            return
+        step = round(fraction * _STEPS)
+        if not self._bar.n and not self._bar.initial:
+            # What an earlier run did says nothing of this one's speed.
+            self._bar.initial = self._bar.n = step
+        self._bar.set_description_str(text, refresh=False)
+        self._bar.update(max(step - self._bar.n, 0))
+        self._bar.refresh()
+
+    def _write_line(self, fraction: float, text: str) -> None:
+        now = time.monotonic()
+        if not self._quiet and (fraction == 1 or now - self._written >= _LINE_EVERY_S):
+            self._written = now
+            say(f"{100 * fraction:5.1f} %  {text}")
 
 
 def print_series(opened: "OpenedCT") -> None:

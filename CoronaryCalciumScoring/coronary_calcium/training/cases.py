@@ -7,14 +7,15 @@ A case file has these arrays:
   130 HU, 0 elsewhere;
 * ``spacing`` (3,) in mm, along (k, j, i);
 * ``field_center`` (2,), the voxel index (j, i) of the centre of the heart's window;
-* ``facts``, a JSON object as a string: how the case was made.
+* ``facts``, a JSON object as a string: how the case was made. Sampling knows two of them: ``kind``, "chest" or
+  "cardiac", and ``source``, whose beginning says where the calcium comes from.
 """
 
 import json
 import logging
 import zipfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,28 @@ from coronary_calcium.rules import LITERATURE
 HARD_NEGATIVE_RADIUS_MM = 80.0
 _ARRAYS = ("hu", "labels", "spacing", "field_center", "facts")
 _LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class CaseOptions:
+    """Which cases take part, and how often.
+
+    Attributes
+    ----------
+    kinds : the ``kind`` facts that take part; all cases when empty. A case that does not say its kind is then left out.
+    shares : beginnings of the ``source`` fact and the share of samples from such cases; all other cases have the rest.
+    """
+
+    kinds: tuple[str, ...] = ()
+    shares: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CaseSummary:
+    """What is known of a case without its voxels: its facts and how many slices it has."""
+
+    facts: dict[str, Any]
+    slices: int
 
 
 @dataclass(frozen=True)
@@ -69,6 +92,17 @@ def _is_bright(hu: np.ndarray, labels: np.ndarray, near: np.ndarray) -> np.ndarr
     return (hu >= LITERATURE.threshold_hu) & (labels == 0) & near
 
 
+def read_summary(path: Path) -> CaseSummary:
+    """Read a case's facts and size, in a millisecond. Raises InputRefused("training-case")."""
+    try:
+        with np.load(path, allow_pickle=False) as archive, archive.zip.open("labels.npy") as stream:
+            np.lib.format.read_magic(stream)
+            shape, _, _ = np.lib.format.read_array_header_1_0(stream)
+            return CaseSummary(dict(json.loads(str(archive["facts"]))), int(shape[0]))
+    except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
+        raise _refused(path, f"it cannot be read ({error})") from error
+
+
 def load_case(path: Path) -> TrainingCase:
     """Read a case file. Raises InputRefused("training-case") when it is not one."""
     try:
@@ -80,7 +114,7 @@ def load_case(path: Path) -> TrainingCase:
             spacing = tuple(float(value) for value in archive["spacing"])
             center = tuple(float(value) for value in archive["field_center"])
             facts = json.loads(str(archive["facts"]))
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputRefused):
             raise
         raise _refused(path, f"it cannot be read ({error})") from error
@@ -112,28 +146,67 @@ class CaseFolder:
     """The cases of a folder, which may grow while training runs.
 
     Files that appear are found by ``rescan``. At most ``in_memory`` cases are kept, the oldest being dropped first.
+    ``names`` are the files that take part. Raises InputRefused("no-training-data") for what is no folder.
     """
 
-    def __init__(self, folder: Path, in_memory: int = 200) -> None:
+    def __init__(self, folder: Path, in_memory: int = 200, options: CaseOptions | None = None) -> None:
         self.folder = Path(folder)
         self._in_memory = in_memory
+        self._options = options or CaseOptions()
         self._loaded: dict[str, TrainingCase] = {}
+        self._summaries: dict[str, CaseSummary] = {}
         self._refused: set[str] = set()
+        self._groups: list[tuple[float, list[str]]] = []
         self.names: list[str] = []
         if not self.folder.is_dir():
             raise InputRefused("no-training-data", f"{folder} is not a folder; name the folder of the case files.")
         self.rescan()
 
     def rescan(self) -> int:
-        """Look for case files again; returns how many there are."""
-        found = {path.name for path in self.folder.glob("*.npz")}
-        self.names = sorted(found - self._refused)
+        """Look for case files again; returns how many take part. A file that is not a case is logged and left out."""
+        for name in sorted({path.name for path in self.folder.glob("*.npz")} - self._summaries.keys() - self._refused):
+            try:
+                self._summaries[name] = read_summary(self.folder / name)
+            except InputRefused as refusal:
+                _LOG.warning("%s", refusal)
+                self._refused.add(name)
+        kinds = self._options.kinds
+        self.names = sorted(
+            name
+            for name, summary in self._summaries.items()
+            if (not kinds or summary.facts.get("kind") in kinds) and (self.folder / name).exists()
+        )
+        self._groups = self._grouped()
         return len(self.names)
 
+    def _grouped(self) -> list[tuple[float, list[str]]]:
+        """The names with the share that they have together, for each source that has a share and for the others."""
+        left, groups = list(self.names), []
+        for source, share in self._options.shares.items():
+            chosen = [name for name in left if str(self._summaries[name].facts.get("source", "")).startswith(source)]
+            left = [name for name in left if name not in set(chosen)]
+            groups.append((share, chosen))
+        groups.append((max(0.0, 1.0 - sum(self._options.shares.values())), left))
+        return [(share, names) for share, names in groups if names and share > 0]
+
+    def absent_sources(self) -> list[str]:
+        """The sources that have a share and no case."""
+        return [
+            source for source in self._options.shares if not any(found.startswith(source) for found in self.sources())
+        ]
+
     def require(self) -> None:
-        """Raise InputRefused("no-training-data") when the folder holds no case."""
-        if not self.names:
-            raise InputRefused("no-training-data", f"{self.folder} holds no case (*.npz); make training cases first.")
+        """Raise InputRefused("no-training-data") when no file of the folder takes part."""
+        if not self._summaries.keys() - self._refused:
+            raise InputRefused(
+                "no-training-data", f"{self.folder} holds no case (*.npz) that can be read; make training cases first."
+            )
+        if not self._groups:
+            raise InputRefused(
+                "no-training-data",
+                f"None of the {len(self._summaries)} cases in {self.folder} is of the kind or source that the recipe "
+                "asks for; change its [cases] or name another folder.",
+            )
 
     def case(self, name: str) -> TrainingCase:
         """A case by its file name, from memory if it is there."""
@@ -144,25 +217,35 @@ class CaseFolder:
         return self._loaded[name]
 
     def draw(self, generator: np.random.Generator) -> TrainingCase:
-        """A case at random. A file that is not a case is logged, left out and replaced by another draw."""
+        """A case at random. A file that turns out to be no case is logged and replaced by another draw.
+
+        What is drawn depends on the generator and on ``names`` alone, not on what was drawn before: a run that is
+        resumed draws as one that was not interrupted.
+        """
         while True:
             self.require()
-            name = self.names[generator.integers(len(self.names))]
-            try:
-                return self.case(name)
-            except InputRefused as refusal:
-                _LOG.warning("%s", refusal)
-                self._refused.add(name)
-                self.names.remove(name)
+            place = generator.random() * sum(share for share, _ in self._groups)
+            names = self._groups[-1][1]
+            for share, group in self._groups:
+                if place < share:
+                    names = group
+                    break
+                place -= share
+            name = names[generator.integers(len(names))]
+            if name not in self._refused:
+                try:
+                    return self.case(name)
+                except InputRefused as refusal:
+                    _LOG.warning("%s", refusal)
+                    self._refused.add(name)
 
-    def loaded(self) -> Iterable[TrainingCase]:
-        """The cases in memory."""
-        return self._loaded.values()
+    def slices(self) -> list[tuple[str, int]]:
+        """Every slice of every case, as the file's name and the slice's index."""
+        return [(name, k) for name in self.names for k in range(self._summaries[name].slices)]
 
-    def cases(self) -> Iterable[TrainingCase]:
-        """All cases, in the order of their names."""
-        for name in self.names:
-            yield self.case(name)
+    def sources(self) -> list[str]:
+        """What the cases that take part say of their origin (``source`` in their facts), sorted."""
+        return sorted({str(self._summaries[name].facts.get("source", "unknown")) for name in self.names})
 
 
 def save_case(

@@ -9,6 +9,9 @@ import math
 import torch
 from torch.nn import functional
 
+from coronary_calcium.training.recipe import LossOptions
+from coronary_calcium.training.samples import Batch
+
 # The paper, section 3: t, alpha and beta of equation 2.
 THRESHOLD, ALPHA, BETA = 0.9, 8.0, 1.0
 
@@ -71,6 +74,23 @@ def artery_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         return logits.float().sum() * 0.0
     chosen = _at_least_float32(logits).permute(0, 2, 3, 1)[known]
     return functional.cross_entropy(chosen, labels[known].long() - 1)
+
+
+def compute_losses(
+    calcium: torch.Tensor, arteries: torch.Tensor | None, batch: Batch, options: LossOptions
+) -> dict[str, torch.Tensor]:
+    """The losses of a batch by name, and their weighted sum as "loss"."""
+    target = (batch.labels > 0)[:, None]
+    valid = batch.center_hu >= options.minimum_hu
+    losses = {
+        "bootstrap": bootstrap_loss(calcium, target, valid, options.threshold, options.alpha, options.beta),
+        "iou": iou_loss(calcium, target, valid),
+    }
+    total = losses["bootstrap"] + options.iou * losses["iou"]
+    if arteries is not None:
+        losses["artery"] = artery_loss(arteries, batch.labels)
+        total = total + options.artery * losses["artery"]
+    return {"loss": total, **losses}
 
 
 def _at_least_float32(logits: torch.Tensor) -> torch.Tensor:

@@ -1,10 +1,10 @@
 """Training samples: a random patch of a random window of a random slice, as the network will see it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from coronary_calcium.heart.field import FIELD_SIZE_MM
 from coronary_calcium.network.preprocessing import (
@@ -14,10 +14,11 @@ from coronary_calcium.network.preprocessing import (
     window_coordinates,
 )
 from coronary_calcium.rules import LITERATURE
+from coronary_calcium.training.augment import bend, degrade, slice_stack
 from coronary_calcium.training.cases import CaseFolder, TrainingCase
 
-# The finest structure that a blur may leave and the coarsest: standard deviation in pixels of 0.375 mm.
-_BLUR_PIXELS = (0.4, 1.4)
+# The paper (section 2.2) names the largest crop, 256 pixels, and no smallest: no structure is enlarged beyond fourfold.
+SMALLEST_CROP = 128
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,15 @@ class SampleOptions:
     focus : share of patches that are centred near calcium or, where there is none, near something bright.
     shift_mm : the window's centre is off by up to this along both axes.
     window_mm : smallest and largest side of the window, for other scales and sizes of hearts.
+    crop_pixels : when not 0, the window is not about the heart: it is a random square of 128 to this many of the scan's
+        own pixels, anywhere in the image, as the paper cuts its samples (section 2.2).
     rotation_degrees : largest rotation either way. Never flips: the arteries have a side.
+    elastic_mm : largest displacement of a smooth deformation within the slice.
+    thicken : share of samples as from a scan of two or three times thicker slices, up to 5 mm.
     gain, offset_hu : largest relative and absolute error of the HU.
+    bright_gain : largest relative change of what exceeds 130 HU, which other tube voltages change by up to a third.
     noise_hu : largest standard deviation of the added noise.
-    blur : share of samples that are blurred.
+    blur, sharpen : shares of samples that are blurred, and sharpened, as softer and sharper kernels do.
     """
 
     patch: int = 256
@@ -44,11 +50,16 @@ class SampleOptions:
     focus: float = 0.6
     shift_mm: float = 20.0
     window_mm: tuple[float, float] = (165.0, 220.0)
+    crop_pixels: int = 0
     rotation_degrees: float = 10.0
+    elastic_mm: float = 0.0
+    thicken: float = 0.0
     gain: float = 0.05
     offset_hu: float = 10.0
+    bright_gain: float = 0.0
     noise_hu: float = 25.0
     blur: float = 0.2
+    sharpen: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -64,28 +75,45 @@ class Batch:
         return self.hu[:, self.hu.shape[1] // 2, None]
 
 
-def draw_batch(folder: CaseFolder, size: int, options: SampleOptions, generator: np.random.Generator) -> Batch:
-    """Draw ``size`` samples; the same generator state and the same files give the same batch."""
-    drawn = [draw_sample(folder.draw(generator), options, generator) for _ in range(size)]
+def draw_batch(
+    folder: CaseFolder,
+    size: int,
+    options: SampleOptions,
+    generator: np.random.Generator,
+    slices: Sequence[tuple[str, int]] = (),
+) -> Batch:
+    """Draw ``size`` samples; the same generator state and the same files give the same batch.
+
+    ``slices``, when there are any, names the case and the middle slice of each of the samples.
+    """
+    if slices:
+        drawn = [draw_sample(folder.case(name), options, generator, k) for name, k in slices]
+    else:
+        drawn = [draw_sample(folder.draw(generator), options, generator) for _ in range(size)]
     return Batch(
         torch.from_numpy(np.stack([hu for hu, _ in drawn])), torch.from_numpy(np.stack([labels for _, labels in drawn]))
     )
 
 
 def draw_sample(
-    case: TrainingCase, options: SampleOptions, generator: np.random.Generator
+    case: TrainingCase, options: SampleOptions, generator: np.random.Generator, k: int | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """One sample of a case: float32 (9, patch, patch) HU and uint8 (patch, patch) artery labels.
 
-    Labels are the nearest voxel's and are removed where the resampled HU is below 130 (the paper, section 2.2).
+    ``k`` is the middle slice; None draws one. Labels are the nearest voxel's and are removed where the resampled HU is
+    below 130 (the paper, section 2.2).
     """
-    k = _draw_slice(case, options, generator)
-    center, size_mm, angle = _draw_window(case, options, generator)
+    if k is None:
+        k = _draw_slice(case, options, generator)
+    center, size_mm, angle = (_draw_crop if options.crop_pixels else _draw_window)(case, options, generator)
     patch = _draw_patch(case, k, (center, size_mm, angle), options, generator)
     j, i = window_coordinates(case.spacing[1:], center, size_mm, angle=angle, patch=patch)
-    hu = sample_planes(case.hu[neighbour_indices(k, len(case.hu))], j, i)
-    labels = sample_planes(case.labels[k][None], j, i, outside=0.0, nearest=True)[0].astype(np.uint8)
-    hu = _degrade(hu, options, generator)
+    if options.elastic_mm > 0:
+        j, i = bend(j, i, case.spacing[1:], options.elastic_mm, generator)
+    planes, marked = slice_stack(case, k, options, generator)
+    hu = sample_planes(planes, j, i)
+    labels = sample_planes(marked[None], j, i, outside=0.0, nearest=True)[0].astype(np.uint8)
+    hu = degrade(hu, options, generator)
     labels[hu[len(hu) // 2] < LITERATURE.threshold_hu] = 0
     return hu, labels
 
@@ -118,6 +146,18 @@ def _draw_window(
     return center, float(generator.uniform(*options.window_mm)), float(angle)
 
 
+def _draw_crop(
+    case: TrainingCase, options: SampleOptions, generator: np.random.Generator
+) -> tuple[tuple[float, float], float, float]:
+    """A random square of the scan's own pixels, inside the image; its centre, side in mm and angle (0)."""
+    shape = case.hu.shape[1:]
+    largest = min(options.crop_pixels, *shape)
+    side = int(generator.integers(min(SMALLEST_CROP, largest), largest + 1))
+    first = generator.integers(0, np.array(shape) - side + 1)
+    center = (float(first[0]) + (side - 1) / 2, float(first[1]) + (side - 1) / 2)
+    return center, side * case.spacing[1], 0.0
+
+
 def _draw_patch(
     case: TrainingCase,
     k: int,
@@ -146,19 +186,3 @@ def _pixel_of(voxel: np.ndarray, case: TrainingCase, window: tuple[tuple[float, 
     j, i = (voxel - np.asarray(center)) * np.asarray(case.spacing[1:])
     down, right = np.cos(angle) * j - np.sin(angle) * i, np.sin(angle) * j + np.cos(angle) * i
     return (np.array([down, right]) / size_mm + 0.5) * INPUT_SIZE - 0.5
-
-
-def _degrade(hu: np.ndarray, options: SampleOptions, generator: np.random.Generator) -> np.ndarray:
-    """Another calibration, kernel and noise; the same for all nine slices but the noise itself."""
-    hu = hu * np.float32(1 + generator.uniform(-options.gain, options.gain))
-    hu += np.float32(generator.uniform(-options.offset_hu, options.offset_hu))
-    if generator.random() < options.blur:
-        sigma = generator.uniform(*_BLUR_PIXELS)
-        hu = ndimage.gaussian_filter(hu, (0, sigma, sigma), mode="nearest")
-    if generator.random() < 0.5 and options.noise_hu > 0:
-        noise = generator.standard_normal(hu.shape, dtype=np.float32)
-        # A CT's noise is correlated over about a millimetre; unfiltered noise would look like no kernel at all.
-        sigma = generator.uniform(0.5, 1.5)
-        noise = ndimage.gaussian_filter(noise, (0, sigma, sigma), mode="wrap")
-        hu += noise * np.float32(generator.uniform(0, options.noise_hu) / max(float(noise.std()), 1e-6))
-    return hu

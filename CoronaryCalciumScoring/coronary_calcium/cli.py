@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from coronary_calcium import __version__
+from coronary_calcium.commands.evaluate import add_evaluate
 from coronary_calcium.commands.score import add_score
 from coronary_calcium.commands.selftest import add_selftest
 from coronary_calcium.commands.simulate import add_simulate
@@ -68,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     add_score(commands)
     add_simulate(commands)
     add_selftest(commands)
+    add_evaluate(commands)
     return parser
 
 

@@ -49,7 +49,7 @@ def bland_altman_svg(points: Sequence[Point], limits: BlandAltman | None, width:
     for n in range(round((high - low) / step) + 1):
         value = low + n * step
         parts.append(_line(x(0), y(value), width - _RIGHT, y(value), "grid" if value else "zero"))
-        parts.append(_text(_LEFT - 6, y(value) + 4, f"{value:g}", "end"))
+        parts.append(_text(_LEFT - 6, y(value) + 4, f"{value:g}".replace("-", "−"), "end"))
     for score in _X_TICKS:
         if log10(1 + score) <= right:
             parts.append(_line(x(score), height - _BOTTOM, x(score), height - _BOTTOM + 4, "tick"))

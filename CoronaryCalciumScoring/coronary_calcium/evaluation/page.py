@@ -32,7 +32,7 @@ def evaluation_page(results: list[PatientResult], content: dict[str, Any], kept:
         arteries=ARTERIES,
         named_arteries=NAMED_ARTERIES,
         plot=_plot(results, agreement, "total", 620, 330),
-        artery_plots={artery.name: _plot(results, agreement, artery.name, 420, 230) for artery in NAMED_ARTERIES},
+        artery_plots={artery.name: _plot(results, agreement, artery.name, 560, 250) for artery in NAMED_ARTERIES},
         colors=COLORS,
         other_color=OTHER_COLOR,
         worst=[(result, kept.picture(result.name)) for result in worst],

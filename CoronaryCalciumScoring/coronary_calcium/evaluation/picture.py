@@ -6,7 +6,8 @@ from coronary_calcium.arteries import BY_LABEL
 from coronary_calcium.reports.pictures import SURROUNDINGS_WINDOW, draw_outline, grey, png, sample, to_rgb
 from coronary_calcium.volume import CTVolume
 
-SIDE_MM = 120.0
+# Wide enough to show where in the heart it is, narrow enough to see an outline of a pixel.
+SIDE_MM = 70.0
 _SIDE_PIXELS = 320
 _GAP_PIXELS = 6
 _PAPER = 255
@@ -22,7 +23,7 @@ def worst_slice(truth: np.ndarray, found: np.ndarray) -> int | None:
 
 
 def draw_comparison(volume: CTVolume, truth: np.ndarray, found: np.ndarray) -> bytes | None:
-    """A PNG of three squares of 120 mm side by side: the CT, the truth's outlines and those of the network.
+    """A PNG of three squares of 70 mm side by side: the CT, the truth's outlines and those of the network.
 
     Each artery's outline has its own colour. None when neither side marks anything.
     """

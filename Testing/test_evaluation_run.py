@@ -1,8 +1,10 @@
 """The command: its files, its figures, how it goes on after an interruption, and the paper's tables."""
 
 import csv
+import io
 import json
 import re
+import time
 from html.parser import HTMLParser
 
 import pytest
@@ -14,6 +16,7 @@ from coronary_calcium.evaluation.result import PatientResult, Refusal, from_json
 from coronary_calcium.evaluation.written import COLUMNS, patients_csv
 from coronary_calcium.network import weights as network_weights
 from coronary_calcium.statements import RESEARCH_USE
+from coronary_calcium.terminal import PatientProgress
 from evaluation_cases import CARD, model, write_cases
 
 FILES = {"evaluation.html", "evaluation.json", "patients.csv", "patients"}
@@ -165,6 +168,25 @@ def test_wrong_usage_is_told_before_any_work(tmp_path, options):
     write_cases(tmp_path / "data", 1)
     assert evaluate(tmp_path, *options).code == 2
     assert not (tmp_path / "out").exists()
+
+
+class Terminal(io.StringIO):
+    """What the bar takes for a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_the_time_left_does_not_count_patients_known_already(monkeypatch):
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
+    with PatientProgress(4) as progress:
+        for _ in range(2):
+            progress("known", True)
+        time.sleep(0.2)
+        progress("new", False)
+    last = [shown for shown in terminal.getvalue().split("\r") if "3/4" in shown][-1]
+    rate = float(re.search(r"([0-9.]+)patient/s", last).group(1))
+    assert "<" in last and rate < 5.1
 
 
 def test_several_jobs_give_what_one_gives(tmp_path):

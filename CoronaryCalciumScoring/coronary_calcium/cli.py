@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from coronary_calcium import __version__
+from coronary_calcium.commands.evaluate import add_evaluate
 from coronary_calcium.commands.prepare import add_prepare
 from coronary_calcium.commands.score import add_score
 from coronary_calcium.commands.selftest import add_selftest
@@ -71,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
     add_simulate(commands)
     add_prepare(commands)
     add_train(commands)
+    add_evaluate(commands)
     add_selftest(commands)
     return parser
 

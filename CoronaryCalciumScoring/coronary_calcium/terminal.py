@@ -86,6 +86,36 @@ class LongProgress(TerminalProgress):
             say(f"{100 * fraction:5.1f} %  {text}")
 
 
+class PatientProgress:
+    """A bar over many patients on stderr with the time left; a line a patient when stderr is not a terminal."""
+
+    def __init__(self, patients: int) -> None:
+        # Patients differ tenfold in their slices: the time left follows the mean, not the last ones.
+        self._bar = tqdm(total=patients, disable=None, unit="patient", leave=False, smoothing=0, file=sys.stderr)
+        self._done = 0
+
+    def __enter__(self) -> "PatientProgress":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def __call__(self, text: str, kept: bool) -> None:
+        """One patient more is done; those ``kept`` from an earlier run say nothing of the time that the others take."""
+        self._done += 1
+        if self._bar.disable:
+            say(f"{self._done} of {self._bar.total}: {text}")
+        elif kept:
+            self._bar.initial += 1
+            self._bar.n += 1
+            self._bar.last_print_n = self._bar.n
+            self._bar.refresh()
+        else:
+            self._bar.update()
+
+
 def print_series(opened: "OpenedCT") -> None:
     """Which series was scored, and which others there were and why they were not."""
     if opened.chosen is None or not opened.others:

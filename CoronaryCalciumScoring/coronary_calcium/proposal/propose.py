@@ -74,13 +74,15 @@ def propose(
     rules: RuleSet = LITERATURE,
     progress: Progress = no_progress,
     skip: bool = True,
+    everywhere: bool = False,
 ) -> Proposal:
     """Run the network on the heart's windows, slice by slice.
 
     Only pixels that could count matter: in ``field.region`` and a window, at or above the threshold, in an in-slice
     part of at least the minimum area. Whatever the network said of any other pixel could not change a score, so the
     result is 0 there, and a window without such a pixel in a slice is not run (``skip=False`` runs it all the same,
-    with the same result). Where windows overlap, the higher probability stands.
+    with the same result). Where windows overlap, the higher probability stands. With ``everywhere`` the probability is
+    kept in whole windows, for those who ask what the network alone says: it must not be scored as it is.
 
     ``progress`` may raise Cancelled. When a GPU's memory does not suffice, smaller batches are tried and then the
     CPU, with a warning. Raises ValueError when ``field`` is not of the volume's shape (a programming error), and
@@ -98,11 +100,12 @@ def propose(
     ]
     probability = np.zeros(volume.shape, np.float16)
     artery = np.zeros(volume.shape, np.uint8)
+    kept = np.ones(volume.shape, bool) if everywhere else countable
     runner = _Runner(model.network, device)
     done = 0
     for batch in runner.run(volume, field, tasks):
         for task, values in batch:
-            _store(volume, field, task, values, (countable, probability, artery))
+            _store(volume, field, task, values, (kept, probability, artery))
         done += len(batch)
         progress(done / len(tasks), f"Looking for calcium: slice {done} of {len(tasks)}")
     covered = {k for window in field.windows for k in range(window.k0, window.k1)}
@@ -125,14 +128,19 @@ def countable_voxels(volume: CTVolume, field: HeartField, rules: RuleSet) -> np.
 
     Parts are looked for over all windows of a slice together, because a lesion may lie across two of them.
     """
-    covered = np.zeros(volume.shape, bool)
-    for window in field.windows:
-        covered[(slice(window.k0, window.k1), *_pixels_of(volume, field, window))] = True
     # Any label will do: every part that can be labelled is inside one of these, whatever its arteries.
-    candidates = (covered & field.region & (volume.hu >= rules.for_volume.threshold_hu)).view(np.uint8)
+    candidates = (seen_voxels(volume, field) & (volume.hu >= rules.for_volume.threshold_hu)).view(np.uint8)
     countable = np.zeros(volume.shape, bool)
     countable.reshape(-1)[find_parts(volume, candidates, rules.for_volume).voxels] = True
     return countable
+
+
+def seen_voxels(volume: CTVolume, field: HeartField) -> np.ndarray:
+    """(k, j, i) bool array of the voxels where calcium may be proposed: in a window and in ``field.region``."""
+    covered = np.zeros(volume.shape, bool)
+    for window in field.windows:
+        covered[(slice(window.k0, window.k1), *_pixels_of(volume, field, window))] = True
+    return covered & field.region
 
 
 def _pixels_of(volume: CTVolume, field: HeartField, window: Window) -> tuple[slice, slice]:
@@ -151,13 +159,13 @@ def _store(
     values: np.ndarray,
     arrays: tuple[np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
-    """Enter a window's probability and artery logits, (1 or 5, pixels, pixels), where pixels could count."""
-    countable, probability, artery = arrays
+    """Enter a window's probability and artery logits, (1 or 5, pixels, pixels), where they are to be kept."""
+    kept, probability, artery = arrays
     center = (task.window.center_j, task.window.center_i)
     rows, columns, on_ct = window_to_slice(values, volume.spacing[1:], center, field.size_mm, volume.shape[1:])
     place = (task.k, rows, columns)
     found = on_ct[0].astype(np.float16)
-    better = countable[place] & (found > probability[place])
+    better = kept[place] & (found > probability[place])
     probability[place][better] = found[better]
     if len(values) > 1:
         artery[place][better] = on_ct[1:].argmax(axis=0)[better] + 1

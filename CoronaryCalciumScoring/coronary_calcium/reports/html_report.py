@@ -13,6 +13,8 @@ from coronary_calcium.resources import resource
 from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from coronary_calcium.pipeline import CaseResult
 
 # A bar's full length in the artery table, in the units of its drawing.
@@ -26,6 +28,34 @@ def write_report(
 
     Patient and study are on it only when ``identity`` is given.
     """
+    page = (
+        page_environment()
+        .get_template("report.html.j2")
+        .render(
+            css=resource("Report", "report.css").read_text(encoding="utf-8"),
+            facts=facts,
+            score=result.score,
+            calibration=result.quantities.calibration,
+            created=datetime.fromisoformat(facts["provenance"]["created"]).astimezone(),
+            research_use=RESEARCH_USE,
+            no_clinical_labels=NO_CLINICAL_LABELS,
+            arteries=[_artery_row(result, artery) for artery in ARTERIES],
+            artery_of=BY_NAME,
+            identity=identity,
+            overview=pictures.overview,
+            lesions=pictures.lesions,
+            covered=_covered(facts["coverage"]["windows"]),
+            left_out=pictures.left_out,
+            slab_mm=SLAB_MM,
+            bar_length=BAR_LENGTH,
+            windows=(SURROUNDINGS_WINDOW, DETAIL_WINDOW),
+        )
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def page_environment() -> "Environment":
+    """Where pages find their templates, and what these may call."""
     # Slicer can be without jinja2 until the module's packages are installed, and must still be able to import this.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
 
@@ -37,26 +67,7 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters.update(number=number, data_uri=data_uri, css_color=css_color)
-    page = environment.get_template("report.html.j2").render(
-        css=resource("Report", "report.css").read_text(encoding="utf-8"),
-        facts=facts,
-        score=result.score,
-        calibration=result.quantities.calibration,
-        created=datetime.fromisoformat(facts["provenance"]["created"]).astimezone(),
-        research_use=RESEARCH_USE,
-        no_clinical_labels=NO_CLINICAL_LABELS,
-        arteries=[_artery_row(result, artery) for artery in ARTERIES],
-        artery_of=BY_NAME,
-        identity=identity,
-        overview=pictures.overview,
-        lesions=pictures.lesions,
-        covered=_covered(facts["coverage"]["windows"]),
-        left_out=pictures.left_out,
-        slab_mm=SLAB_MM,
-        bar_length=BAR_LENGTH,
-        windows=(SURROUNDINGS_WINDOW, DETAIL_WINDOW),
-    )
-    path.write_text(page, encoding="utf-8")
+    return environment
 
 
 def _artery_row(result: "CaseResult", artery: Artery) -> dict[str, Any]:

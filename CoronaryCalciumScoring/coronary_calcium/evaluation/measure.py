@@ -1,0 +1,109 @@
+"""The network on one patient, beside the truth."""
+
+from dataclasses import replace
+from math import inf
+
+import numpy as np
+
+from coronary_calcium.arteries import ARTERIES, BY_LABEL
+from coronary_calcium.evaluation.counts import Counts
+from coronary_calcium.evaluation.patients import OpenedPatient
+from coronary_calcium.evaluation.result import Lesion, Measured
+from coronary_calcium.network.weights import LoadedModel
+from coronary_calcium.proposal.lesions import label_lesions
+from coronary_calcium.proposal.propose import Proposal, countable_voxels, propose, seen_voxels
+from coronary_calcium.rules import LITERATURE, PROBABILITY_THRESHOLD
+from coronary_calcium.scoring import CaseScore, score_labels
+from coronary_calcium.scoring.risk import risk_category
+from coronary_calcium.stages import Stages
+
+# Every marked pixel counts, whatever its HU and however small its island; the islands only give the weights.
+UNFILTERED = replace(LITERATURE, name="without post-processing", threshold_hu=-inf, minimum_area_mm2=0.0)
+
+
+def measure(
+    opened: OpenedPatient, model: LoadedModel, device: str, *, every_slice: bool, stages: Stages | None = None
+) -> tuple[Measured, np.ndarray]:
+    """What the network finds, measured; and its label map (k, j, i) uint8, the same that scoring would give.
+
+    ``every_slice`` runs the network also where nothing could count. ``stages`` has timed what went before. Raises
+    InputRefused as ``propose`` does.
+    """
+    stages = stages or Stages()
+    volume, truth = opened.volume, opened.labels
+    with stages.timed("network"):
+        raw = propose(volume, opened.field, model, device, skip=not every_slice, everywhere=True)
+    with stages.timed("measure"):
+        countable = countable_voxels(volume, opened.field, LITERATURE)
+        labels = label_lesions(volume, _only(raw, countable), LITERATURE)
+        mask = raw.probability >= PROBABILITY_THRESHOLD
+        true_score, found_score = score_labels(volume, truth), score_labels(volume, labels)
+        unfiltered = score_labels(volume, mask.astype(np.uint8), UNFILTERED).total.agatston
+        true_counted, found_counted = _counted(true_score, truth.shape), _counted(found_score, truth.shape)
+        unseen = ~seen_voxels(volume, opened.field)
+    codes = {warning.code: None for warning in (*volume.warnings, *opened.field.warnings, *raw.warnings)}
+    measured = Measured(
+        marked=_compare(truth > 0, labels > 0),
+        counted=_compare(true_counted, found_counted),
+        network=_compare(truth > 0, mask & (volume.hu >= LITERATURE.threshold_hu)),
+        true_agatston=_agatston(true_score),
+        found_agatston=_agatston(found_score),
+        unfiltered_agatston=unfiltered,
+        true_category=true_score.risk_category,
+        found_category=found_score.risk_category,
+        unfiltered_category=risk_category(unfiltered),
+        true_lesions=_lesions(true_score, labels),
+        found_lesions=_lesions(found_score, truth),
+        out_of_sight=int((truth > 0)[unseen].sum()),
+        heart_found=opened.field.found,
+        slices_run=raw.slices_run,
+        slices_skipped=raw.slices_skipped,
+        seconds=dict(stages.seconds),
+        warnings=tuple(codes),
+    )
+    return measured, labels
+
+
+def _only(raw: Proposal, countable: np.ndarray) -> Proposal:
+    """The proposal as scoring takes it: nothing where nothing could count."""
+    return replace(
+        raw,
+        probability=np.where(countable, raw.probability, np.float16(0)),
+        artery=np.where(countable, raw.artery, np.uint8(0)),
+    )
+
+
+def _counted(score: CaseScore, shape: tuple[int, ...]) -> np.ndarray:
+    counted = np.zeros(shape, bool)
+    for lesion in score.lesions:
+        counted.reshape(-1)[lesion.voxels] = True
+    return counted
+
+
+def _compare(truth: np.ndarray, found: np.ndarray) -> Counts:
+    return Counts(int((truth & found).sum()), int((found & ~truth).sum()), int((truth & ~found).sum()))
+
+
+def _agatston(score: CaseScore) -> dict[str, float]:
+    return {"total": score.total.agatston} | {artery.name: score.by_artery[artery.name].agatston for artery in ARTERIES}
+
+
+def _lesions(score: CaseScore, other: np.ndarray) -> tuple[Lesion, ...]:
+    """The lesions of one side, matched with the label map of the other."""
+    return tuple(
+        Lesion(
+            artery=lesion.artery,
+            agatston=lesion.agatston,
+            volume_mm3=lesion.volume_mm3,
+            voxels=int(lesion.voxels.size),
+            matched=(given := _most(other.reshape(-1)[lesion.voxels])) is not None,
+            other_artery=given,
+        )
+        for lesion in score.lesions
+    )
+
+
+def _most(labels: np.ndarray) -> str | None:
+    """The artery of most of these labels (the first of equals); None when none is set."""
+    counts = np.bincount(labels, minlength=2)[1:]
+    return BY_LABEL[int(counts.argmax()) + 1].name if counts.any() else None

@@ -1,0 +1,163 @@
+"""Patients of known calcium on disk: simulated ones, reference folders and training cases."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.evaluation.facts import Facts, facts_of
+from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
+from coronary_calcium.heart.find import find_heart
+from coronary_calcium.rules import LITERATURE
+from coronary_calcium.scoring import score_labels
+from coronary_calcium.volume import CTVolume
+
+# In a patient's folder: the CT as a folder of DICOM files or as one image, the label map, and what is known beside it.
+_CTS = ("dicom", "ct", "ct.nrrd", "ct.nii.gz", "ct.nii", "ct.mha")
+_LABELS = ("labels.nrrd", "labels.seg.nrrd", "labels.nii.gz", "labels.nii", "labels.mha", "labels.dcm")
+_TRUTH, _CASE_FACTS = "truth.json", "case.json"
+_MARKS = (*_CTS, *_LABELS, _TRUTH)
+_CASE_SUFFIX = ".npz"
+# How far the score of the label map may lie from the one that was written beside it.
+_TRUTH_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Where a patient is: a folder, or a training case's .npz file; ``name`` is its path in the data folder."""
+
+    name: str
+    path: Path
+
+    def fingerprint(self) -> str:
+        """A checksum of the names, sizes and times of the patient's files: when it changes, they have changed."""
+        files = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
+        digest = hashlib.sha256()
+        for file in files:
+            state = file.stat()
+            digest.update(f"{os.path.relpath(file, self.path)} {state.st_size} {state.st_mtime_ns}\n".encode())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class OpenedPatient:
+    """A patient in memory: the CT, the true labels (k, j, i) uint8, where the network looks, and the scan's facts."""
+
+    volume: CTVolume
+    labels: np.ndarray
+    field: HeartField
+    facts: Facts
+
+
+def find_patients(folder: Path) -> list[Patient]:
+    """All patients in a folder and the folders in it, by name.
+
+    A patient is a folder with a CT (``dicom/`` or ``ct.*``) and its ``labels.*``, as ``coronary-calcium simulate`` and
+    the Slicer module write them; one that lacks either is a patient, too, and is refused when it is opened. A .npz file
+    is a training case, unless it lies beside a folder of its name, which holds the same patient.
+
+    Raises InputRefused("no-patients") when there are none.
+    """
+    if not folder.is_dir():
+        raise InputRefused("no-patients", f"{folder} is not a folder; name the folder that holds the patients.")
+    patients = sorted(_walk(folder, folder), key=lambda patient: patient.name)
+    if not patients:
+        raise InputRefused(
+            "no-patients",
+            f"{folder} holds no patients; make some with coronary-calcium simulate, or name a folder of folders with "
+            "dicom/ (or ct.nrrd) and labels.nrrd, or of training cases (.npz).",
+        )
+    return patients
+
+
+def _walk(folder: Path, top: Path) -> Iterator[Patient]:
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    names = {entry.name for entry in entries}
+    if names & set(_MARKS):
+        yield Patient(folder.name if folder == top else folder.relative_to(top).as_posix(), folder)
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _walk(entry, top)
+        elif entry.suffix == _CASE_SUFFIX and entry.stem not in names:
+            yield Patient(entry.relative_to(top).as_posix(), entry)
+
+
+def open_patient(patient: Patient) -> OpenedPatient:
+    """Open and check a patient; in folders the heart is searched for, as for scoring.
+
+    Labels count from 130 HU on. Raises InputRefused: those of reading a CT, a mask and a training case, "no-ct" and
+    "no-truth" for a folder that lacks one, "truth-mismatch" when the labels do not have the score written beside them.
+    """
+    return _open_folder(patient.path) if patient.path.is_dir() else _open_case(patient.path)
+
+
+def _open_folder(folder: Path) -> OpenedPatient:
+    from coronary_calcium.reading import open_ct, open_mask  # noqa: PLC0415 (training machines have no SimpleITK)
+
+    ct = _present(folder, _CTS, "no-ct", "CT")
+    mask = _present(folder, _LABELS, "no-truth", "label map")
+    truth, facts = _read_json(folder / _TRUTH), _read_json(folder / _CASE_FACTS)
+    volume = open_ct(ct).volume
+    labels = open_mask(mask, volume)
+    labels[volume.hu < LITERATURE.threshold_hu] = 0
+    _check_truth(volume, labels, truth)
+    stated = facts_of(volume, truth.get("protocol"), facts.get("acquisition"))
+    if stated["kind"] is None:
+        # "patient-chest-000007", as the simulator names its folders.
+        stated["kind"] = next((kind for kind in ("chest", "cardiac") if f"-{kind}-" in folder.name), None)
+    return OpenedPatient(volume, labels, find_heart(volume), stated)
+
+
+def _present(folder: Path, names: tuple[str, ...], code: str, what: str) -> Path:
+    for name in names:
+        if (folder / name).exists():
+            return folder / name
+    raise InputRefused(code, f"The patient's folder has no {what} ({names[0]} or {names[2]}); make the patient again.")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one when there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict):
+        raise InputRefused("truth-unreadable", f"{path.name} is not a JSON object; make the patient again.")
+    return content
+
+
+def _check_truth(volume: CTVolume, labels: np.ndarray, truth: dict[str, Any]) -> None:
+    """Refuse labels that do not have the score that was written when they were made."""
+    stated = truth.get("agatston_as_imaged")
+    total = stated.get("total") if isinstance(stated, dict) else None
+    if not isinstance(total, (int, float)):
+        return
+    found = score_labels(volume, labels).total.agatston
+    if abs(found - total) > _TRUTH_TOLERANCE * max(total, 1.0):
+        raise InputRefused(
+            "truth-mismatch",
+            f"The label map scores {found:.1f} on this CT, but {_TRUTH} says {total:.1f}: they belong to different "
+            "scans; make the patient again.",
+        )
+
+
+def _open_case(path: Path) -> OpenedPatient:
+    """A training case: the network's window lies where the case says, over all slices, and all of it may be marked."""
+    from coronary_calcium.training.cases import load_case  # noqa: PLC0415 (imports with the training only)
+
+    case = load_case(path)
+    volume = CTVolume(case.hu, case.spacing, (0.0, 0.0, 0.0))
+    window = Window(0, len(case.hu), *case.field_center)
+    field = HeartField((window,), FIELD_SIZE_MM, True, np.ones(volume.shape, bool))
+    facts = facts_of(volume, case.facts, case.facts.get("acquisition"))
+    facts["field_of_view_mm"] = None  # the case is a part of the scan
+    return OpenedPatient(volume, case.labels, field, facts)

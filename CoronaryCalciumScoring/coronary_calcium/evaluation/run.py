@@ -1,0 +1,117 @@
+"""Many patients, one after another or several at a time."""
+
+import multiprocessing
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.evaluation.facts import unknown_facts
+from coronary_calcium.evaluation.kept import Kept, Key
+from coronary_calcium.evaluation.measure import measure
+from coronary_calcium.evaluation.patients import Patient, open_patient
+from coronary_calcium.evaluation.picture import draw_comparison
+from coronary_calcium.evaluation.precision import with_precision
+from coronary_calcium.evaluation.result import PatientResult, Refusal
+from coronary_calcium.network.weights import load_model
+from coronary_calcium.proposal.device import resolve_device
+from coronary_calcium.stages import Stages
+
+# Told of every patient: the result, and whether it was kept from an earlier run.
+Told = Callable[[PatientResult, bool], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How patients are evaluated: the weights (None: the shipped ones), and how the network is run."""
+
+    weights: Path | None
+    device: str = "auto"
+    precision: str = "float32"
+    every_slice: bool = False
+
+    @property
+    def key(self) -> Key:
+        """What results are kept by. Raises InputRefused when the weights cannot be used."""
+        return Key(load_model(self.weights).card["sha256"], self.precision, self.every_slice)
+
+
+def evaluate_patient(patient: Patient, settings: Settings) -> tuple[PatientResult, bytes | None]:
+    """One patient's result and picture; a patient that is refused has a result that says why."""
+    device = resolve_device(settings.device)
+    model = with_precision(load_model(settings.weights, device), settings.precision)
+    stages, facts = Stages(), unknown_facts()
+    try:
+        with stages.timed("open"):
+            opened = open_patient(patient)
+        facts = opened.facts
+        measured, labels = measure(opened, model, device, every_slice=settings.every_slice, stages=stages)
+    except InputRefused as refusal:
+        return PatientResult(patient.name, facts, refusal=Refusal(refusal.code, str(refusal))), None
+    return PatientResult(patient.name, facts, measured), draw_comparison(opened.volume, opened.labels, labels)
+
+
+def evaluate(patients: list[Patient], settings: Settings, kept: Kept, jobs: int, told: Told) -> list[PatientResult]:
+    """The results of all patients, in their order; those that are kept from an earlier run are not run again.
+
+    ``jobs`` patients are evaluated at a time, each in a process of its own when there are several. Every result is
+    kept as soon as it is there. Raises InputRefused when the weights or the device cannot be used.
+    """
+    results: dict[str, PatientResult] = {}
+    waiting = []
+    for patient in patients:
+        known = kept.load(patient)
+        if known is None:
+            waiting.append(patient)
+        else:
+            results[patient.name] = known
+            told(known, True)
+    # Closed here, so that the processes end at once whatever is raised.
+    with closing(_evaluated(waiting, settings, jobs)) as evaluated:
+        for patient, (result, picture) in evaluated:
+            kept.save(patient, result, picture)
+            results[patient.name] = result
+            told(result, False)
+    return [results[patient.name] for patient in patients]
+
+
+def _evaluated(
+    patients: list[Patient], settings: Settings, jobs: int
+) -> Generator[tuple[Patient, tuple[PatientResult, bytes | None]], None, None]:
+    """Patients with their results, as they are finished."""
+    if min(jobs, len(patients)) <= 1:
+        for patient in patients:
+            yield patient, evaluate_patient(patient, settings)
+        return
+    with _pool(min(jobs, len(patients))) as pool:
+        patient_of: dict[Future, Patient] = {
+            pool.submit(evaluate_patient, patient, settings): patient for patient in patients
+        }
+        for future in as_completed(patient_of):
+            yield patient_of[future], future.result()
+
+
+@contextmanager
+def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes that share the processor's cores; when the work is broken off, they end at once."""
+    threads = max(1, torch.get_num_threads() // jobs)
+    # A fork of a process in which torch has run can hang.
+    context = multiprocessing.get_context("spawn")
+    before = set(multiprocessing.active_children())
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(threads,))
+    try:
+        yield pool
+    except BaseException:
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.terminate()
+        raise
+    pool.shutdown()
+
+
+def _start_worker(threads: int) -> None:
+    torch.set_num_threads(threads)

@@ -172,5 +172,5 @@ def test_a_damaged_deflated_mask_is_refused(tmp_path):
     path = write_series(tmp_path, chest_hu()[:1], syntax="deflated")[0]
     content = path.read_bytes()
     path.write_bytes(content[:600] + bytes(60) + content[660:])
-    with pytest.raises(ValueError, match="damaged|not a binary segmentation"):
+    with pytest.raises(ValueError, match=r"damaged|not a binary segmentation"):
         open_mask(path, CTVolume(chest_hu(), (3, 2, 2), (0, 0, 0)))

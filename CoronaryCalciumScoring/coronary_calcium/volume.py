@@ -7,7 +7,7 @@ import numpy as np
 # Spacings are rounded to a nanometre, so that the same scan read by different readers (pydicom's decimal strings,
 # VTK's matrices) gives the same score to the last digit.
 SPACING_DECIMALS = 6
-# 380 mm / 512 pixels is 0.7421875 mm exactly, halfway between two roundings: rounded up, whatever a reader's last digit.
+# 380 mm / 512 pixels is 0.7421875 mm, halfway between two roundings: rounded up, whatever a reader's last digit is.
 _HALF_UP = 1e-7
 
 

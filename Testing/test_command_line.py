@@ -63,6 +63,8 @@ def test_a_mask_is_scored_and_the_four_files_are_written(case, tmp_path):
     scores = scores_in(tmp_path / "new" / "result")
     validate(scores)
     assert scores["agatston"]["total"] == scores["agatston"]["by_artery"]["LAD"] == AGATSTON
+    # The coarse chest ends above its diaphragm, which is no less true when somebody else marks the calcium.
+    assert "heart-cut" in [warning["code"] for warning in scores["warnings"]]
     assert f"{AGATSTON:.2f}" in outcome.out and "report.html" in outcome.out and "Research use only" in outcome.out
 
 

@@ -115,6 +115,8 @@ def score_case(
     with stages.timed("find heart"):
         field = find_heart(volume, part_of(progress, 0.0, 0.08))
     warnings = [*adapted_warnings(volume.warnings, rules), *contrast_warning(volume, field)]
+    if field.found:
+        warnings += field.warnings  # a heart that is cut lacks calcium, whoever marks what is there
     if labels is not None:
         with stages.timed("score"):
             score = score_labels(volume, labels, rules)
@@ -133,7 +135,8 @@ def score_case(
             True,
             choices,
         )
-    warnings += field.warnings
+    if not field.found:
+        warnings += field.warnings
     proposal, labels, card = _propose(volume, field, model_path, device, rules, progress, stages)
     with stages.timed("score"):
         score = score_labels(volume, labels, rules, proposal.probability)

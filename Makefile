@@ -30,6 +30,7 @@ ifeq ($(CT),)
 	@test -d demo/patient-chest-000007/dicom || \
 		$(BIN)/coronary-calcium simulate --seed 7 --thickness 3 --spacing 3 --output demo
 	$(BIN)/coronary-calcium score demo/patient-chest-000007/dicom --output $(OUTPUT)
+	@echo "The patient is simulated; demo/patient-chest-000007/truth.json says what its true score is."
 else
 	$(BIN)/coronary-calcium score "$(CT)" --output $(OUTPUT)
 endif

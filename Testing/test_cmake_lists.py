@@ -61,6 +61,13 @@ def test_every_setting_of_the_extension_is_one_quoted_line():
         extension_setting(f"EXTENSION_{name}")
 
 
+def test_every_picture_that_the_extension_names_is_in_the_repository():
+    base = f"{extension_setting('EXTENSION_HOMEPAGE')}/main/".replace("//github.com", "//raw.githubusercontent.com")
+    for name in ("ICONURL", "SCREENSHOTURLS"):
+        for address in extension_setting(f"EXTENSION_{name}").split():
+            assert address.startswith(base) and (ROOT / address.removeprefix(base)).is_file()
+
+
 def test_the_index_entry_says_what_the_build_files_say():
     entry = json.loads(INDEX_ENTRY.read_text(encoding="utf-8"))
     assert entry["category"] == extension_setting("EXTENSION_CATEGORY") == "Cardiac"
@@ -69,6 +76,7 @@ def test_the_index_entry_says_what_the_build_files_say():
     # The keys that Slicer's schema v1.0.1 of a catalogue entry allows; it allows no others.
     allowed = {"$schema", "category", "scm_url", "scm_revision", "scm_type", "build_dependencies", "build_subdirectory"}
     assert set(entry) <= allowed | {"enabled", "tier"}
+    assert {"$schema", "category", "scm_url"} <= set(entry) and entry["tier"] in (1, 3, 5)
 
 
 def test_the_modules_packages_are_not_slicers_own():

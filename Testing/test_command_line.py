@@ -63,6 +63,8 @@ def test_a_mask_is_scored_and_the_four_files_are_written(case, tmp_path):
     scores = scores_in(tmp_path / "new" / "result")
     validate(scores)
     assert scores["agatston"]["total"] == scores["agatston"]["by_artery"]["LAD"] == AGATSTON
+    # The coarse chest ends above its diaphragm, which is no less true when somebody else marks the calcium.
+    assert "heart-cut" in [warning["code"] for warning in scores["warnings"]]
     assert f"{AGATSTON:.2f}" in outcome.out and "report.html" in outcome.out and "Research use only" in outcome.out
 
 
@@ -108,6 +110,32 @@ def test_a_mask_beside_the_calcium_scores_0_and_says_so(case, tmp_path):
     assert outcome.code == 0
     assert "The score is 0" in outcome.out and "None of the 36 voxels that the mask marks counts" in outcome.out
     assert "mask-not-counted" in [warning["code"] for warning in scores_in(tmp_path / "result")["warnings"]]
+
+
+@pytest.mark.parametrize(
+    ("shape", "step", "warned"),
+    # 12 mm3 a voxel: 9.6 and 10.8 mL in one lesion; 196 and 210 lesions of one voxel, 4 mm2, each.
+    [((8, 10, 10), 1, False), ((9, 10, 10), 1, True), ((7, 4, 7), 2, False), ((10, 3, 7), 2, True)],
+)
+def test_more_calcium_than_coronary_arteries_hold_is_warned_of(tmp_path, shape, step, warned):
+    hu, labels = patient_hu(), np.zeros(patient_hu().shape, np.uint8)
+    place = np.s_[2 : 2 + shape[0], 5 : 5 + shape[1] * step : step, 20 : 20 + shape[2] * step : step]
+    if step == 2:
+        place = np.s_[2 : 2 + 2 * shape[0] : 2, *place[1:]]
+    hu[place], labels[place] = 150, 2
+    write_series(tmp_path / "ct", hu, spacing=SPACING, origin=ORIGIN)
+    outcome = run(
+        "score", tmp_path / "ct", "--mask", write_image(tmp_path / "m.nrrd", labels), "--output", tmp_path / "result"
+    )
+    assert outcome.code == 0, outcome
+    scores = scores_in(tmp_path / "result")
+    assert len(scores["lesions"]) == (1 if step == 1 else np.prod(shape))
+    assert ("implausible-amount" in [warning["code"] for warning in scores["warnings"]]) is warned
+    assert ("more than coronary arteries hold" in outcome.out) is warned
+    report = (tmp_path / "result" / "report.html").read_text(encoding="utf-8")
+    assert report.count("data:image/png") <= 2 + 2 * 60  # the overview, and two pictures a lesion
+    with (tmp_path / "result" / "lesions.csv").open() as file:
+        assert len(file.readlines()) == 1 + len(scores["lesions"])
 
 
 def test_a_case_in_which_the_network_finds_nothing_says_so(weights, tmp_path):

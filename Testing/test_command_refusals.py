@@ -119,6 +119,23 @@ def test_running_out_of_memory_is_a_refusal(case, tmp_path, monkeypatch):
     assert "not enough memory" in refusal(tmp_path, case[0], "--mask", case[1])
 
 
+def test_running_out_of_memory_inside_torch_is_a_refusal(case, weights, tmp_path, monkeypatch):
+    import torch
+
+    # 4 PiB, which no computer gives: torch says so in its own words, as a RuntimeError.
+    monkeypatch.setattr("coronary_calcium.proposal.propose._run_network", lambda *_: torch.empty(2**50))
+    assert "not enough memory" in refusal(tmp_path, case[0], "--weights", weights, "--device", "cpu")
+
+
+def test_another_failure_inside_torch_is_not_taken_for_a_lack_of_memory(case, weights, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr("coronary_calcium.proposal.propose._run_network", lambda *_: torch.ones(2) @ torch.ones(3))
+    with pytest.raises(RuntimeError, match="size"):
+        run("score", case[0], "--weights", weights, "--device", "cpu", "--output", tmp_path / "result")
+    assert not (tmp_path / "result").exists()
+
+
 def test_a_series_that_is_not_there_is_refused(case, tmp_path):
     assert "1.2.3" in refusal(tmp_path, case[0], "--series", "1.2.3")
 

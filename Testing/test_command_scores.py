@@ -1,10 +1,14 @@
 """`coronary-calcium score` scores the real phantom, and any scan however it is stored."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
 from command_cases import AGATSTON, ORIGIN, SPACING, marked, patient_hu, run, scores_in, validate, write_image
 from coronary_calcium.reading import open_ct
+from coronary_calcium.reports.segmentation_file import write_segmentation
 from coronary_calcium.scoring import score_labels
 from dicom_factory import write_series
 from phantom import TOTAL, inserts, phantom_mask
@@ -103,3 +107,41 @@ def test_the_score_does_not_depend_on_how_the_scan_is_stored(name, tmp_path):
     scores = scores_in(tmp_path / "result")
     assert scores["agatston"]["total"] == AGATSTON
     assert scores["lesions"][0]["slices"] == {"first": 8, "last": 10, "main": 8}
+
+
+def _converted(series, folder, suffix):
+    """A series as a ZIP, or read and written by a common toolkit."""
+    path = folder / f"ct{suffix}"
+    if suffix == ".zip":
+        return shutil.make_archive(str(path.with_suffix("")), "zip", series)
+    reader = sitk.ImageSeriesReader()
+    files = sitk.ImageSeriesReader.GetGDCMSeriesFileNames(os.fspath(series))
+    reader.SetFileNames(files)
+    sitk.WriteImage(reader.Execute(), str(path), True)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".nrrd", ".nii", ".nii.gz", ".mha", ".mhd"])
+def test_every_number_is_the_same_to_the_last_digit_in_every_format(suffix, tmp_path):
+    """The pixel sizes lie halfway between two roundings, and the patient lies half a degree askew."""
+    spacing, turn = (2.53, 868 / 512, 932 / 512), np.radians(0.5)
+    orientation = (np.cos(turn), np.sin(turn), 0, -np.sin(turn), np.cos(turn), 0)
+    hu = patient_hu()
+    hu[15:17, 20:24, 30:33] = 210
+    write_series(tmp_path / "ct", hu, spacing=spacing, origin=ORIGIN, orientation=orientation)
+    volume = open_ct(tmp_path / "ct").volume
+    labels = marked(hu)
+    labels[15:17, 20:24, 30:33] = 4
+    write_segmentation(volume, labels, tmp_path / "mask.seg.nrrd")
+    results = []
+    for name, source in (("dicom", tmp_path / "ct"), ("other", _converted(tmp_path / "ct", tmp_path, suffix))):
+        outcome = run("score", source, "--mask", tmp_path / "mask.seg.nrrd", "--output", tmp_path / name)
+        assert outcome.code == 0, outcome
+        scores = scores_in(tmp_path / name)
+        for lesion in scores["lesions"]:
+            # A NIfTI header has 32-bit numbers: the patient's place in the room is known to a thousandth of a mm.
+            lesion["centroid_lps_mm"] = np.round(lesion["centroid_lps_mm"], 2).tolist()
+        results.append({key: scores[key] for key in ("agatston", "volume_mm3", "mass_mg", "lesions", "risk_category")})
+        results[-1]["spacing"] = scores["acquisition"]["spacing_mm"]
+    assert results[0]["agatston"]["by_artery"]["RCA"] > 0
+    assert results[0] == results[1]

@@ -7,7 +7,7 @@ import time
 import zipfile
 
 import pytest
-from command_cases import RESULTS, finished, scores_in, start, write_case
+from command_cases import RESULTS, finished, scores_in, start, write_case, write_weights
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
@@ -16,7 +16,7 @@ WAITING = """
 import importlib, time
 from coronary_calcium.cli import main
 
-def wait(*arguments):
+def wait(*arguments, **options):
     print("waiting", flush=True)
     time.sleep(60)
 
@@ -36,10 +36,11 @@ def case(tmp_path_factory):
     return folder / "ct.zip", mask
 
 
-def stopped(case, tmp_path, place, number):
+def stopped(case, tmp_path, place, number, labels_from=None):
     """The outcome of a run that gets a signal while it is at ``place``."""
     (tmp_path / "scratch").mkdir()
-    arguments = ["score", case[0], "--mask", case[1], "--output", tmp_path / "new" / "result"]
+    labels_from = labels_from or ("--mask", case[1])
+    arguments = ["score", case[0], *labels_from, "--output", tmp_path / "new" / "result"]
     process = start(*place, *arguments, program=WAITING, TMPDIR=str(tmp_path / "scratch"))
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(number)
@@ -60,6 +61,16 @@ def test_ctrl_c_leaves_no_output_and_no_temporary_folder(case, tmp_path, place):
     assert outcome.err == "Interrupted; nothing unfinished was left behind.\n"
     assert list((tmp_path / "scratch").iterdir()) == []
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("place", ["network.weights load_model", "proposal.propose _run_network"])
+def test_ctrl_c_while_the_network_works_leaves_nothing(case, tmp_path, place):
+    module, name = place.split()
+    labels_from = ("--weights", write_weights(tmp_path), "--device", "cpu")
+    outcome = stopped(case, tmp_path, (f"coronary_calcium.{module}", name), signal.SIGINT, labels_from)
+    assert (outcome.code, outcome.out) == (130, "")
+    assert outcome.err == "Interrupted; nothing unfinished was left behind.\n"
+    assert list((tmp_path / "scratch").iterdir()) == [] and not (tmp_path / "new").exists()
 
 
 def test_being_terminated_leaves_no_unpacked_images(case, tmp_path):

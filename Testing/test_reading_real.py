@@ -13,7 +13,7 @@ from shared_data import real_series
         ("chest-A0001-soft", (64, 512, 512), (5.0, 0.841797, 0.841797), ["thick-slices"]),
         ("chest-A0001-sharp", (37, 512, 512), (5.0, 0.841797, 0.841797), ["sharp-kernel", "thick-slices"]),
         ("chest-A0002-B40f", (30, 512, 512), (8.0, 0.646484, 0.646484), ["thick-slices"]),
-        ("chest-TCGA-DE-A4MA", (93, 512, 512), (2.5, 0.976562, 0.976562), ["thick-slices", "overlapping-slices"]),
+        ("chest-TCGA-DE-A4MA", (93, 512, 512), (2.5, 0.976563, 0.976563), ["thick-slices", "overlapping-slices"]),
     ],
 )
 def test_a_real_series_has_its_known_geometry(name, shape, spacing, warnings):

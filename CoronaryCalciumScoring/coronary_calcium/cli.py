@@ -16,7 +16,7 @@ from coronary_calcium.commands.selftest import add_selftest
 from coronary_calcium.commands.simulate import add_simulate
 from coronary_calcium.commands.train import add_train
 from coronary_calcium.commands.usage import INTERRUPTED, REFUSED, SCORED
-from coronary_calcium.errors import Cancelled, InputRefused
+from coronary_calcium.errors import NOT_ENOUGH_MEMORY, Cancelled, InputRefused
 from coronary_calcium.terminal import say
 
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InputRefused as refusal:
         say(f"Refused: {refusal}")
     except MemoryError:
-        say("Refused: There is not enough memory for this input: close other programs, or use a larger computer.")
+        say(f"Refused: {NOT_ENOUGH_MEMORY}")
     except BrokenPipeError:
         # Whoever reads the terminal's text has gone, as in `... | head`; the results are in their folder.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,9 @@
 """The two ways a run ends early: the input was refused, or the user cancelled."""
 
+NOT_ENOUGH_MEMORY = (
+    "There is not enough memory for this input: close other programs, or use a computer with more of it."
+)
+
 
 class InputRefused(ValueError):
     """The input cannot be scored.

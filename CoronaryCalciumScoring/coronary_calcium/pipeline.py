@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from coronary_calcium.proposal.propose import Proposal
 
 
+# Arteries of 400 mm in all and 4 mm across have 5 mL, lumen included; blur makes calcium look up to twice as large.
+MOST_CALCIUM_MM3 = 10_000.0
+# One every 2 mm of those arteries.
+MOST_LESIONS = 200
+
+
 @dataclass(frozen=True)
 class CaseResult:
     """A scored case with everything that a reader of the score must know.
@@ -109,6 +115,8 @@ def score_case(
     with stages.timed("find heart"):
         field = find_heart(volume, part_of(progress, 0.0, 0.08))
     warnings = [*adapted_warnings(volume.warnings, rules), *contrast_warning(volume, field)]
+    if field.found:
+        warnings += field.warnings  # a heart that is cut lacks calcium, whoever marks what is there
     if labels is not None:
         with stages.timed("score"):
             score = score_labels(volume, labels, rules)
@@ -123,11 +131,12 @@ def score_case(
             rules,
             "none",
             stages.seconds,
-            _unique([*warnings, *_mask_warning(score)]),
+            _unique([*warnings, *_mask_warning(score), *_amount_warning(score)]),
             True,
             choices,
         )
-    warnings += field.warnings
+    if not field.found:
+        warnings += field.warnings
     proposal, labels, card = _propose(volume, field, model_path, device, rules, progress, stages)
     with stages.timed("score"):
         score = score_labels(volume, labels, rules, proposal.probability)
@@ -141,7 +150,7 @@ def score_case(
         rules=rules,
         device=proposal.device,
         seconds=stages.seconds,
-        warnings=_unique([*warnings, *proposal.warnings, *_zero_warning(score, proposal)]),
+        warnings=_unique([*warnings, *proposal.warnings, *_zero_warning(score, proposal), *_amount_warning(score)]),
         mask_given=False,
         choices=choices,
     )
@@ -161,13 +170,14 @@ def _propose(
     with stages.timed("load network"):
         progress(0.08, "Loading the network")
         from coronary_calcium.network.weights import load_model  # noqa: PLC0415
-        from coronary_calcium.proposal.device import resolve_device  # noqa: PLC0415
+        from coronary_calcium.proposal.device import memory_refused, resolve_device  # noqa: PLC0415
         from coronary_calcium.proposal.lesions import label_lesions  # noqa: PLC0415
         from coronary_calcium.proposal.propose import propose  # noqa: PLC0415
 
         chosen = resolve_device(device)
-        model = load_model(model_path, device=chosen)
-    with stages.timed("network"):
+        with memory_refused():
+            model = load_model(model_path, device=chosen)
+    with stages.timed("network"), memory_refused():
         proposal = propose(volume, field, model, device=chosen, rules=rules, progress=part_of(progress, 0.1, 0.97))
     with stages.timed("lesions"):
         labels = label_lesions(volume, proposal, rules)
@@ -200,6 +210,20 @@ def _zero_warning(score: CaseScore, proposal: "Proposal") -> tuple[CaseWarning, 
             f"The network marked nothing, although {proposal.slices_run} slices hold spots of "
             f"{score.rules.threshold_hu:.0f} HU and more in the heart's region: look at them before you rely on a "
             "score of 0.",
+        ),
+    )
+
+
+def _amount_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
+    """``implausible-amount`` when more is marked than coronary arteries can hold."""
+    if score.total.volume_mm3 <= MOST_CALCIUM_MM3 and score.total.lesions <= MOST_LESIONS:
+        return ()
+    return (
+        CaseWarning(
+            "implausible-amount",
+            f"{score.total.lesions} lesions of {score.total.volume_mm3 / 1000:.1f} mL are more than coronary arteries "
+            "hold: bone, metal, contrast medium or noise was probably marked as well; check the lesions before you use "
+            "the score.",
         ),
     )
 

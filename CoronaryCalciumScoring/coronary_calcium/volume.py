@@ -7,6 +7,8 @@ import numpy as np
 # Spacings are rounded to a nanometre, so that the same scan read by different readers (pydicom's decimal strings,
 # VTK's matrices) gives the same score to the last digit.
 SPACING_DECIMALS = 6
+# 380 mm / 512 pixels is 0.7421875 mm, halfway between two roundings: rounded up, whatever a reader's last digit is.
+_HALF_UP = 1e-7
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ class CTVolume:
 
     def __post_init__(self) -> None:
         """Round the spacing and check that the parts fit each other; raises ValueError (a programming error)."""
-        spacing = tuple(round(float(value), SPACING_DECIMALS) for value in self.spacing)
+        spacing = tuple(round(float(value) + _HALF_UP, SPACING_DECIMALS) for value in self.spacing)
         if self.hu.ndim != 3:
             raise ValueError(f"a CT volume has three axes (k, j, i), not {self.hu.ndim}")
         if len(spacing) != 3 or not all(np.isfinite(spacing)) or min(spacing) <= 0:

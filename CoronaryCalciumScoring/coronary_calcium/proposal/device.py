@@ -1,10 +1,15 @@
 """Which processor the network runs on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputRefused
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+# How torch words it: on a GPU, on the CPU of Linux and macOS, and on that of Windows.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def resolve_device(name: str = "auto") -> str:
@@ -21,3 +26,19 @@ def resolve_device(name: str = "auto") -> str:
     if not available[name]:
         raise InputRefused("device-missing", f"This computer has no usable {name} device; choose auto or cpu.")
     return name
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether torch ended because memory did not suffice; only CUDA has an exception of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
+@contextmanager
+def memory_refused() -> Iterator[None]:
+    """Make torch's running out of memory within the block an InputRefused("memory")."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise InputRefused("memory", NOT_ENOUGH_MEMORY) from None

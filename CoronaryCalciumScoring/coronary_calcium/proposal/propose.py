@@ -21,6 +21,7 @@ from coronary_calcium.network.preprocessing import (
 )
 from coronary_calcium.network.weights import LoadedModel
 from coronary_calcium.progress import Progress, no_progress
+from coronary_calcium.proposal.device import is_out_of_memory
 from coronary_calcium.rules import LITERATURE, RuleSet
 from coronary_calcium.scoring.parts import find_parts
 from coronary_calcium.volume import CaseWarning, CTVolume
@@ -233,7 +234,7 @@ class _Runner:
                     for output in _run_network(self._network, part, self.device)
                 ]
             except RuntimeError as error:
-                if self.device == "cpu" or not _is_out_of_memory(error):
+                if self.device == "cpu" or not is_out_of_memory(error):
                     raise
             # Outside the handler, so that the failed pass's tensors are no longer held by the traceback.
             self._make_smaller()
@@ -252,11 +253,6 @@ class _Runner:
             )
         )
         self._use("cpu")
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    # MPS reports it as a plain RuntimeError.
-    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in str(error)
 
 
 @torch.inference_mode()

@@ -57,8 +57,8 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, progress: Progress) -> None:
     if len(members) > MAXIMUM_MEMBERS or declared > room:
         raise InputRefused(
             "zip-too-large",
-            f"The ZIP file would unpack to {declared / 2**30:.1f} GiB in {len(members)} files, more than fits here: "
-            "give a ZIP of the CT series alone, or the folder.",
+            f"The ZIP file would unpack to {declared / 2**20:.0f} MiB in {len(members)} files, more than fits into the "
+            "temporary folder: give a ZIP of the CT series alone, or the unpacked folder.",
         )
     if any(member.flag_bits & 1 for member in members):
         raise InputRefused("zip-encrypted", "The ZIP file is protected by a password: unpack it and give the folder.")

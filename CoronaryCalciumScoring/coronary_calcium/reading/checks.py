@@ -30,6 +30,11 @@ NOT_FINITE = "The image holds values that are not numbers (NaN or infinite): con
 # CT ends at 3071 HU, where metal may pile up without harm, so only lower ceilings are of interest.
 _CLIPPED_VOXELS = 30
 _CLIP_BELOW_HU = 1500
+# Where all of this many intensities or more lie a multiple of the same step apart, they were stored coarsely, as in 8
+# bits; thresholds 100 HU apart want steps well below 10 HU.
+_COARSE_VALUES = 32
+_COARSE_STEP_HU = 4
+_COARSE_RANGE_HU = (-900, 900)
 
 
 def check_ct(volume: CTVolume) -> CTVolume:
@@ -48,6 +53,7 @@ def check_ct(volume: CTVolume) -> CTVolume:
     refuse_broken_slices(volume.hu)
     found = [
         *_clipping(volume, histogram, lowest),
+        *_coarse(histogram, lowest),
         *_acquisition_warnings(volume.acquisition, volume.spacing[0]),
     ]
     known = {warning.code for warning in volume.warnings}
@@ -156,6 +162,24 @@ def _clipping(volume: CTVolume, histogram: np.ndarray, low: int) -> list[CaseWar
             "clipped-hu",
             f"{at_top} voxels share the image's largest value of {float(highest):g} HU: intensities were probably "
             "clipped there, and dense calcium may get too low a weight.",
+        )
+    ]
+
+
+def _coarse(histogram: np.ndarray, low: int) -> list[CaseWarning]:
+    """A warning if the intensities are multiples of a step that is coarse beside the thresholds."""
+    first, last = _COARSE_RANGE_HU
+    present = np.flatnonzero(histogram[first - low : last - low])
+    if present.size < _COARSE_VALUES:
+        return []
+    step = int(np.gcd.reduce(np.diff(present)))
+    if step < _COARSE_STEP_HU:
+        return []
+    return [
+        CaseWarning(
+            "coarse-hu",
+            f"The intensities are stored in steps of {step} HU, as in a copy of 8 bits, and the score's thresholds are "
+            "met only roughly: use the original series.",
         )
     ]
 

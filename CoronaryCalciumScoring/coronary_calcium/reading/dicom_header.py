@@ -19,7 +19,9 @@ ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PREAMBLE = 132
 # Group 0002, which names the transfer syntax, follows the preamble and is far shorter than this.
-_META_BYTES = 4096
+META_BYTES = 4096
+# A wanted entry that claims gigabytes is not read. The entries of 5000 frames take about 20 MB.
+_MAXIMUM_HEADER_BYTES = 2**28
 # A deflated file that unpacks to more than this holds no CT that is read here; pydicom unpacks it all into memory.
 _MAXIMUM_INFLATED = 2**30
 _PIECE = 2**20
@@ -49,7 +51,8 @@ STACK_TAGS = (
     "AcquisitionDateTime",
 )
 _TAGS = [
-    "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "Manufacturer",
+    "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "Manufacturer", "PatientID",
+    "StudyInstanceUID",
     "ManufacturerModelName", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "FrameOfReferenceUID",
     "BodyPartExamined", "ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume",
     "ContrastBolusIngredient", "ScanOptions", "CardiacSignalSource", "SliceThickness", "KVP", "ConvolutionKernel",
@@ -68,6 +71,7 @@ class SliceHeader:
 
     ``position`` and ``orientation`` are LPS (mm; row then column direction), ``pixel_spacing`` is (rows, columns) in
     mm as DICOM orders it, ``pixel_offset`` the byte at which the pixel data element begins (None in a deflated file).
+    ``patient`` is a number that tells patients and studies apart and says nothing else.
     """
 
     path: Path
@@ -77,6 +81,7 @@ class SliceHeader:
     sop_uid: str
     series_uid: str
     frame_of_reference: str
+    patient: int
     modality: str
     image_type: tuple[str, ...]
     description: str
@@ -115,15 +120,16 @@ def read_headers(path: Path) -> list[SliceHeader] | None:
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
             warnings.simplefilter("ignore")  # pydicom's remarks on odd values; those that matter are refused later
-            start = file.read(_META_BYTES)
-            if _DEFLATED.encode() in start and _inflates_too_far(file, start):
+            start = file.read(META_BYTES)
+            if inflates_too_far(file, start):
                 return None
             marked = start[128:_PREAMBLE] == b"DICM"
             # Old files without the preamble begin with an element of group 0002 or 0008.
             if not marked and (len(start) < 8 or start[:2] not in (b"\x08\x00", b"\x02\x00") or start[3] != 0):
                 return []
             file.seek(0)
-            dataset = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS, force=not marked)
+            bounded = _Bounded(file, _MAXIMUM_HEADER_BYTES)
+            dataset = pydicom.dcmread(bounded, stop_before_pixels=True, specific_tags=_TAGS, force=not marked)
             offset = file.tell()
             at_pixels = file.read(4) in _PIXEL_DATA
             if not marked and not dataset.get("SOPClassUID"):
@@ -133,8 +139,27 @@ def read_headers(path: Path) -> list[SliceHeader] | None:
         return None
 
 
-def _inflates_too_far(file: BinaryIO, start: bytes) -> bool:
-    """Whether a deflated file would unpack to more than memory should hold; ``start`` is the file's beginning."""
+class _Bounded:
+    """A file of which only so many bytes can be read, so that a header's claims cannot fill the memory."""
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self._file = file
+        self._left = limit
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """As a file's; raises ValueError beyond the limit."""
+        if size > self._left:
+            raise ValueError("the header is too large")
+        content = self._file.read(size if size >= 0 else self._left)
+        self._left -= len(content)
+        return content
+
+
+def inflates_too_far(file: BinaryIO, start: bytes) -> bool:
+    """Whether a file is deflated and would unpack to more than memory should hold; ``start`` is its first 4 KiB."""
+    if _DEFLATED.encode() not in start:
+        return False
     begin = _PREAMBLE
     while start[begin : begin + 2] == b"\x02\x00":
         if start[begin + 4 : begin + 6] in (b"OB", b"UN"):  # PS3.5 section 7.1.2: these have a 32-bit length
@@ -170,6 +195,7 @@ def _slices_of(dataset: Dataset, path: Path, offset: int | None) -> list[SliceHe
         sop_uid=facts.text("SOPInstanceUID"),
         series_uid=facts.text("SeriesInstanceUID"),
         frame_of_reference=facts.text("FrameOfReferenceUID"),
+        patient=hash((facts.text("PatientID"), facts.text("StudyInstanceUID"))),  # salted: another one in every run
         modality=facts.text("Modality").upper(),
         image_type=facts.words("ImageType"),
         description=facts.text("SeriesDescription"),

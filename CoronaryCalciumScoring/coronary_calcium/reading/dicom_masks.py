@@ -1,5 +1,7 @@
 """Reading a DICOM segmentation (SEG) back as labels, whoever wrote it, when it lies on the CT's own slices."""
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from pydicom.errors import InvalidDicomError
 
 from coronary_calcium.arteries import ARTERIES, Artery
 from coronary_calcium.errors import InputRefused
+from coronary_calcium.reading.dicom_header import META_BYTES, inflates_too_far
 from coronary_calcium.reading.limits import MAXIMUM_VOXELS
 from coronary_calcium.volume import CTVolume
 
@@ -17,7 +20,10 @@ SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
 _GRID_TOLERANCE_VOXELS = 0.1
 # The CT's slices may lie a little unevenly themselves (dicom_geometry.POSITION_TOLERANCE_MM).
 _SLICE_TOLERANCE = 0.25
-_DAMAGED = (AttributeError, IndexError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError)
+_DAMAGED = (
+    AttributeError, IndexError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError, struct.error,
+    zlib.error,
+)  # fmt: skip
 _NAMES = ", ".join(artery.name for artery in ARTERIES)
 
 
@@ -29,7 +35,12 @@ def read_dicom_mask(path: Path, volume: CTVolume) -> np.ndarray | None:
     ``"mask-labels"``, ``"mask-overlap"``.
     """
     try:
+        with path.open("rb") as file:
+            if inflates_too_far(file, file.read(META_BYTES)):
+                raise _damaged()
         dataset = pydicom.dcmread(path)
+    except InputRefused:
+        raise
     except InvalidDicomError:
         return None
     except (EOFError, *_DAMAGED):

@@ -1,7 +1,7 @@
 """From the files of one DICOM series to the one stack of slices that can be scored, or the reason why there is none."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,8 +21,13 @@ from coronary_calcium.volume import CaseWarning
 
 # Image types (0008,0008) that show no measured slice in HU.
 _LOCALIZER = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
+# Beside the standard's words for projections, those of vendors. Siemens writes "CT_SOM5 MIP" as one value.
 _PROJECTIONS = {"MIP", "MINIP", "MIN_IP", "MAX_IP", "PROJECTION IMAGE", "MAXIMUM", "MINIMUM", "VRT", "RENDERED",
                 "VOLUME_RENDER", "SSD", "SCREEN SAVE"}  # fmt: skip
+# Images computed from others by arithmetic (PS3.3 C.8.16.2.1.4, derived pixel contrast), and from several energies
+# (PS3.17 annex JJJJ, multi-energy): their values are not those of tissue, or calcium has been taken out of them.
+_COMPUTED = {"ADDITION", "DIVISION", "MULTIPLICATION", "SUBTRACTION", "STD_DEVIATION", "QUANTITY", "MAT_SPECIFIC",
+             "MAT_REMOVED", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY"}  # fmt: skip
 # PS3.3 C.11.1.1.2: RescaleType is HU for CT if absent; US means unspecified, and converters write it for HU.
 _HU_TYPES = {"", "HU", "US", "HOUNSFIELD"}
 # Slices whose orientation differs by less are parallel: rounding of the header's decimals.
@@ -50,7 +55,7 @@ def stack_of(headers: list[SliceHeader]) -> Stack:
     _refuse_mixture(main)
     placement = _place(main)
     aside = len(left) - len(placement.slices) + len(headers) - len(_only_ct(headers))
-    warnings = []
+    warnings = [*_doubts(placement.slices)]
     if aside:
         warnings.append(
             CaseWarning(
@@ -62,9 +67,31 @@ def stack_of(headers: list[SliceHeader]) -> Stack:
     return Stack(placement, tuple(warnings))
 
 
+def _doubts(slices: tuple[SliceHeader, ...]) -> Iterator[CaseWarning]:
+    """Warnings of what is legal in a stack, but not what a scanner writes of an axial scan."""
+    # PS3.3 C.7.6.1.1.2: secondary images were made after the examination. Some scanners reconstruct DERIVED, PRIMARY.
+    if any({"DERIVED", "SECONDARY"} <= set(header.image_type) for header in slices):
+        yield CaseWarning(
+            "derived-images",
+            "The images were derived from others after the examination, as by averaging or resampling, which changes "
+            "the score: use the original axial series if there is one.",
+        )
+    if len({(header.slope, header.intercept) for header in slices}) > 1:
+        yield CaseWarning(
+            "rescale-differs",
+            "The rescale of stored values to Hounsfield units differs between slices, which is unusual for a CT: check "
+            "that no slice is brighter or darker than its neighbours.",
+        )
+
+
+def _words(header: SliceHeader) -> set[str]:
+    """The values of the image type, and the single words in them."""
+    return {*header.image_type, *(word for value in header.image_type for word in value.split())}
+
+
 def is_localizer(header: SliceHeader) -> bool:
     """Whether an image is the scanner's overview picture."""
-    return bool(_LOCALIZER & set(header.image_type))
+    return bool(_LOCALIZER & _words(header))
 
 
 def _only_ct(headers: list[SliceHeader]) -> list[SliceHeader]:
@@ -91,11 +118,18 @@ def _slices(headers: list[SliceHeader]) -> list[SliceHeader]:
             "A file of the series holds several frames without saying where each of them lies: export the series again "
             "with one file a slice, or as an enhanced CT.",
         )
-    if any(_PROJECTIONS & set(header.image_type) for header in slices):
+    if any(_PROJECTIONS & _words(header) for header in slices):
         raise InputRefused(
             "not-slices",
             "The images are projections or renderings, whose intensities are not those of a slice: give the original "
             "axial series.",
+        )
+    computed = sorted({word for header in slices for word in _COMPUTED & _words(header)})
+    if computed:
+        raise InputRefused(
+            "not-hu",
+            f"The images were computed from others ({computed[0]}), and their values are not Hounsfield units: give "
+            "the original axial series.",
         )
     wrong = sorted({header.rescale_type for header in slices} - _HU_TYPES)
     if wrong:
@@ -156,6 +190,13 @@ def _refuse_incomplete(slices: list[SliceHeader]) -> None:
         )
     if any(header.samples != 1 or header.photometric not in ("MONOCHROME1", "MONOCHROME2", "") for header in slices):
         raise InputRefused("colour", "The images are in colour: give the CT series in Hounsfield units.")
+    if any(header.photometric == "MONOCHROME1" for header in slices):
+        # GDCM inverts the values of such images, rescaled or not.
+        raise InputRefused(
+            "not-hu",
+            "The images are stored with inverted grey values (MONOCHROME1): export the series again as the scanner "
+            "wrote it.",
+        )
     if any(header.slope == 0 for header in slices):
         raise InputRefused("not-hu", "The header's RescaleSlope is 0, which makes every voxel equal: export it again.")
     sides = [side for header in slices for side in (header.rows or 0, header.columns or 0)]
@@ -198,6 +239,7 @@ def _orientation(header: SliceHeader) -> np.ndarray:
 def _refuse_mixture(slices: list[SliceHeader]) -> None:
     """Refuse slices that cannot come from one reconstruction."""
     facts: dict[str, Callable[[SliceHeader], object]] = {
+        "patient or study": lambda header: header.patient,
         "matrix size": lambda header: (header.rows, header.columns),
         "pixel spacing": lambda header: tuple(round(value, 5) for value in header.pixel_spacing or ()),
         "frame of reference": lambda header: header.frame_of_reference,

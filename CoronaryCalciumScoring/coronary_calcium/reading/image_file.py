@@ -73,7 +73,7 @@ def read_voxels(path: Path, header: ImageHeader) -> np.ndarray:
     allowed = np.array([1e-3, 1e-3, 1e-3 * voxels[0].size]) + 1e-5 * np.abs(promised.planes)
     middle = voxels[header.shape[0] // 2].reshape(promised.middle.shape)
     if np.any(np.abs(read - promised.planes) > allowed) or not np.allclose(middle, promised.middle, 1e-5, 1e-3):
-        raise _mismatch("intensities")
+        raise _mismatch("content")
     return voxels
 
 
@@ -178,5 +178,5 @@ def _mismatch(what: str) -> InputRefused:
     """The refusal of a file that the toolkit understood otherwise than its header says."""
     return InputRefused(
         "pixel-mismatch",
-        f"The file was read with another {what} than its header promises: convert it again from DICOM.",
+        f"The file's {what}, once read, differs from what its header promises: convert it again from DICOM.",
     )

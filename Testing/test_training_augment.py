@@ -1,12 +1,13 @@
 """What samples are disturbed by, each disturbance against what it promises, and which cases are drawn how often."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.network.preprocessing import neighbour_indices, window_coordinates
-from coronary_calcium.training.augment import bend, degrade, slice_stack
+from coronary_calcium.training.augment import bend, beyond_field, degrade, slice_stack
 from coronary_calcium.training.cases import CaseFolder, CaseOptions, load_case, read_summary, save_case
 from coronary_calcium.training.samples import SMALLEST_CROP, SampleOptions, draw_sample
 from training_blobs import SPACING, blobs, write_blobs
@@ -76,6 +77,25 @@ def test_thick_slices_are_not_made_thicker_than_scanners_make_them(case):
     planes, _ = slice_stack(case, 4, SampleOptions(thicken=1.0), generator())
     assert case.spacing[0] == 3.0
     assert np.array_equal(planes, case.hu[neighbour_indices(4, len(case.hu))])
+
+
+def test_a_narrow_field_of_view_is_a_square_about_the_heart_with_air_and_no_label_beyond(case):
+    wide = replace(case, spacing=(3.0, 2.0, 2.0))
+    j, i = window_coordinates(wide.spacing[1:], wide.field_center, 192.0)
+    sides = []
+    for seed in range(8):
+        within = np.argwhere(~beyond_field(j, i, wide, generator(seed)))
+        height, width = np.ptp(within, axis=0) + 1
+        assert len(within) == height * width
+        sides.append(height * 192 / 512)
+    assert 130 < min(sides) < 170 < max(sides) <= 192
+    options = SampleOptions(patch=512, calcium_slices=1.0, window_mm=(192.0, 192.0), **STILL)
+    whole, marked = draw_sample(wide, options, generator(2))
+    hu, labels = draw_sample(wide, replace(options, zoom=1.0), generator(2))
+    cut = (hu == -1000).all(axis=0)
+    assert 0.05 < cut.mean() < 0.5 and not labels[cut].any()
+    assert np.array_equal(hu[:, ~cut], whole[:, ~cut])
+    assert np.array_equal(labels[~cut], marked[~cut])
 
 
 def test_another_tube_voltage_changes_bright_pixels_alone_and_none_passes_the_threshold():

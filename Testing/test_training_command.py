@@ -16,9 +16,11 @@ import torch
 from coronary_calcium import terminal
 from coronary_calcium.commands import train as command
 from coronary_calcium.network.weights import load_model, read_card
+from coronary_calcium.progress import no_progress
 from coronary_calcium.training.loop import Trainer
 from coronary_calcium.training.ranks import Ranks
 from coronary_calcium.training.recipe import changed, load_recipe
+from test_datasets_prepare import write_patient
 from training_blobs import shrink_network, write_blobs
 
 TESTING = Path(__file__).resolve().parent
@@ -167,6 +169,20 @@ def test_a_run_starts_from_given_weights_with_other_values_than_the_recipe_s(dat
     assert training["initialised_from"]["sha256"] == read_card(weights)["sha256"]
 
 
+def test_any_data_set_is_trained_on_by_way_of_cases_beside_the_run(recipe, tmp_path):
+    write_patient(tmp_path / "patients")
+    assert run(recipe, "--data", tmp_path / "patients", "--output", tmp_path / "out", "--set", "iterations=1") == 0
+    assert len(list((tmp_path / "out" / "cases").rglob("*.npz"))) == 1
+    assert "1 training cases" in read_card(tmp_path / "out" / "denseraunet.safetensors")["training"]["data"]
+
+
+def test_several_processes_train_on_prepared_cases_alone(recipe, tmp_path, monkeypatch):
+    write_patient(tmp_path / "patients")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert command.training_cases(tmp_path / "patients", tmp_path, no_progress) == tmp_path / "patients"
+    assert not (tmp_path / "cases").exists()
+
+
 def test_without_tensorboard_the_command_says_so(data, recipe, tmp_path, monkeypatch, capsys):
     from coronary_calcium.training import records
 
@@ -181,7 +197,7 @@ def test_without_tensorboard_the_command_says_so(data, recipe, tmp_path, monkeyp
     ("arguments", "sentence"),
     [
         (["none", "--data", "{data}"], "There is no recipe none"),
-        (["{recipe}", "--data", "{empty}"], "holds no case"),
+        (["{recipe}", "--data", "{empty}"], "none of the data sets that can be"),
         (["{recipe}", "--data", "{empty}/no"], "is not a folder"),
         (["{recipe}", "--data", "{data}", "--validation", "{data}"], "for training and for validation"),
         (["paper", "--data", "{data}"], "of the kind or source"),

@@ -8,12 +8,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from coronary_calcium.commands.usage import INTERRUPTED, SCORED, WRONG_USAGE, named_path, usable_output
 from coronary_calcium.errors import Cancelled
+from coronary_calcium.progress import Progress, part_of
 from coronary_calcium.terminal import LongProgress, say
 
-_TORCHRUN_RANK = "RANK"
+_TORCHRUN_RANK, _TORCHRUN_PROCESSES = "RANK", "WORLD_SIZE"
 
 
 def add_train(commands: argparse._SubParsersAction) -> None:
@@ -26,7 +28,12 @@ def add_train(commands: argparse._SubParsersAction) -> None:
         "or computers train together with torchrun --nproc-per-node N -m coronary_calcium.cli train ...",
     )
     train.add_argument("recipe", help="a TOML file, or the name of one that comes with the program: best, paper, ...")
-    train.add_argument("--data", type=named_path, required=True, help="folder of training cases; it may grow meanwhile")
+    train.add_argument(
+        "--data",
+        type=named_path,
+        required=True,
+        help="folder of training cases, which may grow meanwhile, or any data set that `prepare` knows",
+    )
     train.add_argument("--validation", type=named_path, help="folder of cases held out for validation")
     train.add_argument("--output", type=named_path, required=True, help="folder for the run")
     start = train.add_mutually_exclusive_group()
@@ -66,8 +73,11 @@ def _train(options: argparse.Namespace) -> int:
             if is_stopped():
                 raise Cancelled
 
-        where = (recipe, options.data, options.validation, options.output, progress)
         try:
+            data, validation = (
+                training_cases(folder, options.output, progress) for folder in (options.data, options.validation)
+            )
+            where = (recipe, data, validation, options.output, progress)
             if options.ablation:
                 train_ablation(*where, device=options.device)
             else:
@@ -83,6 +93,16 @@ def _train(options: argparse.Namespace) -> int:
             else f"Trained; the weights are in {options.output}."
         )
     return INTERRUPTED if stopped else SCORED
+
+
+def training_cases(folder: Path | None, output: Path, progress: Progress) -> Path | None:
+    """A folder of training cases: the one named, or one that is made of the data set in it beside the run."""
+    # Several processes would all make them; they train on cases that `coronary-calcium prepare` has made.
+    if folder is None or int(os.environ.get(_TORCHRUN_PROCESSES, "1")) > 1:
+        return folder
+    from coronary_calcium.datasets.prepare import ensure_cases  # noqa: PLC0415
+
+    return ensure_cases(folder, output / "cases", part_of(progress, 0.0, 0.0))
 
 
 @contextmanager

@@ -24,6 +24,9 @@ _CONTROL_POINTS = 5
 # How many slices a thicker one is made of, and the thickest spacing in mm that the simulator and scanners use.
 _MERGED_SLICES, _THICKEST_MM = (2, 3), 5.0
 
+# Side of a narrow field of view in mm, and how far its centre is from the heart's.
+_ZOOMED_FIELD_MM, _ZOOMED_SHIFT_MM = (150.0, 200.0), 12.0
+
 
 def slice_stack(
     case: TrainingCase, k: int, options: "SampleOptions", generator: np.random.Generator
@@ -60,6 +63,18 @@ def bend(
     # Between control points a cubic overshoots a little.
     down, right = moves[0].clamp(-largest_mm, largest_mm).numpy()
     return j + down / np.float32(spacing_ji[0]), i + right / np.float32(spacing_ji[1])
+
+
+def beyond_field(j: np.ndarray, i: np.ndarray, case: TrainingCase, generator: np.random.Generator) -> np.ndarray:
+    """(rows, columns) bool: what lies outside a narrow square field of view, drawn about the heart.
+
+    ``j`` and ``i`` are voxel indices. Cardiac scans are reconstructed on 150 to 200 mm, less than the network's window.
+    """
+    half = generator.uniform(*_ZOOMED_FIELD_MM) / 2
+    middle = generator.uniform(-_ZOOMED_SHIFT_MM, _ZOOMED_SHIFT_MM, 2)
+    down = (j - case.field_center[0]) * case.spacing[1] - middle[0]
+    right = (i - case.field_center[1]) * case.spacing[2] - middle[1]
+    return np.maximum(np.abs(down), np.abs(right)) > half
 
 
 def degrade(hu: np.ndarray, options: "SampleOptions", generator: np.random.Generator) -> np.ndarray:

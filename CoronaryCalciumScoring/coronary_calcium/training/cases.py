@@ -199,7 +199,8 @@ class CaseFolder:
         """Raise InputRefused("no-training-data") when no file of the folder takes part."""
         if not self._summaries.keys() - self._refused:
             raise InputRefused(
-                "no-training-data", f"{self.folder} holds no case (*.npz) that can be read; make training cases first."
+                "no-training-data",
+                f"{self.folder} holds no case (*.npz) that can be read; make them with coronary-calcium prepare.",
             )
         if not self._groups:
             raise InputRefused(

@@ -9,12 +9,13 @@ import torch
 from coronary_calcium.heart.field import FIELD_SIZE_MM
 from coronary_calcium.network.preprocessing import (
     INPUT_SIZE,
+    OUTSIDE_HU,
     neighbour_indices,
     sample_planes,
     window_coordinates,
 )
 from coronary_calcium.rules import LITERATURE
-from coronary_calcium.training.augment import bend, degrade, slice_stack
+from coronary_calcium.training.augment import bend, beyond_field, degrade, slice_stack
 from coronary_calcium.training.cases import CaseFolder, TrainingCase
 
 # The paper (section 2.2) names the largest crop, 256 pixels, and no smallest: no structure is enlarged beyond fourfold.
@@ -38,6 +39,7 @@ class SampleOptions:
     rotation_degrees : largest rotation either way. Never flips: the arteries have a side.
     elastic_mm : largest displacement of a smooth deformation within the slice.
     thicken : share of samples as from a scan of two or three times thicker slices, up to 5 mm.
+    zoom : share of samples as from a scan whose field of view is a narrow square about the heart, air beyond.
     gain, offset_hu : largest relative and absolute error of the HU.
     bright_gain : largest relative change of what exceeds 130 HU, which other tube voltages change by up to a third.
     noise_hu : largest standard deviation of the added noise.
@@ -54,6 +56,7 @@ class SampleOptions:
     rotation_degrees: float = 10.0
     elastic_mm: float = 0.0
     thicken: float = 0.0
+    zoom: float = 0.0
     gain: float = 0.05
     offset_hu: float = 10.0
     bright_gain: float = 0.0
@@ -114,6 +117,8 @@ def draw_sample(
     hu = sample_planes(planes, j, i)
     labels = sample_planes(marked[None], j, i, outside=0.0, nearest=True)[0].astype(np.uint8)
     hu = degrade(hu, options, generator)
+    if options.zoom > 0 and generator.random() < options.zoom:
+        hu[:, beyond_field(j, i, case, generator)] = OUTSIDE_HU
     labels[hu[len(hu) // 2] < LITERATURE.threshold_hu] = 0
     return hu, labels
 

@@ -20,7 +20,8 @@ _SEED = 2020
 class Validation:
     """Counts of window pixels (0.375 mm) of at least 130 HU, over all validated slices, and what follows from them.
 
-    ``artery_accuracy`` is over the calcium pixels that were found; None without an artery head or without any.
+    ``artery_accuracy`` is over the calcium pixels that were found and whose artery is known; None without an artery
+    head or without any.
     """
 
     f1: float
@@ -70,13 +71,14 @@ def validate(network: DenseRAUNet, folder: CaseFolder, slices: int, device: torc
 
     Half of them hold calcium, the others only something else that is bright, as far as the cases have such slices.
     """
-    tp = fp = fn = right = 0
+    tp = fp = fn = right = known = 0
     chosen = _choose(folder, slices)
     for case, k in chosen:
         prediction = predict(network, case, k, device)
         found, true = prediction.found > 0, prediction.labels > 0
         tp, fp, fn = tp + int((found & true).sum()), fp + int((found & ~true).sum()), fn + int((true & ~found).sum())
-        right += int((prediction.found == prediction.labels)[found & true].sum())
+        told = found & true & (prediction.labels != UNASSIGNED.label)
+        right, known = right + int((prediction.found == prediction.labels)[told].sum()), known + int(told.sum())
     return Validation(
         f1=2 * tp / max(2 * tp + fp + fn, 1),
         precision=tp / max(tp + fp, 1),
@@ -85,7 +87,7 @@ def validate(network: DenseRAUNet, folder: CaseFolder, slices: int, device: torc
         true_positive=tp,
         false_positive=fp,
         false_negative=fn,
-        artery_accuracy=right / tp if tp and network.artery is not None else None,
+        artery_accuracy=right / known if known and network.artery is not None else None,
     )
 
 

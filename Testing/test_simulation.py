@@ -10,8 +10,10 @@ from coronary_calcium.scoring import score_labels
 from coronary_calcium.simulation.dicom_series import write_patient
 from coronary_calcium.simulation.heart_anatomy import BRANCH_LABEL, build_heart
 from coronary_calcium.simulation.implants import load_drawings
+from coronary_calcium.simulation.painting import Grid, cover_of
 from coronary_calcium.simulation.patient import simulate_patient
-from coronary_calcium.simulation.scanner import Grid, Protocol, cover_of, expose
+from coronary_calcium.simulation.protocol import Protocol
+from coronary_calcium.simulation.scanner import expose
 from coronary_calcium.simulation.shapes import Ellipsoid, Tube, resample_path
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, MUSCLE, Deposit, Layer
 
@@ -50,7 +52,7 @@ def test_a_seed_gives_the_same_patient_again_and_another_seed_another(patient):
 
 def test_every_labelled_voxel_reaches_the_threshold():
     marked = 0
-    for seed in (3, 4):
+    for seed in (7, 8):
         patient = simulate_patient(seed, "chest", **{**QUICK, "pixels": 160, "z_range": (0.0, 50.0), "spacing": 5.0})
         calcium = patient.labels > 0
         marked += int(calcium.sum())
@@ -87,7 +89,7 @@ def test_partial_volume_over_a_thick_slice_dilutes_calcium():
         grid = Grid(steps, steps, np.array([0.0]), 1.0)
         image, added = expose(np.random.default_rng(0), body, [plaque], protocol(thickness=thickness), grid)
         peaks.append(int(image.max()))
-        assert added[1].max() > 0 and not added[[0, 2, 3]].any()
+        assert added[1].max() > 0 and not added[[0, 2, 3, 4]].any()
     assert peaks[0] > peaks[1] > peaks[2]
     assert peaks[2] == pytest.approx(MUSCLE + (800 - MUSCLE) * 1.5 / 8, abs=45)
 

@@ -22,7 +22,11 @@ class Heart:
     vessel_radius: dict[str, float]
     landmarks: dict[str, np.ndarray]
     aorta: np.ndarray
+    aorta_radius: np.ndarray
     valve_rings: dict[str, tuple[np.ndarray, np.ndarray, float]]
+    mitral_arc: np.ndarray
+    surface: tuple[np.ndarray, ...]
+    papillary: np.ndarray
 
 
 # Which label's artery a branch belongs to.
@@ -165,13 +169,44 @@ def build_heart(random: np.random.Generator, size: float) -> Heart:
         tuple(layers),
         arteries,
         radii,
-        {"ring": ring_center, "axis": axis, "up": up, "right": right, "ventricle": ventricle_center, "root": root},
+        {
+            "ring": ring_center,
+            "axis": axis,
+            "up": up,
+            "right": right,
+            "ventricle": ventricle_center,
+            "root": root,
+        },
         aorta,
+        taper,
         {
             "aortic": (root, unit(up + 0.3 * right), root_radius * 0.75),
-            "mitral": (ring_center - right * s * 12 - up * s * 4, axis, s * r.uniform(15, 19)),
+            "tricuspid": (ring_center + right * s * 22 - up * s * 6, axis, s * r.uniform(15, 19)),
         },
+        _mitral_arc(r, s, arteries["LCX"], ring_center - right * s * 12 - up * s * 4, up, right),
+        _surface_runs(chambers, ventricle_center, axis, up, right),
+        np.array([ventricle_center + s * (6 * axis - 14 * right + turn * 12 * up) for turn in (-1.0, 1.0)]),
     )
+
+
+def _mitral_arc(r, s, circumflex, center, up, right):
+    """The mitral ring from its left end around the back to the septum, a few mm within the circumflex."""
+    inwards = center - circumflex
+    depth = s * r.uniform(4.5, 9.0)
+    arc = circumflex + inwards / np.linalg.norm(inwards, axis=1, keepdims=True) * depth
+    arc = arc[len(arc) // 6 :: 6]
+    end = center - up * s * 16 + right * s * 12
+    return np.vstack([arc, (arc[-1] + end) / 2, end]) if np.linalg.norm(arc[-1] - end) > 8 else arc
+
+
+def _surface_runs(chambers, center, axis, up, right):
+    """Runs of points 3 mm outside of the chambers, where the pericardium is."""
+    runs = []
+    for tilt, first, last in ((0.9, 150, 260), (0.3, 130, 280), (0.3, -60, 60), (1.6, 140, 300)):
+        angles = np.radians(np.arange(first, last, 8.0))
+        rays = [tilt * axis + np.cos(a) * right + np.sin(a) * up for a in angles]
+        runs.append(np.array([_surface_point(chambers, center, ray, 4.0) for ray in rays]))
+    return tuple(runs)
 
 
 def _tapered(points, first, last):

@@ -6,9 +6,12 @@ import numpy as np
 
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.rules import LITERATURE
-from coronary_calcium.simulation.calcium import coronary_plaques, other_calcium
+from coronary_calcium.simulation.calcium import plaques_in
 from coronary_calcium.simulation.heart_anatomy import build_heart
-from coronary_calcium.simulation.scanner import Protocol, draw_protocol, expose, scan_grid
+from coronary_calcium.simulation.other_calcium import other_calcium
+from coronary_calcium.simulation.painting import scan_grid
+from coronary_calcium.simulation.protocol import Protocol, draw_protocol
+from coronary_calcium.simulation.scanner import expose
 from coronary_calcium.simulation.thorax_anatomy import build_thorax
 from coronary_calcium.simulation.tissue import Deposit
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -49,7 +52,7 @@ def simulate_patient(
     protocol = draw_protocol(r, kind)
     if changes:
         protocol = Protocol(**{**protocol.__dict__, **changes})
-    deposits = [*other_calcium(r, heart, thorax, age), *coronary_plaques(r, heart)]
+    deposits = [*other_calcium(r, heart, thorax, age), *plaques_in(r, heart.arteries, heart.vessel_radius)]
     layers = [*thorax.before, *heart.layers, *thorax.after]
     grid = scan_grid(protocol, box)
     hu, added = expose(r, layers, deposits, protocol, grid, progress)
@@ -73,11 +76,16 @@ def simulate_patient(
 
 
 def label_voxels(hu: np.ndarray, added: np.ndarray) -> np.ndarray:
-    """The artery label of every voxel that passes the threshold because of a plaque; (k, j, i) uint8."""
+    """The artery label of every voxel that passes the threshold because of a plaque; (k, j, i) uint8.
+
+    ``added`` is (5, k, j, i) as the scanner's ``ADDED_BY`` lists. Where more comes from calcium that is not coronary,
+    such as a calcified mitral annulus beside the LCX, the voxel is not the artery's.
+    """
     labels = np.zeros(hu.shape, dtype=np.uint8)
     for k in range(len(hu)):
-        if added[:, k].any():
-            strongest = added[:, k].max(axis=0)
-            marked = (strongest >= LABEL_FROM_HU) & (hu[k] >= LITERATURE.threshold_hu)
-            labels[k][marked] = added[:, k].argmax(axis=0)[marked] + 1
+        coronary = added[:4, k]
+        if coronary.any():
+            strongest = coronary.max(axis=0)
+            marked = (strongest >= LABEL_FROM_HU) & (strongest > added[4, k]) & (hu[k] >= LITERATURE.threshold_hu)
+            labels[k][marked] = coronary.argmax(axis=0)[marked] + 1
     return labels

@@ -9,6 +9,8 @@ from typing import Protocol
 
 import numpy as np
 
+# How far outside of a tube its distance is told; more than the blending of an edge over a pixel needs.
+TUBE_REACH_MM = 2.5
 # (low, high) along x, y and z.
 Bounds = tuple[tuple[float, float], ...]
 
@@ -139,15 +141,32 @@ class Tube:
         return Tube(self.points[first:last], self.radii[first:last])
 
     def distance(self, x, y, z):
-        """Signed distance to the union of the cones between the points."""
-        best = np.full(np.broadcast(x, y, z).shape, np.inf)
-        for start, stop, r0, r1 in zip(self.points[:-1], self.points[1:], self.radii[:-1], self.radii[1:]):
-            along = stop - start
+        """Signed distance to the union of the cones between the points; infinite beyond ``TUBE_REACH_MM`` of it.
+
+        ``x`` is a row and ``y`` a column of a slice's pixels, both ascending: each cone then looks only at the
+        pixels that it can reach, which is what makes a body of several hundred tubes quick to paint.
+        """
+        best = np.full(np.broadcast(x, y, z).shape, np.inf, dtype=np.float32)
+        if best.size == 0:
+            return best
+        row, column = np.ravel(x), np.ravel(y)
+        height = float(np.ravel(z)[0])
+        reach = np.maximum(self.radii[:-1], self.radii[1:]) + TUBE_REACH_MM
+        low = np.minimum(self.points[:-1], self.points[1:]) - reach[:, None]
+        high = np.maximum(self.points[:-1], self.points[1:]) + reach[:, None]
+        i0, i1 = np.searchsorted(row, low[:, 0]), np.searchsorted(row, high[:, 0])
+        j0, j1 = np.searchsorted(column, low[:, 1]), np.searchsorted(column, high[:, 1])
+        touched = (i0 < i1) & (j0 < j1) & (low[:, 2] <= height) & (height <= high[:, 2])
+        for n in np.flatnonzero(touched):
+            start, along = self.points[n], self.points[n + 1] - self.points[n]
+            r0, r1 = self.radii[n], self.radii[n + 1]
             length2 = max(float(along @ along), 1e-9)
-            dx, dy, dz = x - start[0], y - start[1], z - start[2]
-            t = np.clip((dx * along[0] + dy * along[1] + dz * along[2]) / length2, 0.0, 1.0)
+            dx = row[i0[n] : i1[n]] - start[0]
+            dy, dz = column[j0[n] : j1[n], None] - start[1], height - start[2]
+            t = np.clip((dx * along[0] + (dy * along[1] + dz * along[2])) / length2, 0.0, 1.0)
             square = (dx - t * along[0]) ** 2 + (dy - t * along[1]) ** 2 + (dz - t * along[2]) ** 2
-            np.minimum(best, np.sqrt(square) - (r0 + t * (r1 - r0)), out=best)
+            part = best[j0[n] : j1[n], i0[n] : i1[n]]
+            np.minimum(part, np.sqrt(square) - (r0 + t * (r1 - r0)), out=part)
         return best
 
 

@@ -23,6 +23,15 @@ class Thorax:
     spine_y: float
     hila: tuple[np.ndarray, np.ndarray]
     cartilages: tuple[np.ndarray, ...]
+    airways: tuple[tuple[np.ndarray, np.ndarray], ...]
+    skin: Column
+
+    def skin_point(self, sideways: float, height: float) -> np.ndarray:
+        """A point on the skin of the front: ``sideways`` -1 (right) to 1 (left), ``height`` in mm."""
+        half_x = float(np.interp(height, self.skin.heights, self.skin.half_x))
+        half_y = float(np.interp(height, self.skin.heights, self.skin.half_y))
+        depth = half_y * (1 - abs(sideways) ** self.skin.exponent) ** (1 / self.skin.exponent)
+        return np.array([self.skin.center[0] + sideways * half_x, self.skin.center[1] - depth - 2.0, height])
 
 
 def build_thorax(random: np.random.Generator, size: float, age: float) -> Thorax:
@@ -66,7 +75,18 @@ def build_thorax(random: np.random.Generator, size: float, age: float) -> Thorax
         after += [Layer(Tube(tube.points, tube.radii + 1.4), 10.0), Layer(tube, AIR)]
     oesophagus = smooth_path([[midline + 6, spine_y - 30, z] for z in (TOP, 100, 20, -60, BOTTOM)])
     before.append(Layer(Tube(oesophagus, np.full(len(oesophagus), 7.5)), 40.0))
-    return Thorax(tuple(before), tuple([*after, *bones]), cage, midline, sternum_y, spine_y, hila, cartilages)
+    return Thorax(
+        tuple(before),
+        tuple([*after, *bones]),
+        cage,
+        midline,
+        sternum_y,
+        spine_y,
+        hila,
+        cartilages,
+        tuple((tube.points, tube.radii) for tube in airways),
+        outer(wall + fat),
+    )
 
 
 def _airway(start, stop, radius):

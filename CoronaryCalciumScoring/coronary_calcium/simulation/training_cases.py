@@ -13,14 +13,18 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from coronary_calcium.errors import InputRefused
 from coronary_calcium.simulation.patient import simulate_patient
-from coronary_calcium.simulation.scanner import KERNELS, draw_protocol
+from coronary_calcium.simulation.protocol import KERNELS, draw_protocol
 from coronary_calcium.training.cases import save_case
 
 # The square around the heart that a case keeps: a window of 192 mm with room for shifts and scales.
 BOX_MM = 250.0
 # The heart's reach below and above its centre, where slices are drawn for training.
 HEART_Z_MM = (-82.0, 78.0)
+# Seeds from here on belong to the test set (100 chest patients from 900000, 44 cardiac ones from 900100); training must
+# never see one of them.
+FIRST_TEST_SEED = 900_000
 # Thin-slice cases keep a random stretch of this many slices: more patients teach more than more slices of one.
 MOST_SLICES = 40
 
@@ -31,7 +35,9 @@ def make_case(
     """Simulate the patient of one seed around the heart and write ``<kind>-<kernel->seed.npz``.
 
     ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws.
+    Raises InputRefused("test-seed") for a seed of the test set.
     """
+    refuse_test_seed(seed)
     path = folder / f"{kind}-{kernel + '-' if kernel else ''}{seed:06d}.npz"
     if path.exists():
         return path
@@ -62,6 +68,14 @@ def make_case(
     }
     save_case(path, patient.volume.hu, patient.labels, patient.volume.spacing, patient.heart_center[1:], facts)
     return path
+
+
+def refuse_test_seed(seed: int) -> None:
+    """Raise InputRefused("test-seed") when the seed belongs to the test set."""
+    if seed >= FIRST_TEST_SEED:
+        raise InputRefused(
+            "test-seed", f"Seed {seed} is kept for the test set; train on seeds below {FIRST_TEST_SEED} only."
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,7 +10,7 @@ from coronary_calcium.scoring import score_labels
 from coronary_calcium.simulation.dicom_series import write_patient
 from coronary_calcium.simulation.heart_anatomy import BRANCH_LABEL, build_heart
 from coronary_calcium.simulation.implants import load_drawings
-from coronary_calcium.simulation.painting import Grid, cover_of
+from coronary_calcium.simulation.painting import Body, Grid, cover_of
 from coronary_calcium.simulation.patient import simulate_patient
 from coronary_calcium.simulation.protocol import Protocol
 from coronary_calcium.simulation.scanner import expose
@@ -87,7 +87,7 @@ def test_partial_volume_over_a_thick_slice_dilutes_calcium():
     peaks = []
     for thickness in (1.0, 3.0, 8.0):
         grid = Grid(steps, steps, np.array([0.0]), 1.0)
-        image, added = expose(np.random.default_rng(0), body, [plaque], protocol(thickness=thickness), grid)
+        image, added = expose(np.random.default_rng(0), Body(body, grid), [plaque], protocol(thickness=thickness), grid)
         peaks.append(int(image.max()))
         assert added[1].max() > 0 and not added[[0, 2, 3, 4]].any()
     assert peaks[0] > peaks[1] > peaks[2]
@@ -100,7 +100,7 @@ def test_calcium_is_brighter_at_low_tube_voltage():
     steps = np.arange(-16, 16) + 0.5
     grid = Grid(steps, steps, np.array([0.0]), 1.0)
     peak = {
-        kvp: int(expose(np.random.default_rng(0), body, [plaque], protocol(kvp=kvp), grid)[0].max())
+        kvp: int(expose(np.random.default_rng(0), Body(body, grid), [plaque], protocol(kvp=kvp), grid)[0].max())
         for kvp in (80, 120)
     }
     assert peak[80] > 1.2 * peak[120]
@@ -112,7 +112,7 @@ def test_noise_has_the_standard_deviation_that_the_protocol_names():
     steps = (np.arange(128) - 63.5) * 0.7
     for noise, kernel in ((15.0, "soft"), (40.0, "sharp")):
         grid = Grid(steps, steps, np.array([0.0]), 0.7)
-        image, _ = expose(np.random.default_rng(1), body, [], protocol(noise=noise, kernel=kernel), grid)
+        image, _ = expose(np.random.default_rng(1), Body(body, grid), [], protocol(noise=noise, kernel=kernel), grid)
         # Streaks add 3 % and the texture of tissue about 5 HU.
         assert image[0, 20:-20, 20:-20].std() == pytest.approx(noise, rel=0.2)
 

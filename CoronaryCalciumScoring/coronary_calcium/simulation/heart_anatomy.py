@@ -50,8 +50,8 @@ def _between(first, second, t):
     return (np.sin((1 - t) * angle) * first + np.sin(t * angle) * second) / max(np.sin(angle), 1e-6)
 
 
-def build_heart(random: np.random.Generator, size: float) -> Heart:
-    """A heart of linear ``size`` relative to the average adult."""
+def build_heart(random: np.random.Generator, size: float, spine: tuple[float, float] = (-16.0, 75.0)) -> Heart:
+    """A heart of linear ``size`` relative to the average adult; ``spine`` is where x and y of the vertebrae lie."""
     r = random
     jitter = lambda scale=1.0: r.normal(0, scale, 3)  # noqa: E731 (a local shorthand)
     axis = unit(np.array([0.68, -0.48, -0.55]) + r.normal(0, 0.09, 3))
@@ -86,18 +86,20 @@ def build_heart(random: np.random.Generator, size: float) -> Heart:
 
     root = ring_center + up * s * r.uniform(14, 18) + right * s * r.uniform(-2, 4)
     root_radius = s * r.uniform(14.5, 18)
+    # The descending aorta lies before the spine, on its left.
+    behind = np.array(spine) + [r.uniform(22, 29), -r.uniform(12, 20)]
     aorta = smooth_path(
         [
             root - up * 8 * s,
             root + up * 8 * s,
             root + s * np.array([-12, -9, 32]) + jitter(2),
             root + s * np.array([-14, -4, 60]) + jitter(2),
-            root + s * np.array([0, 16, 84]) + jitter(2),
-            root + s * np.array([16, 44, 78]) + jitter(2),
-            [root[0] + 22 * s, root[1] + 60, root[2] + 50],
-            [root[0] + 22 * s, root[1] + 68, root[2] - 20],
-            [root[0] + 14 * s, root[1] + 66, root[2] - 120],
-            [root[0] + 10 * s, root[1] + 64, root[2] - 220],
+            root + s * np.array([-4, 10, 82]) + jitter(2),
+            np.array([(root[0] + behind[0]) / 2, (root[1] + behind[1]) / 2 + 8, root[2] + 84 * s]),
+            [*(behind + [2, -2]), root[2] + 56],
+            [*behind, root[2] - 20],
+            [*(behind + [-6, 2]), root[2] - 120],
+            [*(behind + [-10, 2]), root[2] - 220],
         ]
     )
     taper = np.interp(np.linspace(0, 1, len(aorta)), [0, 0.3, 0.5, 1], [1.0, 0.98, 0.82, 0.72]) * root_radius
@@ -149,8 +151,11 @@ def build_heart(random: np.random.Generator, size: float) -> Heart:
     arteries = _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right, ventricle_center)
     fat_amount = r.uniform(0.5, 1.5)
     # Epicardial fat follows the chambers, thicker over the right heart and at the apex of large people.
-    padding = r.uniform(1.0, 7.0, len(chambers)) * fat_amount
-    layers = [Layer(Ellipsoid(c.center, c.radii + pad, c.rotation), FAT + 8) for c, pad in zip(chambers, padding)]
+    padding = r.uniform(0.5, 4.5, len(chambers)) * fat_amount
+    layers = _fat_pads(r, s, fat_amount, ventricle_center, axis, up, right)
+    # The pericardium shows as a thin line around the fat.
+    layers += [Layer(Ellipsoid(c.center, c.radii + pad + 1.2, c.rotation), 15.0) for c, pad in zip(chambers, padding)]
+    layers += [Layer(Ellipsoid(c.center, c.radii + pad, c.rotation), FAT + 8) for c, pad in zip(chambers, padding)]
     layers.append(Layer(Tube(aorta[:40], taper[:40] + 4 * fat_amount), FAT + 8))
     layers.append(Layer(Tube(pulmonary, np.full(len(pulmonary), s * 15 + 4 * fat_amount)), FAT + 8))
     layers += [Layer(shape, MYOCARDIUM + r.normal(0, 2)) for shape in ventricles]
@@ -158,7 +163,7 @@ def build_heart(random: np.random.Generator, size: float) -> Heart:
     layers += vessels
     radii = {}
     for path in arteries.values():
-        fat_radius = np.linspace(5.0, 2.8, len(path)) * (0.5 + 0.6 * fat_amount)
+        fat_radius = np.linspace(6.5, 3.0, len(path)) * (0.4 + 0.7 * fat_amount)
         layers.append(Layer(Tube(path[::3], fat_radius[::3]), FAT))
     layers.append(vessels[3])
     for name, path in arteries.items():
@@ -207,6 +212,17 @@ def _surface_runs(chambers, center, axis, up, right):
         rays = [tilt * axis + np.cos(a) * right + np.sin(a) * up for a in angles]
         runs.append(np.array([_surface_point(chambers, center, ray, 4.0) for ray in rays]))
     return tuple(runs)
+
+
+def _fat_pads(r, s, amount, center, axis, up, right):
+    """Fat at the apex and in the angles between heart and diaphragm, and before the right heart."""
+    spots = (0.95 * axis - 0.45 * up, 0.5 * axis + 0.9 * right - 0.5 * up, 0.5 * axis + 0.8 * right + 0.3 * up)
+    layers = []
+    for spot in spots:
+        reach = s * r.uniform(34, 46) * unit(spot)
+        radii = s * r.uniform(12, 26, 3) * np.sqrt(amount)
+        layers.append(Layer(Ellipsoid(center + reach, radii, np.array([axis, up, right])), FAT))
+    return layers
 
 
 def _tapered(points, first, last):

@@ -1,5 +1,6 @@
 """Paint tissue and calcium on the pixels of one slice: partial volume, and the smear of a moving heart."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,8 @@ from coronary_calcium.simulation.tissue import AIR, Deposit, Layer
 SUPERSAMPLING = 3
 # ... and at least this finely through the slice: the thinnest plaques are 0.6 mm across.
 FINEST_STEP_MM = 0.6
+# The heart moves up to this far from its centre, and ever less over the last 25 mm.
+_MOVING_MM = 85.0
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,15 @@ def _slice_of(shape, z, margin):
     return shape.part_near(z, margin) if hasattr(shape, "part_near") else shape
 
 
-def paint_slice(layers: list[tuple[Layer, float]], grid: Grid, z: float) -> np.ndarray:
-    """HU (j, i) of the tissue at height ``z``: each layer covers what is below it, edges blended over a pixel."""
-    image = np.full((len(grid.y), len(grid.x)), AIR, dtype=np.float32)
+def paint_slice(layers: Sequence[Layer], grid: Grid, z: float) -> np.ndarray:
+    """The tissue at height ``z``, float32 (2, j, i): HU at 120 kVp, and the mineral's share of them.
+
+    Each layer covers what is below it, edges blended over a pixel. With another tube voltage, the share changes.
+    """
+    image = np.zeros((2, len(grid.y), len(grid.x)), dtype=np.float32)
+    image[0] = AIR
     margin = grid.pixel
-    for layer, hu in layers:
+    for layer in layers:
         part = _slice_of(layer.shape, z, margin)
         if part is None:
             continue
@@ -62,9 +69,43 @@ def paint_slice(layers: list[tuple[Layer, float]], grid: Grid, z: float) -> np.n
             continue
         distance = part.distance(grid.x[None, i0:i1], grid.y[j0:j1, None], np.full((1, 1), z))
         cover = np.clip(0.5 - distance / grid.pixel, 0, 1).astype(np.float32)
-        region = image[j0:j1, i0:i1]
-        region += cover * (hu - region)
+        region = image[:, j0:j1, i0:i1]
+        region[0] += cover * (layer.hu - region[0])
+        region[1] += cover * ((layer.hu if layer.mineral else 0.0) - region[1])
     return image
+
+
+class Body:
+    """Tissue that is painted when a slice is asked for."""
+
+    # Sub-slices are at most this far apart, and at most six to a slice.
+    _STEP_MM, _MOST = 1.3, 6
+
+    def __init__(self, layers: Sequence[Layer], grid: Grid) -> None:
+        self.layers, self.grid = layers, grid
+
+    def tissue(self, z: float, thickness: float, factor: float) -> np.ndarray:
+        """HU (j, i) of a slice, averaged through its ``thickness``; ``factor`` is the mineral's HU over 120 kVp's."""
+        count = int(np.clip(np.ceil(thickness / self._STEP_MM), 1, self._MOST))
+        heights = z + ((np.arange(count) + 0.5) / count - 0.5) * thickness
+        both = np.mean([paint_slice(self.layers, self.grid, height) for height in heights], axis=0)
+        return both[0] + np.float32(factor - 1) * both[1]
+
+
+class PaintedBody:
+    """Tissue painted once, every ``step`` mm from ``bottom`` up, of which several scans are made."""
+
+    def __init__(self, layers: Sequence[Layer], grid: Grid, bottom: float, step: float, count: int) -> None:
+        self.bottom, self.step = bottom, step
+        self._sheets = np.stack([paint_slice(layers, grid, bottom + n * step) for n in range(count)]).astype(np.float16)
+
+    def tissue(self, z: float, thickness: float, factor: float) -> np.ndarray:
+        """HU (j, i) of a slice, the mean of the sheets inside of it."""
+        low, high = ((z + side * thickness / 2 - self.bottom) / self.step for side in (-1, 1))
+        first = int(np.clip(np.ceil(low - 1e-6), 0, len(self._sheets) - 1))
+        last = int(np.clip(np.ceil(high - 1e-6), first + 1, len(self._sheets)))
+        both = self._sheets[first:last].mean(axis=0, dtype=np.float32)
+        return both[0] + np.float32(factor - 1) * both[1]
 
 
 def cover_of(shape, grid: Grid, z: float) -> tuple[np.ndarray, tuple[slice, slice]] | None:
@@ -107,6 +148,19 @@ class Motion:
             return Motion.none()
         steps = np.array([-0.5, 0.0, 0.5]) * reach * random.uniform(0.3, 1.3)
         return Motion(np.outer(steps, [np.cos(angle), np.sin(angle)]), random.dirichlet([2, 4, 2]))
+
+
+def smear(image: np.ndarray, grid: Grid, motion: Motion) -> np.ndarray:
+    """The slice (j, i) with the ghosts of a moving heart, whose centre is at x = y = 0; the chest wall stands still."""
+    if len(motion.weights) < 2:
+        return image
+    moved = sum(
+        float(weight) * ndimage.shift(image, shift[::-1] / grid.pixel, order=1, mode="nearest")
+        for shift, weight in zip(motion.shifts, motion.weights)
+    )
+    distance = np.hypot(grid.x[None, :], grid.y[:, None])
+    share = np.clip((_MOVING_MM - distance) / 25, 0, 1).astype(np.float32)
+    return image + share * (moved - image)
 
 
 def cover_in_slice(

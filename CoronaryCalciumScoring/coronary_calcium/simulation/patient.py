@@ -1,19 +1,19 @@
 """A whole simulated patient: anatomy, calcium, scan and the ground truth that goes with it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.rules import LITERATURE
 from coronary_calcium.simulation.calcium import plaques_in
-from coronary_calcium.simulation.heart_anatomy import build_heart
+from coronary_calcium.simulation.heart_anatomy import Heart, build_heart
 from coronary_calcium.simulation.other_calcium import other_calcium
-from coronary_calcium.simulation.painting import scan_grid
+from coronary_calcium.simulation.painting import Body, Grid, scan_grid
 from coronary_calcium.simulation.protocol import Protocol, draw_protocol
-from coronary_calcium.simulation.scanner import expose
-from coronary_calcium.simulation.thorax_anatomy import build_thorax
-from coronary_calcium.simulation.tissue import Deposit
+from coronary_calcium.simulation.scanner import Tissue, expose
+from coronary_calcium.simulation.thorax_anatomy import Build, Thorax, build_thorax, draw_build
+from coronary_calcium.simulation.tissue import Deposit, Layer
 from coronary_calcium.volume import Acquisition, CTVolume
 
 # A voxel is a plaque's when the plaque adds at least this much to it. Below, noise and neighbouring tissue decide
@@ -37,6 +37,36 @@ class SimulatedPatient:
     seed: int
 
 
+@dataclass(frozen=True)
+class Anatomy:
+    """A body without its calcium: what several simulated patients may share."""
+
+    build: Build
+    heart: Heart
+    thorax: Thorax
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All tissue in painting order."""
+        return [*self.thorax.before, *self.heart.layers, *self.thorax.after]
+
+
+def draw_anatomy(r: np.random.Generator) -> Anatomy:
+    """A body of random age, sex and size."""
+    build = draw_build(r)
+    heart = build_heart(r, build.size, (build.midline, build.spine_y))
+    return Anatomy(build, heart, build_thorax(r, build))
+
+
+def draw_deposits(r: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
+    """The calcium and metal of a patient with this anatomy."""
+    heart = anatomy.heart
+    return [
+        *other_calcium(r, heart, anatomy.thorax, anatomy.build.age),
+        *plaques_in(r, heart.arteries, heart.vessel_radius),
+    ]
+
+
 def simulate_patient(
     seed: int, kind: str = "chest", *, box: float | None = None, progress: Progress = no_progress, **changes
 ) -> SimulatedPatient:
@@ -46,17 +76,25 @@ def simulate_patient(
     (for training). ``changes`` replace values of the drawn protocol, such as ``spacing=1.0``.
     """
     r = np.random.default_rng([seed, 0 if kind == "chest" else 1])
-    age, size = float(r.uniform(35, 90)), float(np.clip(r.normal(1.08, 0.08), 0.85, 1.3))
-    heart = build_heart(r, size)
-    thorax = build_thorax(r, size, age)
-    protocol = draw_protocol(r, kind)
-    if changes:
-        protocol = Protocol(**{**protocol.__dict__, **changes})
-    deposits = [*other_calcium(r, heart, thorax, age), *plaques_in(r, heart.arteries, heart.vessel_radius)]
-    layers = [*thorax.before, *heart.layers, *thorax.after]
+    anatomy = draw_anatomy(r)
+    protocol = replace(draw_protocol(r, kind), **changes)
+    deposits = draw_deposits(r, anatomy)
     grid = scan_grid(protocol, box)
-    hu, added = expose(r, layers, deposits, protocol, grid, progress)
-    labels = label_voxels(hu, added)
+    return scan_patient(r, Body(anatomy.layers, grid), deposits, protocol, grid, anatomy.build.age, seed, progress)
+
+
+def scan_patient(
+    r: np.random.Generator,
+    body: Tissue,
+    deposits: list[Deposit],
+    protocol: Protocol,
+    grid: Grid,
+    age: float,
+    seed: int,
+    progress: Progress = no_progress,
+) -> SimulatedPatient:
+    """Scan a body with its calcium on the pixels and slices of ``grid``."""
+    hu, added = expose(r, body, deposits, protocol, grid, progress)
     volume = CTVolume(
         hu=hu,
         spacing=(protocol.spacing, protocol.pixel, protocol.pixel),
@@ -72,7 +110,7 @@ def simulate_patient(
         ),
     )
     center = (-grid.z[0] / protocol.spacing, -grid.y[0] / protocol.pixel, -grid.x[0] / protocol.pixel)
-    return SimulatedPatient(volume, labels, center, protocol, tuple(deposits), age, seed)
+    return SimulatedPatient(volume, label_voxels(hu, added), center, protocol, tuple(deposits), age, seed)
 
 
 def label_voxels(hu: np.ndarray, added: np.ndarray) -> np.ndarray:

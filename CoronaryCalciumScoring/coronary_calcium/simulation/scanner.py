@@ -1,27 +1,44 @@
 """A simulated CT scanner: partial volume, blur of the kernel, motion and correlated noise."""
 
+import functools
+from typing import Protocol
+
 import numpy as np
 from scipy import fft, ndimage
 
-from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits, paint_slice
-from coronary_calcium.simulation.protocol import KERNELS, Protocol
-from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit, Layer
+from coronary_calcium.progress import Progress, no_progress
+from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits, smear
+from coronary_calcium.simulation.protocol import KERNELS
+from coronary_calcium.simulation.protocol import Protocol as ScanProtocol
+from coronary_calcium.simulation.texture import Texture
+from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit
 
 # What the maps of added HU belong to; label n lies at n - 1, and label 0 therefore last.
 ADDED_BY = ("LM", "LAD", "LCX", "RCA", "not coronary")
+# Pixels above this HU send out streaks.
+METAL_FROM_HU = 2600.0
+# In a scan that is not gated, the heart rises and sinks by this share of its motion, with waves of this length.
+BREATH_SHARE, BREATH_MM = 0.5, 9.0
+
+
+class Tissue(Protocol):
+    """What can tell the HU of the tissue in a slice."""
+
+    def tissue(self, z: float, thickness: float, factor: float) -> np.ndarray:
+        """HU (j, i); ``factor`` is the mineral's HU relative to 120 kVp."""
 
 
 def expose(
     random: np.random.Generator,
-    layers: list[Layer],
+    body: Tissue,
     deposits: list[Deposit],
-    protocol: Protocol,
+    protocol: ScanProtocol,
     grid: Grid,
-    progress=None,
+    progress: Progress = no_progress,
     *,
     textured: bool = True,
     finest_step: float = FINEST_STEP_MM,
-):
+) -> tuple[np.ndarray, np.ndarray]:
     """The scan: HU (k, j, i) int16, and what calcium adds to it in HU, (5, k, j, i) float16 as ``ADDED_BY`` lists.
 
     The second array is blurred like the image, without noise: it tells which voxels are bright because of a plaque.
@@ -30,40 +47,61 @@ def expose(
     """
     r = random
     factor = CALCIUM_FACTOR.get(protocol.kvp, 1.0)
-    painted = [(layer, layer.hu * (factor if layer.mineral else 1.0)) for layer in layers]
     shape = (len(grid.z), len(grid.y), len(grid.x))
     image = np.empty(shape, dtype=np.int16)
     added = np.zeros((len(ADDED_BY), *shape), dtype=np.float16)
-    sub = int(np.clip(np.ceil(protocol.thickness / 1.3), 1, 6))
-    offsets = ((np.arange(sub) + 0.5) / sub - 0.5) * protocol.thickness
-    texture = _tissue_texture(r, shape[1:]) * textured
+    texture = Texture(r, grid.pixel) if textured else None
+    phase = r.uniform(0, 2 * np.pi)
     for k, z in enumerate(grid.z):
-        tissue = np.mean([paint_slice(painted, grid, z + offset) for offset in offsets], axis=0)
-        soft = (tissue > -150) & (tissue < 150)
-        tissue += np.where(soft, np.roll(texture, 7 * k, axis=0), 0)
+        # A breath, or another beat, displaces the heart along the table as well.
+        height = z if protocol.gated else z + BREATH_SHARE * protocol.motion * np.sin(phase + z / BREATH_MM)
+        motion = Motion.draw(r, protocol.motion)
+        tissue = smear(body.tissue(height, protocol.thickness, factor), grid, motion)
+        if texture is not None:
+            texture.add_to(tissue, z)
         extra = np.zeros((len(ADDED_BY), *shape[1:]), dtype=np.float32)
         add_deposits(
             tissue,
             extra,
             deposits,
             grid,
-            z,
+            height,
             protocol.thickness,
             factor=factor,
             finest_step=finest_step,
-            motion=Motion.draw(r, protocol.motion),
+            motion=motion,
         )
         blurred = blur(tissue, protocol)
         for label in np.flatnonzero(extra.any(axis=(1, 2))):
             added[label, k] = blur(extra[label], protocol)
+        blurred += metal_streaks(r, tissue, grid.pixel)
         noise = noise_of(r, shape[1:], protocol.pixel, KERNELS[protocol.kernel], protocol.noise)
         image[k] = np.clip(np.rint(blurred + noise), -1024, 3071)
-        if progress is not None:
-            progress((k + 1) / len(grid.z), "Scanning the simulated patient")
+        progress((k + 1) / len(grid.z), "Scanning the simulated patient")
     return image, added
 
 
-def blur(image: np.ndarray, protocol: Protocol) -> np.ndarray:
+def metal_streaks(r: np.random.Generator, tissue: np.ndarray, pixel: float) -> np.ndarray | float:
+    """Bright and dark rays from what is too dense for the detector: metal, as a star that fades with the distance."""
+    metal = tissue > METAL_FROM_HU
+    if not metal.any():
+        return 0.0
+    pieces, count = ndimage.label(metal)
+    rows, columns = np.indices(tissue.shape, dtype=np.float32)
+    streaks = np.zeros(tissue.shape, dtype=np.float32)
+    for center, size in zip(
+        ndimage.center_of_mass(metal, pieces, range(1, count + 1)), np.bincount(pieces.ravel())[1:]
+    ):
+        down, right = rows - center[0], columns - center[1]
+        rays = ndimage.gaussian_filter1d(r.normal(0, 1, 360), r.uniform(1.0, 3.0), mode="wrap")
+        rays = (rays + np.roll(rays, 180)) / max(float(rays.std()), 1e-6)
+        angle = ((np.arctan2(down, right) / (2 * np.pi) + 0.5) * 360).astype(int) % 360
+        strength = min(25.0 + 9.0 * np.sqrt(size) * pixel, 140.0) / (1 + np.hypot(down, right) * pixel / 14)
+        streaks += (rays[angle] * strength).astype(np.float32)
+    return streaks * (tissue > -700)
+
+
+def blur(image: np.ndarray, protocol: ScanProtocol) -> np.ndarray:
     """The kernel's point spread over a slice (j, i) whose pixels already average over their own area."""
     width, enhancement = KERNELS[protocol.kernel]
     variance = (width / 2.355) ** 2 - protocol.pixel**2 / 12
@@ -78,29 +116,29 @@ def sharpened(image: np.ndarray, enhancement: float, sigma: float) -> np.ndarray
     return image + enhancement * (image - ndimage.gaussian_filter(image, sigma, truncate=3.0))
 
 
-def _tissue_texture(r, shape):
-    """Slow differences within soft tissue, about 5 HU."""
-    coarse = r.normal(0, 1, (shape[0] // 12 + 2, shape[1] // 12 + 2))
-    zoomed = ndimage.zoom(coarse, 12, order=1)[: shape[0], : shape[1]]
-    return (5.0 * zoomed).astype(np.float32)
-
-
 def noise_of(
     r: np.random.Generator, shape: tuple[int, int], pixel: float, kernel: tuple[float, float], deviation: float
 ) -> np.ndarray:
-    """Noise (j, i) of one slice: the ramp of filtered back projection under the kernel's transfer, plus streaks.
+    """Noise (j, i) of one slice, with the spectrum of ``_noise_amplitude`` and an SD of ``deviation`` HU.
 
-    ``kernel`` is the point spread's width in mm and the edge enhancement, ``deviation`` the noise's SD in HU.
+    ``kernel`` is the point spread's width in mm and the edge enhancement.
     """
+    amplitude = _noise_amplitude(tuple(shape), pixel, tuple(kernel))
+    noise = fft.irfft2(fft.rfft2(r.standard_normal(shape, dtype=np.float32)) * amplitude, s=shape)
+    noise *= deviation / max(float(noise.std()), 1e-6)
+    return noise.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _noise_amplitude(shape: tuple[int, int], pixel: float, kernel: tuple[float, float]) -> np.ndarray:
+    """The ramp of filtered back projection under the kernel, and streaks along i with a quarter of its SD."""
     width, enhancement = kernel
     rows = fft.fftfreq(shape[0], pixel)[:, None]
     columns = fft.rfftfreq(shape[1], pixel)[None, :]
     frequency = np.hypot(rows, columns)
     transfer = np.exp(-2 * (np.pi * (width / 2.355) * frequency) ** 2)
     transfer = transfer * (1 + enhancement * (1 - np.exp(-2 * (np.pi * 1.1 * frequency) ** 2)))
-    power = (np.sqrt(frequency + 0.02) * transfer).astype(np.float32)
-    noise = fft.irfft2(fft.rfft2(r.standard_normal(shape, dtype=np.float32)) * power, s=shape)
-    noise *= deviation / max(float(noise.std()), 1e-6)
-    streaks = ndimage.gaussian_filter(r.standard_normal(shape, dtype=np.float32), (0.6, 14))
-    noise += streaks * (0.25 * deviation / max(float(streaks.std()), 1e-6))
-    return noise.astype(np.float32)
+    grain = np.sqrt(frequency + 0.02) * transfer
+    streaks = np.exp(-2 * np.pi**2 * ((0.6 * pixel * rows) ** 2 + (14 * pixel * columns) ** 2))
+    power = (grain**2) / (grain**2).mean() + (0.25 * streaks) ** 2 / (streaks**2).mean()
+    return np.sqrt(power).astype(np.float32)

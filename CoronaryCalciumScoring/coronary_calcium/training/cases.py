@@ -173,13 +173,16 @@ def save_case(
 ) -> None:
     """Write a case file; it appears under its name only when it is complete, so that training may run meanwhile."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as stream:
-        np.savez_compressed(
-            stream,
-            hu=hu.astype(np.int16),
-            labels=labels.astype(np.uint8),
-            spacing=np.asarray(spacing, float),
-            field_center=np.asarray(field_center, float),
-            facts=np.array(json.dumps(facts)),
-        )
+    arrays = {
+        "hu": hu.astype(np.int16),
+        "labels": labels.astype(np.uint8),
+        "spacing": np.asarray(spacing, float),
+        "field_center": np.asarray(field_center, float),
+        "facts": np.array(json.dumps(facts)),
+    }
+    # An .npz file by hand: numpy's own compression level took a fifth of the time that a simulated case takes.
+    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
     partial.replace(path)

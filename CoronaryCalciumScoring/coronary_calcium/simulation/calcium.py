@@ -18,6 +18,7 @@ BRANCH_WEIGHT = {
     "OM2": 0.03,
     "RCA": 0.19,
     "PDA": 0.03,
+    "LPDA": 0.03,
 }
 # Plaques per patient, and how much longer they are than spots; none, few and very many all occur often.
 BURDENS = ((0, 0, 1.0), (1, 3, 1.0), (3, 7, 1.0), (7, 14, 1.1), (14, 30, 1.3), (25, 45, 1.7))
@@ -37,13 +38,13 @@ def plaques_in(
     # Disease clusters: some arteries carry most of it.
     shares = np.array([BRANCH_WEIGHT[name] for name in names]) * r.gamma(1.2, 1.0, len(names))
     deposits = []
-    for _ in range(r.integers(low, high + 1)):
+    for number in range(1, int(r.integers(low, high + 1)) + 1):
         name = names[r.choice(len(names), p=shares / shares.sum())]
-        deposits += plaque_along(r, arteries[name], radii[name], BRANCH_LABEL[name], stretch)
+        deposits += plaque_along(r, arteries[name], radii[name], BRANCH_LABEL[name], stretch, number)
     return deposits
 
 
-def plaque_along(r, path, vessel, label, stretch=1.0, kind="plaque"):
+def plaque_along(r, path, vessel, label, stretch=1.0, number=0):
     """One plaque as one to five irregular tubes along the wall of the vessel around ``path`` (1 mm a point).
 
     ``stretch`` multiplies the length. Some long plaques lie on opposite walls, like tram tracks, and some are shells.
@@ -55,8 +56,9 @@ def plaque_along(r, path, vessel, label, stretch=1.0, kind="plaque"):
     if len(run) < 2:
         run = path[-2:]
     hu = float(np.clip(np.exp(r.normal(6.05, 0.5)), 150, 1600))
-    form = r.random()
-    shell, tram = form < 0.14 and length > 3, form > 0.75 and length > 6
+    chance = r.random()
+    shell, tram = chance < 0.14 and length > 3, chance > 0.75 and length > 6
+    form = "shell" if shell else "tram track" if tram else "long" if length > 6 else "spot"
     parts = r.integers(3, 6) if shell else 2 if tram else r.integers(1, 3)
     axes = frame(unit(run[-1] - run[0]))
     angle = r.uniform(0, 2 * np.pi)
@@ -69,5 +71,5 @@ def plaque_along(r, path, vessel, label, stretch=1.0, kind="plaque"):
         radius = float(np.clip(np.exp(r.normal(-0.05, 0.45)), 0.3, 2.6)) * (0.7 if shell or tram else 1.0)
         radii = radius * np.clip(r.normal(1, 0.35, len(points)), 0.15, 1.8)
         radii[[0, -1]] *= 0.6
-        deposits.append(Deposit(Tube(points, radii), hu * r.uniform(0.85, 1.15), label, kind))
+        deposits.append(Deposit(Tube(points, radii), hu * r.uniform(0.85, 1.15), label, "plaque", number, form))
     return deposits

@@ -15,7 +15,10 @@ from coronary_calcium.simulation.tissue import BLOOD, FAT, MYOCARDIUM, Layer
 
 @dataclass(frozen=True)
 class Heart:
-    """Layers in painting order, and the coronary arteries as paths of points 1 mm apart, by name of the branch."""
+    """Layers in painting order, and the coronary arteries as paths of points 1 mm apart, by name of the branch.
+
+    LPDA stands for the posterior descending artery where the left coronary artery is dominant, else PDA.
+    """
 
     layers: tuple[Layer, ...]
     arteries: dict[str, np.ndarray]
@@ -30,7 +33,7 @@ class Heart:
 
 
 # Which label's artery a branch belongs to.
-BRANCH_LABEL = {"LM": 1, "LAD": 2, "D1": 2, "D2": 2, "LCX": 3, "OM1": 3, "OM2": 3, "RCA": 4, "PDA": 4}
+BRANCH_LABEL = {"LM": 1, "LAD": 2, "D1": 2, "D2": 2, "LCX": 3, "OM1": 3, "OM2": 3, "RCA": 4, "PDA": 4, "LPDA": 3}
 
 
 def _surface_point(chambers, origin, direction, lift):
@@ -271,7 +274,11 @@ def _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right,
     right_ostium = root + root_radius * unit(0.7 * right + np.array([0, -0.7, 0])) + up * s * 5
     end = -70 if left_dominant else -92
     arteries["RCA"] = [right_ostium, *[ring(a) for a in np.arange(52, end, -14)]]
-    if not left_dominant:
+    # The posterior descending artery is the circumflex's branch where the left coronary artery is dominant.
+    if left_dominant:
+        crux = arteries["LCX"][-1]
+        arteries["LPDA"] = [crux, *wall(crux - center, apex, [0.2, 0.45, 0.7])]
+    else:
         crux = arteries["RCA"][-1]
         arteries["PDA"] = [crux, *wall(crux - center, apex, [0.2, 0.45, 0.7])]
     wander = 0.8

@@ -12,6 +12,7 @@ from coronary_calcium.simulation.other_calcium import other_calcium
 from coronary_calcium.simulation.painting import Body, Grid, scan_grid
 from coronary_calcium.simulation.protocol import Protocol, draw_protocol
 from coronary_calcium.simulation.scanner import Tissue, expose
+from coronary_calcium.simulation.shapes import Pose
 from coronary_calcium.simulation.thorax_anatomy import Build, Thorax, build_thorax, draw_build
 from coronary_calcium.simulation.tissue import Deposit, Layer
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -19,6 +20,24 @@ from coronary_calcium.volume import Acquisition, CTVolume
 # A voxel is a plaque's when the plaque adds at least this much to it. Below, noise and neighbouring tissue decide
 # whether it passes 130 HU, and a reader would not mark it.
 LABEL_FROM_HU = 45.0
+# Patients lie on their back to within 12 degrees, and as straight on the table.
+_MOST_ROLL, _MOST_LEAN = np.radians(12), 0.12
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """A body without its calcium, lying on the table in its pose: what several simulated patients may share."""
+
+    build: Build
+    heart: Heart
+    thorax: Thorax
+    pose: Pose
+
+    @property
+    def layers(self) -> list[Layer]:
+        """All tissue in painting order."""
+        upright = [*self.thorax.before, *self.heart.layers, *self.thorax.after]
+        return [replace(layer, shape=self.pose.shape(layer.shape)) for layer in upright]
 
 
 @dataclass(frozen=True)
@@ -33,38 +52,27 @@ class SimulatedPatient:
     heart_center: tuple[float, float, float]
     protocol: Protocol
     deposits: tuple[Deposit, ...]
-    age: float
+    anatomy: Anatomy
     seed: int
 
 
-@dataclass(frozen=True)
-class Anatomy:
-    """A body without its calcium: what several simulated patients may share."""
-
-    build: Build
-    heart: Heart
-    thorax: Thorax
-
-    @property
-    def layers(self) -> list[Layer]:
-        """All tissue in painting order."""
-        return [*self.thorax.before, *self.heart.layers, *self.thorax.after]
-
-
 def draw_anatomy(r: np.random.Generator) -> Anatomy:
-    """A body of random age, sex and size."""
+    """A body of random age, sex and size, lying nearly straight."""
     build = draw_build(r)
     heart = build_heart(r, build.size, (build.midline, build.spine_y))
-    return Anatomy(build, heart, build_thorax(r, build))
+    roll = float(np.clip(r.normal(0, np.radians(4)), -_MOST_ROLL, _MOST_ROLL))
+    lean = np.clip(r.normal(0, 0.05, 2), -_MOST_LEAN, _MOST_LEAN)
+    return Anatomy(build, heart, build_thorax(r, build), Pose(roll, (float(lean[0]), float(lean[1]))))
 
 
 def draw_deposits(r: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
     """The calcium and metal of a patient with this anatomy."""
     heart = anatomy.heart
-    return [
+    upright = [
         *other_calcium(r, heart, anatomy.thorax, anatomy.build.age),
         *plaques_in(r, heart.arteries, heart.vessel_radius),
     ]
+    return [replace(deposit, shape=anatomy.pose.shape(deposit.shape)) for deposit in upright]
 
 
 def simulate_patient(
@@ -80,7 +88,7 @@ def simulate_patient(
     protocol = replace(draw_protocol(r, kind), **changes)
     deposits = draw_deposits(r, anatomy)
     grid = scan_grid(protocol, box)
-    return scan_patient(r, Body(anatomy.layers, grid), deposits, protocol, grid, anatomy.build.age, seed, progress)
+    return scan_patient(r, Body(anatomy.layers, grid), deposits, protocol, grid, anatomy, seed, progress)
 
 
 def scan_patient(
@@ -89,7 +97,7 @@ def scan_patient(
     deposits: list[Deposit],
     protocol: Protocol,
     grid: Grid,
-    age: float,
+    anatomy: Anatomy,
     seed: int,
     progress: Progress = no_progress,
 ) -> SimulatedPatient:
@@ -110,7 +118,7 @@ def scan_patient(
         ),
     )
     center = (-grid.z[0] / protocol.spacing, -grid.y[0] / protocol.pixel, -grid.x[0] / protocol.pixel)
-    return SimulatedPatient(volume, label_voxels(hu, added), center, protocol, tuple(deposits), age, seed)
+    return SimulatedPatient(volume, label_voxels(hu, added), center, protocol, tuple(deposits), anatomy, seed)
 
 
 def label_voxels(hu: np.ndarray, added: np.ndarray) -> np.ndarray:

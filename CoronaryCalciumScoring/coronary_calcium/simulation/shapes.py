@@ -4,7 +4,7 @@ Coordinates are patient millimetres (x to the left, y to the back, z to the head
 broadcastable arrays and returns approximate signed distances in mm, negative inside.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -52,7 +52,9 @@ class Ellipsoid:
         """A box around the shape."""
         half = np.asarray(self.radii, dtype=float)
         if self.rotation is not None:
-            half = np.full(3, half.max())
+            # Exact for an ellipsoid; a boxier one reaches a little further.
+            stretch = 1.0 if self.exponent == 2.0 else 1.35
+            half = stretch * np.sqrt(((half[:, None] * self.rotation) ** 2).sum(axis=0))
         return tuple((float(c - h), float(c + h)) for c, h in zip(self.center, half))
 
     def distance(self, x, y, z):
@@ -72,28 +74,41 @@ class Ellipsoid:
 
 @dataclass(frozen=True)
 class Column:
-    """A superelliptic column along z whose half-axes change with height (linear between ``heights``)."""
+    """A superelliptic column along z whose half-axes change with height (linear between ``heights``).
+
+    It is turned around z by ``turn`` radians, and its centre moves by ``lean`` mm along x and y a mm of height.
+    """
 
     center: tuple[float, float]
     heights: np.ndarray
     half_x: np.ndarray
     half_y: np.ndarray
     exponent: float = 2.4
+    turn: float = 0.0
+    lean: tuple[float, float] = (0.0, 0.0)
 
     def bounds(self) -> Bounds:
         """A box around the shape."""
-        hx, hy = float(self.half_x.max()), float(self.half_y.max())
-        cx, cy = self.center
-        return ((cx - hx, cx + hx), (cy - hy, cy + hy), (float(self.heights[0]), float(self.heights[-1])))
+        wide, deep = float(self.half_x.max()), float(self.half_y.max())
+        cosine, sine = abs(np.cos(self.turn)), abs(np.sin(self.turn))
+        bottom, top = float(self.heights[0]), float(self.heights[-1])
+        sides = []
+        for center, half, lean in zip(
+            self.center, (wide * cosine + deep * sine, wide * sine + deep * cosine), self.lean
+        ):
+            ends = (center + lean * bottom, center + lean * top)
+            sides.append((float(min(ends) - half), float(max(ends) + half)))
+        return (*sides, (bottom, top))
 
     def distance(self, x, y, z):
         """Signed distance within the plane of the slice; ``z`` is one height."""
         height = float(np.asarray(z).flat[0])
         hx = max(float(np.interp(height, self.heights, self.half_x)), 1e-3)
         hy = max(float(np.interp(height, self.heights, self.half_y)), 1e-3)
-        norm = (
-            np.abs((x - self.center[0]) / hx) ** self.exponent + np.abs((y - self.center[1]) / hy) ** self.exponent
-        ) ** (1.0 / self.exponent)
+        right, back = x - self.center[0] - self.lean[0] * height, y - self.center[1] - self.lean[1] * height
+        cosine, sine = np.cos(self.turn), np.sin(self.turn)
+        along, across = cosine * right + sine * back, cosine * back - sine * right
+        norm = (np.abs(along / hx) ** self.exponent + np.abs(across / hy) ** self.exponent) ** (1.0 / self.exponent)
         return (norm - 1.0) * min(hx, hy)
 
 
@@ -184,6 +199,39 @@ class Inside:
     def distance(self, x, y, z):
         """Signed distance of the intersection."""
         return np.maximum(self.shape.distance(x, y, z), self.limit.distance(x, y, z))
+
+
+@dataclass(frozen=True)
+class Pose:
+    """How a patient lies: turned around z by ``roll`` radians, leaning by ``lean`` mm along x and y a mm of height."""
+
+    roll: float
+    lean: tuple[float, float]
+
+    def points(self, points: np.ndarray) -> np.ndarray:
+        """The points (n, 3) where they lie then; the heart's centre, at 0, stays."""
+        moved = np.asarray(points, dtype=float) @ self._rotation.T
+        moved[..., :2] += moved[..., 2:] * self.lean
+        return moved
+
+    def shape(self, shape: Shape) -> Shape:
+        """The shape in this pose; an ellipsoid's centre leans, its form stays."""
+        if isinstance(shape, Inside):
+            return Inside(self.shape(shape.shape), self.shape(shape.limit))
+        if isinstance(shape, Tube):
+            return Tube(self.points(shape.points), shape.radii)
+        if isinstance(shape, Ellipsoid):
+            axes = np.eye(3) if shape.rotation is None else shape.rotation
+            return replace(shape, center=self.points(shape.center), rotation=axes @ self._rotation.T)
+        if isinstance(shape, Column):
+            x, y, _ = self.points(np.array([*shape.center, 0.0]))
+            return replace(shape, center=(x, y), turn=shape.turn + self.roll, lean=self.lean)
+        raise TypeError(f"no pose for {type(shape).__name__}")
+
+    @property
+    def _rotation(self) -> np.ndarray:
+        cosine, sine = np.cos(self.roll), np.sin(self.roll)
+        return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
 
 
 def smooth_path(points, step: float = 2.0) -> np.ndarray:

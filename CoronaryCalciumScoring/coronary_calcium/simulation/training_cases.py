@@ -69,7 +69,7 @@ def draw_patients(seed: int, kind: str, variants: int = VARIANTS, **changes: Any
         first = int(r.integers(0, max(int((room - (count - 1) * spacing) / step) + 1, 1)))
         z = bottom + first * step + (thickness - step) / 2 + np.arange(count) * spacing
         deposits = draw_deposits(r, anatomy)
-        yield scan_patient(r, body, deposits, protocol, replace(grid, z=z), anatomy.build.age, seed)
+        yield scan_patient(r, body, deposits, protocol, replace(grid, z=z), anatomy, seed)
 
 
 def make_cases(

@@ -173,7 +173,7 @@ def save_case(
 ) -> None:
     """Write a case file; it appears under its name only when it is complete, so that training may run meanwhile."""
     partial = path.with_name(path.name + ".partial")
-    arrays = {
+    arrays: dict[str, np.ndarray] = {
         "hu": hu.astype(np.int16),
         "labels": labels.astype(np.uint8),
         "spacing": np.asarray(spacing, float),

@@ -20,9 +20,9 @@ BRANCH_WEIGHT = {
     "PDA": 0.03,
     "LPDA": 0.03,
 }
-# Plaques per patient, and how much longer they are than spots; none, few and very many all occur often.
-BURDENS = ((0, 0, 1.0), (1, 3, 1.0), (3, 7, 1.0), (7, 14, 1.1), (14, 30, 1.3), (25, 45, 1.7))
-BURDEN_WEIGHTS = (0.13, 0.2, 0.24, 0.2, 0.15, 0.08)
+# Plaques per patient, and how much longer they are than spots; none, a trace, few and very many all occur often.
+BURDENS = ((0, 0, 1.0), (1, 2, 0.4), (1, 3, 1.0), (3, 7, 1.0), (7, 14, 1.1), (14, 30, 1.3), (25, 45, 1.7))
+BURDEN_WEIGHTS = (0.12, 0.16, 0.16, 0.19, 0.16, 0.13, 0.08)
 
 
 def plaques_in(
@@ -47,7 +47,7 @@ def plaques_in(
 def plaque_along(r, path, vessel, label, stretch=1.0, number=0):
     """One plaque as one to five irregular tubes along the wall of the vessel around ``path`` (1 mm a point).
 
-    ``stretch`` multiplies the length. Some long plaques lie on opposite walls, like tram tracks, and some are shells.
+    ``stretch`` multiplies the length; below 1, the plaque is thinner too. Some long plaques lie on opposite walls, like tram tracks, and some are shells.
     """
     length = float(np.clip(stretch * np.exp(r.normal(1.25, 0.85)), 0.6, 60.0))
     count = len(path)
@@ -60,6 +60,7 @@ def plaque_along(r, path, vessel, label, stretch=1.0, number=0):
     shell, tram = chance < 0.14 and length > 3, chance > 0.75 and length > 6
     form = "shell" if shell else "tram track" if tram else "long" if length > 6 else "spot"
     parts = r.integers(3, 6) if shell else 2 if tram else r.integers(1, 3)
+    slender = min(np.sqrt(stretch), 1.0) * (0.7 if shell or tram else 1.0)
     axes = frame(unit(run[-1] - run[0]))
     angle = r.uniform(0, 2 * np.pi)
     deposits = []
@@ -68,7 +69,7 @@ def plaque_along(r, path, vessel, label, stretch=1.0, number=0):
         turns = turn + smooth_noise(r, len(run), 8.0, 0.5)
         outwards = np.cos(turns)[:, None] * axes[1] + np.sin(turns)[:, None] * axes[2]
         points = run + vessel * r.uniform(0.5, 0.95) * outwards + r.normal(0, 0.25, run.shape)
-        radius = float(np.clip(np.exp(r.normal(-0.05, 0.45)), 0.3, 2.6)) * (0.7 if shell or tram else 1.0)
+        radius = float(np.clip(np.exp(r.normal(-0.05, 0.45)), 0.3, 2.6)) * slender
         radii = radius * np.clip(r.normal(1, 0.35, len(points)), 0.15, 1.8)
         radii[[0, -1]] *= 0.6
         deposits.append(Deposit(Tube(points, radii), hu * r.uniform(0.85, 1.15), label, "plaque", number, form))

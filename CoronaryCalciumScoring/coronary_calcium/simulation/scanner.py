@@ -141,4 +141,6 @@ def _noise_amplitude(shape: tuple[int, int], pixel: float, kernel: tuple[float, 
     grain = np.sqrt(frequency + 0.02) * transfer
     streaks = np.exp(-2 * np.pi**2 * ((0.6 * pixel * rows) ** 2 + (14 * pixel * columns) ** 2))
     power = (grain**2) / (grain**2).mean() + (0.25 * streaks) ** 2 / (streaks**2).mean()
+    # Noise does not change a slice's mean.
+    power[0, 0] = 0.0
     return np.sqrt(power).astype(np.float32)

@@ -58,7 +58,7 @@ class TrainingCase:
         return _disc(self.hu.shape[1:], self.field_center, self.spacing[1:])
 
 
-def _disc(shape: tuple[int, ...], center: tuple[float, float], spacing_ji: tuple[float, ...]) -> np.ndarray:
+def _disc(shape: tuple[int, ...], center: tuple[float, ...], spacing_ji: tuple[float, ...]) -> np.ndarray:
     j = (np.arange(shape[0]) - center[0])[:, None] * spacing_ji[0]
     i = (np.arange(shape[1]) - center[1])[None, :] * spacing_ji[1]
     return j**2 + i**2 <= HARD_NEGATIVE_RADIUS_MM**2
@@ -89,13 +89,25 @@ def load_case(path: Path) -> TrainingCase:
         raise _refused(path, "spacing must be three positive numbers and field_center two numbers")
     if labels.max(initial=0) > max(artery.label for artery in NAMED_ARTERIES):
         raise _refused(path, "labels must be 1 to 4")
-    bright = _is_bright(hu, labels, _disc(hu.shape[1:], center, spacing[1:]))
+    return case_of(path.name, hu, labels, spacing, center, facts)
+
+
+def case_of(
+    name: str,
+    hu: np.ndarray,
+    labels: np.ndarray,
+    spacing: tuple[float, ...],
+    field_center: tuple[float, ...],
+    facts: dict[str, Any],
+) -> TrainingCase:
+    """A case of arrays in memory, as the module describes them."""
+    bright = _is_bright(hu, labels, _disc(hu.shape[1:], field_center, spacing[1:]))
     return TrainingCase(
-        name=path.name,
+        name=name,
         hu=hu,
         labels=labels,
-        spacing=spacing,
-        field_center=center,
+        spacing=(spacing[0], spacing[1], spacing[2]),
+        field_center=(field_center[0], field_center[1]),
         facts=facts,
         calcium_slices=np.flatnonzero(labels.any(axis=(1, 2))),
         bright_slices=np.flatnonzero(bright.any(axis=(1, 2))),

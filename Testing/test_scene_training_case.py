@@ -9,6 +9,8 @@ slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install sl
 
 import SimpleITK  # noqa: E402 after the check that there is a Slicer
 from coronary_calcium.arteries import LAD, LCX, RCA  # noqa: E402
+from coronary_calcium.datasets.layouts import open_data_set  # noqa: E402
+from coronary_calcium.datasets.prepare import ensure_cases, prepare  # noqa: E402
 from coronary_calcium.errors import InputRefused  # noqa: E402
 from coronary_calcium.training.cases import CaseFolder, load_case  # noqa: E402
 from coronary_calcium.volume import Acquisition  # noqa: E402
@@ -75,6 +77,31 @@ def test_the_folder_beside_it_holds_ct_labels_proposal_and_facts(review, tmp_pat
     assert facts["acquisition"]["kvp"] == 120.0
 
 
+def test_the_folder_beside_it_is_a_data_set_of_which_the_same_training_case_is_made(review, tmp_path):
+    review.assign(ras_of(review.volumeNode, IN_LAD), LCX)
+    path = save_training_case(review, tmp_path / "saved")
+    data = open_data_set(tmp_path / "saved")
+    assert (data.layout, data.left_out) == ("reviewed", ())
+    (case,) = data.cases()
+    assert np.array_equal(case.labels, review.labels())
+    assert case.reference["LCX"] == 225.0
+    assert case.volume.acquisition == review.ct.volume.acquisition
+    (made,) = prepare(data, tmp_path / "cases").made
+    saved, again = load_case(path), load_case(tmp_path / "cases" / made)
+    assert np.array_equal(saved.hu, again.hu)
+    assert np.array_equal(saved.labels, again.labels)
+    assert (saved.spacing, saved.field_center) == (again.spacing, again.field_center)
+    assert again.facts["effort"] == saved.facts["effort"]
+
+
+def test_training_is_given_every_saved_case_even_one_that_lost_its_npz(review, tmp_path):
+    first = save_training_case(review, tmp_path / "saved")
+    assert ensure_cases(tmp_path / "saved", tmp_path / "cache") == tmp_path / "saved"
+    save_training_case(review, tmp_path / "saved")
+    first.unlink()
+    assert len(CaseFolder(ensure_cases(tmp_path / "saved", tmp_path / "cache")).names) == 2
+
+
 def test_nothing_that_is_written_names_the_patient(review, tmp_path):
     save_training_case(review, tmp_path)
     for path in tmp_path.rglob("*"):
@@ -123,7 +150,7 @@ def test_when_writing_fails_nothing_is_left(review, tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("CoronaryCalciumScoringLib.training_case.save_case", fail)
+    monkeypatch.setattr("CoronaryCalciumScoringLib.training_case.write_training_case", fail)
     with pytest.raises(InputRefused, match="No space left"):
         save_training_case(review, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -93,6 +93,11 @@ def test_the_network_does_not_know_how_files_are_read():
     assert inside("network", "reading") == []
 
 
+def test_data_sets_do_not_know_the_network():
+    assert inside("datasets", "network") == []
+    assert inside("datasets", "proposal") == []
+
+
 def slicer_reaches():
     """Files that are imported when Slicer imports the module file, by file-scope imports alone."""
     waiting, reached = [MODULE_FILE], set()

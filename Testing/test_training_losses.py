@@ -118,5 +118,16 @@ def test_the_artery_loss_is_the_cross_entropy_over_calcium_alone():
     assert artery_loss(logits, labels).item() == pytest.approx((first + math.log(4)) / 2, abs=1e-12)
 
 
+def test_calcium_in_an_artery_that_is_not_known_takes_no_part_in_the_artery_loss():
+    logits = torch.zeros(1, 4, 1, 2, dtype=torch.float64)
+    logits[0, :, 0, 1] = 50.0 * torch.tensor([1, 0, 0, 0])
+    logits.requires_grad_()
+    loss = artery_loss(logits, torch.tensor([[[2, 5]]]))
+    loss.backward()
+    assert loss.item() == pytest.approx(math.log(4), abs=1e-12)
+    assert torch.equal(logits.grad[0, :, 0, 1], torch.zeros(4, dtype=torch.float64))
+    assert artery_loss(logits, torch.tensor([[[5, 5]]])).item() == 0.0
+
+
 def test_the_artery_loss_without_calcium_is_0():
     assert artery_loss(torch.randn(1, 4, 2, 2), torch.zeros(1, 2, 2)).item() == 0.0

@@ -49,7 +49,7 @@ def test_bright_pixels_are_neither_calcium_nor_far_from_the_heart(folder):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"labels": np.full((2, 4, 4), 5, np.uint8)},
+        {"labels": np.full((2, 4, 4), 6, np.uint8)},
         {"labels": np.zeros((2, 4, 5), np.uint8)},
         {"hu": np.zeros((2, 4, 4), np.float32)},
         {"spacing": np.array([3.0, 0.0, 1.0])},
@@ -78,6 +78,16 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path, content):
     (tmp_path / "bad.npz").write_bytes(content)
     with pytest.raises(InputRefused, match=r"bad\.npz is not a training case"):
         load_case(tmp_path / "bad.npz")
+
+
+def test_calcium_in_an_artery_that_is_not_known_is_calcium(tmp_path):
+    hu, labels = np.full((2, 4, 4), 40, np.int16), np.zeros((2, 4, 4), np.uint8)
+    hu[1, 2, 2], labels[1, 2, 2] = 300, 5
+    save_case(tmp_path / "unknown.npz", hu, labels, (3.0, 1.0, 1.0), (2.0, 2.0), {})
+    case = load_case(tmp_path / "unknown.npz")
+    assert case.calcium_slices.tolist() == [1]
+    assert case.bright_slices.size == 0
+    assert case.calcium_pixels(1).tolist() == [[2, 2]]
 
 
 def test_an_archive_without_all_arrays_is_refused_by_their_names(tmp_path):

@@ -20,19 +20,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
+from coronary_calcium.datasets.crop import write_training_case
+from coronary_calcium.datasets.saved_case import CT, FACTS, LABELS, PROPOSAL
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.heart.field import Window
 from coronary_calcium.scoring.case_score import CaseScore
-from coronary_calcium.training.cases import save_case
 from coronary_calcium.volume import CTVolume
 
 if TYPE_CHECKING:
     from .review import Review
-
-CT, LABELS, PROPOSAL, FACTS = "ct.nrrd", "labels.nrrd", "proposal.nrrd", "case.json"
-# The square around the heart that the .npz keeps, as wide as the simulated training cases: a window of 192 mm with
-# room for shifts and scales.
-BOX_MM = 250.0
 
 
 def save_training_case(review: "Review", folder: str | Path) -> Path:
@@ -54,7 +49,7 @@ def save_training_case(review: "Review", folder: str | Path) -> Path:
     labels = np.where(volume.hu >= score.rules.threshold_hu, review.labels(), 0).astype(np.uint8)
     labels[labels > max(artery.label for artery in NAMED_ARTERIES)] = 0
     facts = _facts(review, score)
-    center, box = _around_heart(volume, review.candidates().windows, labels)
+    windows = review.candidates().windows
     folder = Path(folder)
     name = f"case-{uuid.uuid4().hex[:12]}"
     partial = folder / f".{name}"
@@ -67,8 +62,7 @@ def save_training_case(review: "Review", folder: str | Path) -> Path:
         (partial / FACTS).write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n", encoding="utf-8")
         partial.rename(folder / name)
         path = folder / f"{name}.npz"
-        shifted = tuple(value - part.start for value, part in zip(center, box[1:]))
-        save_case(path, _as_int16(volume.hu[box]), labels[box], volume.spacing, shifted, facts)
+        write_training_case(path, volume, labels, windows, facts)
     except OSError as error:
         shutil.rmtree(folder / name, ignore_errors=True)
         raise InputRefused(
@@ -101,32 +95,6 @@ def _agatston(score: CaseScore) -> dict[str, float]:
         **{artery.name: score.by_artery[artery.name].agatston for artery in NAMED_ARTERIES},
         UNASSIGNED.name: score.by_artery[UNASSIGNED.name].agatston,
     }
-
-
-def _around_heart(
-    volume: CTVolume, windows: tuple[Window, ...], labels: np.ndarray
-) -> tuple[tuple[float, float], tuple[slice, slice, slice]]:
-    """The heart's centre (j, i), and the part of the CT to keep: ``BOX_MM`` around it, and all that is labelled."""
-    weights = [window.k1 - window.k0 for window in windows]
-    center = (
-        float(np.average([window.center_j for window in windows], weights=weights)),
-        float(np.average([window.center_i for window in windows], weights=weights)),
-    )
-    low = [min(window.k0 for window in windows)]
-    high = [max(window.k1 for window in windows)]
-    for middle, step in zip(center, volume.spacing[1:]):
-        low.append(int(np.floor(middle - BOX_MM / 2 / step)))
-        high.append(int(np.ceil(middle + BOX_MM / 2 / step)))
-    for axis in range(3):
-        marked = np.flatnonzero(labels.any(axis=tuple(other for other in range(3) if other != axis)))
-        if marked.size:
-            low[axis], high[axis] = min(low[axis], marked[0]), max(high[axis], marked[-1] + 1)
-    return center, tuple(slice(max(0, a), min(size, b)) for a, b, size in zip(low, high, volume.shape))
-
-
-def _as_int16(hu: np.ndarray) -> np.ndarray:
-    limits = np.iinfo(np.int16)
-    return np.clip(np.rint(hu), limits.min, limits.max).astype(np.int16)
 
 
 def _write_image(volume: CTVolume, array: np.ndarray, path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from coronary_calcium import __version__
+from coronary_calcium.commands.prepare import add_prepare
 from coronary_calcium.commands.score import add_score
 from coronary_calcium.commands.selftest import add_selftest
 from coronary_calcium.commands.simulate import add_simulate
@@ -67,6 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_score(commands)
     add_simulate(commands)
+    add_prepare(commands)
     add_selftest(commands)
     return parser
 

@@ -1,6 +1,7 @@
 """Opening a label map drawn by somebody or something else, on the CT's grid."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,17 @@ from coronary_calcium.volume import CTVolume
 
 # A mask's corners must lie on the CT's within this part of a voxel; files round positions to a hundredth or better.
 GRID_TOLERANCE_VOXELS = 0.1
-_HIGHEST_LABEL = max(artery.label for artery in ARTERIES)
+_OWN_LABELS = {0: 0, **{artery.label: artery.label for artery in ARTERIES}}
 _SEGMENT_NAME = re.compile(r"^Segment(\d+)_Name$")
 
 
-def open_mask(path: str | Path, volume: CTVolume) -> np.ndarray:
+def open_mask(path: str | Path, volume: CTVolume, values: Mapping[int, int] = _OWN_LABELS) -> np.ndarray:
     """Labels (k, j, i) uint8 on the volume's grid: 0, and 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned.
 
-    A plain label map has the CT's grid (axes in any order) and these values. A segmentation written by Slicer or by
-    this program (.seg.nrrd) is understood by the names of its segments, and may be cropped; a DICOM segmentation (SEG)
-    by their names or anatomic codes. Raises InputRefused: ``"no-file"``, ``"unknown-format"``, ``"mask-grid"``,
+    A plain label map has the CT's grid (axes in any order) and the keys of ``values``, which says what label each of
+    them means; by default these labels themselves. A segmentation written by Slicer or by this program (.seg.nrrd) is
+    understood by the names of its segments, and may be cropped; a DICOM segmentation (SEG) by their names or anatomic
+    codes. Raises InputRefused: ``"no-file"``, ``"unknown-format"``, ``"mask-grid"``,
     ``"mask-labels"``, ``"mask-overlap"``, ``"mask-other-series"``, and those of image files.
     """
     path = Path(path)
@@ -36,7 +38,7 @@ def open_mask(path: str | Path, volume: CTVolume) -> np.ndarray:
         voxels = read_voxels(path, header)
     except OSError:
         raise InputRefused("unreadable", "The mask file cannot be read: copy it and try again.") from None
-    labels = _labels_by_name(voxels, header) if header.is_segmentation else _labels_by_value(voxels, header)
+    labels = _labels_by_name(voxels, header) if header.is_segmentation else _labels_by_value(voxels, header, values)
     axial = to_axial(labels, header.spacing, header.origin, header.direction)
     return _on_grid(axial, volume, cropped=header.is_segmentation)
 
@@ -55,19 +57,29 @@ def _dicom_labels(path: Path, volume: CTVolume) -> np.ndarray:
     return labels
 
 
-def _labels_by_value(voxels: np.ndarray, header: ImageHeader) -> np.ndarray:
-    """A plain label map's values, checked."""
+def _labels_by_value(voxels: np.ndarray, header: ImageHeader, values: Mapping[int, int]) -> np.ndarray:
+    """A plain label map's values, checked and as labels."""
     if header.layers != 1:
         raise InputRefused("mask-labels", "The mask has several values in each voxel: give a label map.")
-    present = np.unique(voxels)
-    if not np.all(np.isin(present, range(_HIGHEST_LABEL + 1))):
-        shown = ", ".join(f"{value:g}" for value in present[:8])
+    foreign = np.setdiff1d(np.unique(voxels), list(values))
+    if foreign.size:
+        shown = ", ".join(f"{value:g}" for value in foreign[:8])
+        if values is _OWN_LABELS:
+            raise InputRefused(
+                "mask-labels",
+                f"The mask holds other values ({shown}) than 0 to {max(values)}: use "
+                f"{', '.join(f'{artery.label} {artery.name}' for artery in ARTERIES)}.",
+            )
         raise InputRefused(
             "mask-labels",
-            f"The mask holds other values ({shown}, ...) than 0 to {_HIGHEST_LABEL}: use "
-            f"{', '.join(f'{artery.label} {artery.name}' for artery in ARTERIES)}.",
+            f"The label map holds other values ({shown}) than {', '.join(map(str, sorted(values)))}, which it "
+            "should have: check that it is the data set's own.",
         )
-    return voxels.astype(np.uint8)
+    labels = np.zeros(voxels.shape, np.uint8)
+    for value, label in values.items():
+        if label:
+            labels[voxels == value] = label
+    return labels
 
 
 def _labels_by_name(voxels: np.ndarray, header: ImageHeader) -> np.ndarray:

@@ -47,7 +47,8 @@ def plaques_in(
 def plaque_along(r, path, vessel, label, stretch=1.0, number=0):
     """One plaque as one to five irregular tubes along the wall of the vessel around ``path`` (1 mm a point).
 
-    ``stretch`` multiplies the length; below 1, the plaque is thinner too. Some long plaques lie on opposite walls, like tram tracks, and some are shells.
+    ``stretch`` multiplies the length; below 1, the plaque is thinner too. Some long plaques lie on opposite walls, like
+    tram tracks, and some are shells.
     """
     length = float(np.clip(stretch * np.exp(r.normal(1.25, 0.85)), 0.6, 60.0))
     count = len(path)

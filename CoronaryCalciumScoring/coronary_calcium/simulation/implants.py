@@ -91,7 +91,13 @@ def implant(volume: CTVolume, drawing: dict[str, Any], seed: int) -> Implanted:
             added[label, k] = ndimage.gaussian_filter(added[label, k], sigma)
     hu, added, facts = processed(r, hu, added, scan)
     whole = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
-    facts = {"source": f"calcium implanted in {drawing['published']}", "seed": seed, "kvp": kvp, **facts}
+    facts = {
+        "source": f"calcium implanted in {drawing['published']}",
+        "seed": seed,
+        "kind": "chest",
+        "kvp": kvp,
+        **facts,
+    }
     return Implanted(whole, label_voxels(whole, added), scan.spacing, scan.field_center, tuple(deposits), facts)
 
 

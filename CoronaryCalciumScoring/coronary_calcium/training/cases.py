@@ -3,7 +3,8 @@
 A case file has these arrays:
 
 * ``hu`` int16 (k, j, i), cropped around the heart at the scan's own resolution;
-* ``labels`` uint8 (k, j, i), 1 LM, 2 LAD, 3 LCX, 4 RCA on calcium voxels of at least 130 HU, 0 elsewhere;
+* ``labels`` uint8 (k, j, i), 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 an artery that is not known, on calcium voxels of at least
+  130 HU, 0 elsewhere;
 * ``spacing`` (3,) in mm, along (k, j, i);
 * ``field_center`` (2,), the voxel index (j, i) of the centre of the heart's window;
 * ``facts``, a JSON object as a string: how the case was made.
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from coronary_calcium.arteries import NAMED_ARTERIES
+from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.rules import LITERATURE
 
@@ -87,8 +88,9 @@ def load_case(path: Path) -> TrainingCase:
         raise _refused(path, "hu must be int16 and labels uint8, both of the same (k, j, i) shape")
     if len(spacing) != 3 or len(center) != 2 or min(spacing) <= 0:
         raise _refused(path, "spacing must be three positive numbers and field_center two numbers")
-    if labels.max(initial=0) > max(artery.label for artery in NAMED_ARTERIES):
-        raise _refused(path, "labels must be 1 to 4")
+    highest = max(artery.label for artery in ARTERIES)
+    if labels.max(initial=0) > highest:
+        raise _refused(path, f"labels must be 0 to {highest}")
     return case_of(path.name, hu, labels, spacing, center, facts)
 
 

@@ -61,16 +61,16 @@ def iou_loss(logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor | N
 
 
 def artery_loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross entropy of the artery over the calcified pixels.
+    """Mean cross entropy of the artery over the calcified pixels whose artery is known.
 
-    ``logits`` are (b, 4, j, i), ``labels`` (b, j, i) with 0 where there is no calcium and 1..4 for LM, LAD, LCX and
-    RCA. 0 when no pixel is calcified.
+    ``logits`` are (b, 4, j, i), ``labels`` (b, j, i) with 0 where there is no calcium, 1..4 for LM, LAD, LCX and RCA,
+    and 5 for calcium in an artery that is not known, which takes no part. 0 when no pixel takes part.
     """
-    calcified = labels > 0
-    if not calcified.any():
+    known = (labels > 0) & (labels <= logits.shape[1])
+    if not known.any():
         return logits.float().sum() * 0.0
-    chosen = _at_least_float32(logits).permute(0, 2, 3, 1)[calcified]
-    return functional.cross_entropy(chosen, labels[calcified].long() - 1)
+    chosen = _at_least_float32(logits).permute(0, 2, 3, 1)[known]
+    return functional.cross_entropy(chosen, labels[known].long() - 1)
 
 
 def _at_least_float32(logits: torch.Tensor) -> torch.Tensor:

@@ -153,12 +153,15 @@ def build_heart(random: np.random.Generator, size: float, spine: tuple[float, fl
 
     arteries = _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right, ventricle_center)
     fat_amount = r.uniform(0.5, 1.5)
-    # Epicardial fat follows the chambers, thicker over the right heart and at the apex of large people.
-    padding = r.uniform(0.5, 4.5, len(chambers)) * fat_amount
+    # Epicardial fat follows the chambers, but lies to one side of each: a rim of even width would tell them apart.
     layers = _fat_pads(r, s, fat_amount, ventricle_center, axis, up, right)
+    coats = []
+    for chamber in chambers:
+        padding = r.uniform(0.5, 4.0) * fat_amount
+        coats.append((chamber.center + r.normal(0, 0.55 * padding, 3), chamber.radii + padding, chamber.rotation))
     # The pericardium shows as a thin line around the fat.
-    layers += [Layer(Ellipsoid(c.center, c.radii + pad + 1.2, c.rotation), 15.0) for c, pad in zip(chambers, padding)]
-    layers += [Layer(Ellipsoid(c.center, c.radii + pad, c.rotation), FAT + 8) for c, pad in zip(chambers, padding)]
+    layers += [Layer(Ellipsoid(center, radii + 0.8, rotation), -10.0) for center, radii, rotation in coats]
+    layers += [Layer(Ellipsoid(center, radii, rotation), FAT + 8) for center, radii, rotation in coats]
     layers.append(Layer(Tube(aorta[:40], taper[:40] + 4 * fat_amount), FAT + 8))
     layers.append(Layer(Tube(pulmonary, np.full(len(pulmonary), s * 15 + 4 * fat_amount)), FAT + 8))
     layers += [Layer(shape, MYOCARDIUM + r.normal(0, 2)) for shape in ventricles]

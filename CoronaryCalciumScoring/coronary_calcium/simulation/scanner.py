@@ -131,7 +131,7 @@ def noise_of(
 
 @functools.lru_cache(maxsize=8)
 def _noise_amplitude(shape: tuple[int, int], pixel: float, kernel: tuple[float, float]) -> np.ndarray:
-    """The ramp of filtered back projection under the kernel, and streaks along i with a quarter of its SD."""
+    """The ramp of filtered back projection under the kernel, and streaks along i of 15 % of its SD."""
     width, enhancement = kernel
     rows = fft.fftfreq(shape[0], pixel)[:, None]
     columns = fft.rfftfreq(shape[1], pixel)[None, :]
@@ -140,7 +140,7 @@ def _noise_amplitude(shape: tuple[int, int], pixel: float, kernel: tuple[float, 
     transfer = transfer * (1 + enhancement * (1 - np.exp(-2 * (np.pi * 1.1 * frequency) ** 2)))
     grain = np.sqrt(frequency + 0.02) * transfer
     streaks = np.exp(-2 * np.pi**2 * ((0.6 * pixel * rows) ** 2 + (14 * pixel * columns) ** 2))
-    power = (grain**2) / (grain**2).mean() + (0.25 * streaks) ** 2 / (streaks**2).mean()
+    power = (grain**2) / (grain**2).mean() + (0.15 * streaks) ** 2 / (streaks**2).mean()
     # Noise does not change a slice's mean.
     power[0, 0] = 0.0
     return np.sqrt(power).astype(np.float32)

@@ -63,7 +63,7 @@ def draw_build(r: np.random.Generator) -> Build:
     # the spine, 100 to 149 mm were measured on three chest scans; the lungs reach further back, beside the spine.
     sternum_y = -size * r.uniform(60, 74) - 3
     spine_y = sternum_y + size * r.uniform(100, 142) + 14
-    half_y = (spine_y + r.uniform(14, 28) - sternum_y - 3) / 2
+    half_y = (spine_y + r.uniform(22, 38) - sternum_y - 3) / 2
     return Build(
         size=size,
         age=age,
@@ -171,8 +171,8 @@ def _muscles(r, build):
     for side in (-1, 1):
         front = np.array([build.midline + side * 70 * build.size, build.sternum_y + 8, 80.0])
         layers.append(Layer(Ellipsoid(front, np.array([62, thick + 12, 50])), MUSCLE))
-        back = np.array([build.midline + side * 26, build.spine_y + 38, 0.0])
-        layers.append(Layer(Ellipsoid(back, np.array([27, 20 + thick, 420])), MUSCLE))
+        back = np.array([build.midline + side * 26, build.spine_y + 36, 0.0])
+        layers.append(Layer(Ellipsoid(back, np.array([27, 14 + thick, 420])), MUSCLE))
     return layers
 
 
@@ -196,11 +196,11 @@ def _mediastinum(r, midline, sternum_y, spine_y):
         (midline + 14, 16.0 + deep), heights, np.full(7, r.uniform(17, 25)), np.full(7, max(deep + 4, 18.0)), 2.0
     )
     front = Column(
-        (midline + r.uniform(-4, 8), sternum_y + 12),
+        (midline + r.uniform(-4, 12), sternum_y + 8),
         heights,
-        np.full(7, r.uniform(5, 22)),
-        np.full(7, r.uniform(14, 24)),
-        2.0,
+        np.full(7, r.uniform(3, 14)),
+        np.full(7, r.uniform(12, 20)),
+        1.4,
     )
     return [Layer(front, FAT), Layer(back, FAT + 15), Layer(upper, FAT + 15)]
 
@@ -314,7 +314,7 @@ def _ribs(r, cage, midline, sternum_y, cortex, marrow, age):
             ]
             if cartilage is not None:
                 cartilages.append(cartilage)
-                layers.append(Layer(Tube(cartilage, np.full(len(cartilage), 5.6)), r.uniform(75, 125)))
+                layers.append(Layer(Tube(cartilage, np.full(len(cartilage), r.uniform(5.6, 8.0))), r.uniform(75, 140)))
                 for _ in range(r.poisson(7 * ossified)):
                     spot = cartilage[r.integers(len(cartilage))] + r.normal(0, 3.2, 3)
                     layers.append(Layer(Ellipsoid(spot, r.uniform(0.8, 3.4, 3)), r.uniform(180, 650), True))

@@ -23,7 +23,7 @@ from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, MUSCLE, Deposit, 
 QUICK = {"pixels": 96, "field_of_view": 230.0, "spacing": 10.0, "thickness": 5.0, "z_range": (-60.0, 50.0)}
 
 
-HEAVY = 15
+HEAVY = 7
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ def test_an_implant_of_a_seed_is_the_same_again(made):
 def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
     bright = unlabelled = 0
     for case in made[2]:
-        k, j, i = case.spacing
+        _, j, i = case.spacing
         assert (case.hu[case.labels > 0] >= LITERATURE.threshold_hu).all()
         for deposit in case.deposits:
             if deposit.label or deposit.kind not in ("mitral annulus", "aortic valve", "aortic wall"):

@@ -37,9 +37,9 @@ def test_parts_of_a_plaque_that_overlap_count_once():
 
 
 def test_the_exact_score_is_area_times_weight_times_length_over_3_mm():
-    rod = Deposit(Rod(np.array([0.0, 0.0, 0.0]), 2.0, 12.0), 350.0, 3, "plaque", 1)
+    rod = Deposit(Rod(np.array([0.0, 0.0, 0.0]), 2.05, 12.0), 350.0, 3, "plaque", 1)
     score = exact_agatston([rod])
-    assert score["LCX"] == pytest.approx(np.pi * 4 * 3 * 12 / 3, rel=0.03)
+    assert score["LCX"] == pytest.approx(np.pi * 2.05**2 * 3 * 12 / 3, rel=0.03)
     assert score["total"] == score["LCX"]
     assert exact_agatston([Deposit(rod.shape, 129.0, 3, "plaque", 1)])["total"] == 0.0
     assert exact_agatston([Deposit(rod.shape, 350.0, 0, "aortic wall")])["total"] == 0.0
@@ -84,14 +84,14 @@ def test_a_pose_moves_all_shapes_alike():
 
 def test_over_the_seeds_every_kind_every_category_and_both_dominances_occur():
     kinds, categories, dominance = set(), Counter(), set()
-    for seed in range(60):
+    for seed in range(40):
         r = np.random.default_rng([seed, 5])
         anatomy = draw_anatomy(r)
         deposits = draw_deposits(r, anatomy)
         kinds |= {deposit.kind for deposit in deposits}
         dominance.add("LPDA" in anatomy.heart.arteries)
         assert all((deposit.label > 0) == (deposit.kind == "plaque") for deposit in deposits)
-        if seed < 25:
+        if seed < 20:
             categories[risk_category(exact_agatston(deposits)["total"])] += 1
     assert kinds >= {
         "plaque", "aortic wall", "aortic root", "aortic valve", "mitral annulus", "tricuspid annulus",

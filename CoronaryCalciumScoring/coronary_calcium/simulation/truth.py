@@ -17,9 +17,9 @@ from coronary_calcium.scoring import score_labels
 from coronary_calcium.simulation.tissue import Deposit
 from coronary_calcium.volume import Acquisition, CTVolume
 
-# The grid's step: volumes of spheres of 1 mm radius come out within 1 % with the finer one, scores within 3 % with the
-# coarser one, which has to hold a whole diseased artery.
-VOLUME_STEP_MM, SCORE_STEP_MM = 0.1, 0.25
+# The grid's steps: with the finer one, volumes of spheres of 1 mm radius come out within 1 %; with the coarser one,
+# which has to hold a whole diseased artery, scores of rods within 3 %.
+VOLUME_STEP_MM, SCORE_STEP_MM = 0.1, 0.2
 # A plaque that would need more points than this gets a coarser grid.
 _MOST_POINTS = 6_000_000
 

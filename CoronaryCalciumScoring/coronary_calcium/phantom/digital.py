@@ -14,7 +14,9 @@ from coronary_calcium.phantom.insert import (
     Placement,
 )
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.simulation.scanner import KERNEL_NOISE, KERNELS, Protocol, expose, scan_grid
+from coronary_calcium.simulation.painting import Body, scan_grid
+from coronary_calcium.simulation.protocol import KERNEL_NOISE, KERNELS, Protocol
+from coronary_calcium.simulation.scanner import expose
 from coronary_calcium.simulation.shapes import Rod
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit, Layer
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -98,7 +100,7 @@ def scan_insert(scan: Scan, progress: Progress = no_progress) -> tuple[CTVolume,
     grid = scan_grid(protocol)
     hu, _ = expose(
         np.random.default_rng(scan.seed),
-        [body],
+        Body([body], grid),
         deposits,
         protocol,
         grid,

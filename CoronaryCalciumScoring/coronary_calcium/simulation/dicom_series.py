@@ -11,7 +11,9 @@ import numpy as np
 from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring import score_labels
+from coronary_calcium.scoring.risk import risk_category
 from coronary_calcium.simulation.patient import SimulatedPatient
+from coronary_calcium.simulation.truth import exact_agatston, plaques_of
 from coronary_calcium.volume import CTVolume
 
 # The offset that lets an unsigned 12-bit scanner store air; stored value = HU + 1024.
@@ -21,7 +23,9 @@ INTERCEPT = -1024
 def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = no_progress) -> None:
     """Write ``dicom/`` (one file a slice), ``labels.nrrd``, ``plaques.csv`` and ``truth.json`` into ``folder``.
 
-    ``truth.json`` holds the scores as imaged: those of the true label map on the noisy, blurred scan.
+    ``truth.json`` holds the exact scores, as ``simulation.truth`` defines them, and those as imaged: of the true
+    label map on the noisy, blurred scan. ``plaques.csv`` has a line for each coronary plaque, with its true volume
+    and mass, and one for each of the other deposits.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -42,14 +46,36 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
     _write_labels(patient, folder / "labels.nrrd")
     _write_plaques(patient, folder / "plaques.csv")
     score = score_labels(patient.volume, patient.labels)
+    exact, build, protocol = exact_agatston(patient.deposits), patient.anatomy.build, patient.protocol
     truth = {
         "seed": patient.seed,
+        "agatston_exact": {
+            "total": exact["total"],
+            "by_artery": {artery.name: exact[artery.name] for artery in NAMED_ARTERIES},
+        },
+        "risk_category_exact": risk_category(exact["total"]),
         "agatston_as_imaged": {
             "total": score.total.agatston,
             "by_artery": {artery.name: score.by_artery[artery.name].agatston for artery in NAMED_ARTERIES},
         },
         "risk_category": score.risk_category,
         "lesions": score.total.lesions,
+        "patient": {
+            "age": round(build.age),
+            "sex": "F" if build.female else "M",
+            "size": round(build.size, 3),
+            "dominance": "left" if "LPDA" in patient.anatomy.heart.arteries else "right",
+        },
+        "protocol": {
+            "gated": protocol.gated,
+            "kvp": protocol.kvp,
+            "kernel": protocol.kernel,
+            "noise_hu": round(protocol.noise, 1),
+            "thickness_mm": protocol.thickness,
+            "spacing_mm": protocol.spacing,
+            "field_of_view_mm": round(protocol.field_of_view, 1),
+            "motion_mm": round(protocol.motion, 2),
+        },
     }
     (folder / "truth.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
 
@@ -121,11 +147,25 @@ def _write_labels(patient: SimulatedPatient, path: Path) -> None:
     sitk.WriteImage(image, str(path), useCompression=True)
 
 
+_PLAQUE_COLUMNS = ("plaque", "kind", "artery", "shape", "x_mm", "y_mm", "z_mm")
+_PLAQUE_MEASURES = ("length_mm", "hu_at_120_kvp", "volume_mm3", "mass_mg")
+
+
 def _write_plaques(patient: SimulatedPatient, path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
-        table.writerow(["kind", "artery", "x_mm", "y_mm", "z_mm", "hu_at_120_kvp"])
+        table.writerow([*_PLAQUE_COLUMNS, *_PLAQUE_MEASURES])
+        for plaque in plaques_of(patient.deposits):
+            middle = [f"{value:.2f}" for value in plaque.middle]
+            measures = [
+                f"{plaque.length_mm:.2f}",
+                f"{plaque.hu:.0f}",
+                f"{plaque.volume_mm3:.3f}",
+                f"{plaque.mass_mg:.4f}",
+            ]
+            artery = BY_LABEL[plaque.label].name
+            table.writerow([plaque.number, "plaque", artery, plaque.form, *middle, *measures])
         for deposit in patient.deposits:
-            middle = [(low + high) / 2 for low, high in deposit.shape.bounds()]
-            artery = BY_LABEL[deposit.label].name if deposit.label else ""
-            table.writerow([deposit.kind, artery, *(f"{value:.2f}" for value in middle), f"{deposit.hu:.0f}"])
+            if not deposit.label:
+                middle = [f"{(low + high) / 2:.2f}" for low, high in deposit.shape.bounds()]
+                table.writerow(["", deposit.kind, "", "", *middle, "", f"{deposit.hu:.0f}", "", ""])

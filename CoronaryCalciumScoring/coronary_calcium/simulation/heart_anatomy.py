@@ -15,18 +15,25 @@ from coronary_calcium.simulation.tissue import BLOOD, FAT, MYOCARDIUM, Layer
 
 @dataclass(frozen=True)
 class Heart:
-    """Layers in painting order, and the coronary arteries as paths of points 1 mm apart, by name of the branch."""
+    """Layers in painting order, and the coronary arteries as paths of points 1 mm apart, by name of the branch.
+
+    LPDA stands for the posterior descending artery where the left coronary artery is dominant, else PDA.
+    """
 
     layers: tuple[Layer, ...]
     arteries: dict[str, np.ndarray]
     vessel_radius: dict[str, float]
     landmarks: dict[str, np.ndarray]
     aorta: np.ndarray
+    aorta_radius: np.ndarray
     valve_rings: dict[str, tuple[np.ndarray, np.ndarray, float]]
+    mitral_arc: np.ndarray
+    surface: tuple[np.ndarray, ...]
+    papillary: np.ndarray
 
 
 # Which label's artery a branch belongs to.
-BRANCH_LABEL = {"LM": 1, "LAD": 2, "D1": 2, "D2": 2, "LCX": 3, "OM1": 3, "OM2": 3, "RCA": 4, "PDA": 4}
+BRANCH_LABEL = {"LM": 1, "LAD": 2, "D1": 2, "D2": 2, "LCX": 3, "OM1": 3, "OM2": 3, "RCA": 4, "PDA": 4, "LPDA": 3}
 
 
 def _surface_point(chambers, origin, direction, lift):
@@ -46,8 +53,8 @@ def _between(first, second, t):
     return (np.sin((1 - t) * angle) * first + np.sin(t * angle) * second) / max(np.sin(angle), 1e-6)
 
 
-def build_heart(random: np.random.Generator, size: float) -> Heart:
-    """A heart of linear ``size`` relative to the average adult."""
+def build_heart(random: np.random.Generator, size: float, spine: tuple[float, float] = (-16.0, 75.0)) -> Heart:
+    """A heart of linear ``size`` relative to the average adult; ``spine`` is where x and y of the vertebrae lie."""
     r = random
     jitter = lambda scale=1.0: r.normal(0, scale, 3)  # noqa: E731 (a local shorthand)
     axis = unit(np.array([0.68, -0.48, -0.55]) + r.normal(0, 0.09, 3))
@@ -82,18 +89,20 @@ def build_heart(random: np.random.Generator, size: float) -> Heart:
 
     root = ring_center + up * s * r.uniform(14, 18) + right * s * r.uniform(-2, 4)
     root_radius = s * r.uniform(14.5, 18)
+    # The descending aorta lies before the spine, on its left.
+    behind = np.array(spine) + [r.uniform(22, 29), -r.uniform(12, 20)]
     aorta = smooth_path(
         [
             root - up * 8 * s,
             root + up * 8 * s,
             root + s * np.array([-12, -9, 32]) + jitter(2),
             root + s * np.array([-14, -4, 60]) + jitter(2),
-            root + s * np.array([0, 16, 84]) + jitter(2),
-            root + s * np.array([16, 44, 78]) + jitter(2),
-            [root[0] + 22 * s, root[1] + 60, root[2] + 50],
-            [root[0] + 22 * s, root[1] + 68, root[2] - 20],
-            [root[0] + 14 * s, root[1] + 66, root[2] - 120],
-            [root[0] + 10 * s, root[1] + 64, root[2] - 220],
+            root + s * np.array([-4, 10, 82]) + jitter(2),
+            np.array([(root[0] + behind[0]) / 2, (root[1] + behind[1]) / 2 + 8, root[2] + 84 * s]),
+            [*(behind + [2, -2]), root[2] + 56],
+            [*behind, root[2] - 20],
+            [*(behind + [-6, 2]), root[2] - 120],
+            [*(behind + [-10, 2]), root[2] - 220],
         ]
     )
     taper = np.interp(np.linspace(0, 1, len(aorta)), [0, 0.3, 0.5, 1], [1.0, 0.98, 0.82, 0.72]) * root_radius
@@ -144,9 +153,15 @@ def build_heart(random: np.random.Generator, size: float) -> Heart:
 
     arteries = _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right, ventricle_center)
     fat_amount = r.uniform(0.5, 1.5)
-    # Epicardial fat follows the chambers, thicker over the right heart and at the apex of large people.
-    padding = r.uniform(1.0, 7.0, len(chambers)) * fat_amount
-    layers = [Layer(Ellipsoid(c.center, c.radii + pad, c.rotation), FAT + 8) for c, pad in zip(chambers, padding)]
+    # Epicardial fat follows the chambers, but lies to one side of each: a rim of even width would tell them apart.
+    layers = _fat_pads(r, s, fat_amount, ventricle_center, axis, up, right)
+    coats = []
+    for chamber in chambers:
+        padding = r.uniform(0.5, 4.0) * fat_amount
+        coats.append((chamber.center + r.normal(0, 0.55 * padding, 3), chamber.radii + padding, chamber.rotation))
+    # The pericardium shows as a thin line around the fat.
+    layers += [Layer(Ellipsoid(center, radii + 0.8, rotation), -10.0) for center, radii, rotation in coats]
+    layers += [Layer(Ellipsoid(center, radii, rotation), FAT + 8) for center, radii, rotation in coats]
     layers.append(Layer(Tube(aorta[:40], taper[:40] + 4 * fat_amount), FAT + 8))
     layers.append(Layer(Tube(pulmonary, np.full(len(pulmonary), s * 15 + 4 * fat_amount)), FAT + 8))
     layers += [Layer(shape, MYOCARDIUM + r.normal(0, 2)) for shape in ventricles]
@@ -154,7 +169,7 @@ def build_heart(random: np.random.Generator, size: float) -> Heart:
     layers += vessels
     radii = {}
     for path in arteries.values():
-        fat_radius = np.linspace(5.0, 2.8, len(path)) * (0.5 + 0.6 * fat_amount)
+        fat_radius = np.linspace(6.5, 3.0, len(path)) * (0.4 + 0.7 * fat_amount)
         layers.append(Layer(Tube(path[::3], fat_radius[::3]), FAT))
     layers.append(vessels[3])
     for name, path in arteries.items():
@@ -165,13 +180,55 @@ def build_heart(random: np.random.Generator, size: float) -> Heart:
         tuple(layers),
         arteries,
         radii,
-        {"ring": ring_center, "axis": axis, "up": up, "right": right, "ventricle": ventricle_center, "root": root},
+        {
+            "ring": ring_center,
+            "axis": axis,
+            "up": up,
+            "right": right,
+            "ventricle": ventricle_center,
+            "root": root,
+        },
         aorta,
+        taper,
         {
             "aortic": (root, unit(up + 0.3 * right), root_radius * 0.75),
-            "mitral": (ring_center - right * s * 12 - up * s * 4, axis, s * r.uniform(15, 19)),
+            "tricuspid": (ring_center + right * s * 22 - up * s * 6, axis, s * r.uniform(15, 19)),
         },
+        _mitral_arc(r, s, arteries["LCX"], ring_center - right * s * 12 - up * s * 4, up, right),
+        _surface_runs(chambers, ventricle_center, axis, up, right),
+        np.array([ventricle_center + s * (6 * axis - 14 * right + turn * 12 * up) for turn in (-1.0, 1.0)]),
     )
+
+
+def _mitral_arc(r, s, circumflex, center, up, right):
+    """The mitral ring from its left end around the back to the septum, a few mm within the circumflex."""
+    inwards = center - circumflex
+    depth = s * r.uniform(4.5, 9.0)
+    arc = circumflex + inwards / np.linalg.norm(inwards, axis=1, keepdims=True) * depth
+    arc = arc[len(arc) // 6 :: 6]
+    end = center - up * s * 16 + right * s * 12
+    return np.vstack([arc, (arc[-1] + end) / 2, end]) if np.linalg.norm(arc[-1] - end) > 8 else arc
+
+
+def _surface_runs(chambers, center, axis, up, right):
+    """Runs of points 3 mm outside of the chambers, where the pericardium is."""
+    runs = []
+    for tilt, first, last in ((0.9, 150, 260), (0.3, 130, 280), (0.3, -60, 60), (1.6, 140, 300)):
+        angles = np.radians(np.arange(first, last, 8.0))
+        rays = [tilt * axis + np.cos(a) * right + np.sin(a) * up for a in angles]
+        runs.append(np.array([_surface_point(chambers, center, ray, 4.0) for ray in rays]))
+    return tuple(runs)
+
+
+def _fat_pads(r, s, amount, center, axis, up, right):
+    """Fat at the apex and in the angles between heart and diaphragm, and before the right heart."""
+    spots = (0.95 * axis - 0.45 * up, 0.5 * axis + 0.9 * right - 0.5 * up, 0.5 * axis + 0.8 * right + 0.3 * up)
+    layers = []
+    for spot in spots:
+        reach = s * r.uniform(34, 46) * unit(spot)
+        radii = s * r.uniform(12, 26, 3) * np.sqrt(amount)
+        layers.append(Layer(Ellipsoid(center + reach, radii, np.array([axis, up, right])), FAT))
+    return layers
 
 
 def _tapered(points, first, last):
@@ -220,7 +277,11 @@ def _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right,
     right_ostium = root + root_radius * unit(0.7 * right + np.array([0, -0.7, 0])) + up * s * 5
     end = -70 if left_dominant else -92
     arteries["RCA"] = [right_ostium, *[ring(a) for a in np.arange(52, end, -14)]]
-    if not left_dominant:
+    # The posterior descending artery is the circumflex's branch where the left coronary artery is dominant.
+    if left_dominant:
+        crux = arteries["LCX"][-1]
+        arteries["LPDA"] = [crux, *wall(crux - center, apex, [0.2, 0.45, 0.7])]
+    else:
         crux = arteries["RCA"][-1]
         arteries["PDA"] = [crux, *wall(crux - center, apex, [0.2, 0.45, 0.7])]
     wander = 0.8

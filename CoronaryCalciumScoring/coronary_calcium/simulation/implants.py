@@ -1,4 +1,4 @@
-"""Plaques implanted in real scans: real noise and anatomy around calcium whose truth is known.
+"""Calcium implanted in real scans: real noise and anatomy around coronary and other calcium whose truth is known.
 
 ``python -m coronary_calcium.simulation.implants --scan chest-TCGA-DE-A4MA --dicom DIR --count 12 --output CASES``
 """
@@ -6,84 +6,166 @@
 import argparse
 import sys
 import tomllib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import ndimage
+from tqdm import tqdm
 
-from coronary_calcium.arteries import BY_NAME, NAMED_ARTERIES
-from coronary_calcium.simulation.calcium import COUNT_RANGES, plaque_along
+from coronary_calcium.simulation.bright_tissue import (
+    annulus_ring,
+    blob,
+    lead,
+    smooth_noise,
+    surface_plates,
+    valve_leaflets,
+    wall_plates,
+)
+from coronary_calcium.simulation.calcium import BRANCH_WEIGHT, plaques_in
+from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits
 from coronary_calcium.simulation.patient import label_voxels
-from coronary_calcium.simulation.scanner import Grid, cover_of
-from coronary_calcium.simulation.shapes import smooth_path
-from coronary_calcium.simulation.training_cases import BOX_MM
+from coronary_calcium.simulation.real_background import Background, draw_background, processed
+from coronary_calcium.simulation.scanner import ADDED_BY
+from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit
 from coronary_calcium.training.cases import save_case
 from coronary_calcium.volume import CTVolume
 
 PATHS = Path(__file__).with_name("implant_paths.toml")
-# Sub-slices over which the slice profile is averaged.
-_HEIGHTS = 6
-# How far the drawn path may be off, drawn anew for every plaque: the drawing is by eye.
+# How far the drawn path may be off, drawn anew for every artery and along it: the drawing is by eye.
 _PATH_ERROR_MM = 1.5
+# A share of the cases hold no coronary plaque, only what must not be scored: calcium in a window proves nothing.
+_WITHOUT_PLAQUES = 0.12
 
 
-def implant(volume: CTVolume, drawing: dict[str, Any], seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Implant plaques along drawn arteries; returns HU int16 and labels uint8, both (k, j, i).
+@dataclass(frozen=True)
+class Implanted:
+    """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's centre (j, i), and the truth."""
 
-    The plaque's HU replaces the smoothed tissue at its place, blurred by the scan's slice thickness and kernel; the
-    scan's own noise stays as it is. Coordinates here are mm along the array's axes.
+    hu: np.ndarray
+    labels: np.ndarray
+    spacing: tuple[float, float, float]
+    field_center: tuple[float, float]
+    deposits: tuple[Deposit, ...]
+    facts: dict[str, Any]
+
+
+def implant(volume: CTVolume, drawing: dict[str, Any], seed: int) -> Implanted:
+    """Implant plaques along the drawn arteries, and calcium with label 0 where the drawing has it.
+
+    The calcium replaces the smoothed tissue at its place, blurred by the scan's slice thickness and kernel; then scan
+    and calcium go through the same slicing, kernel and noise. The same seed gives the same case.
     """
     r = np.random.default_rng([seed, 17])
-    dk, dj, di = volume.spacing
-    thickness = volume.acquisition.slice_thickness_mm or dk
-    grid = Grid(np.arange(volume.shape[2]) * di, np.arange(volume.shape[1]) * dj, np.arange(volume.shape[0]) * dk, di)
-    hu = volume.hu.astype(np.int16).copy()
-    added = np.zeros((len(NAMED_ARTERIES), *hu.shape), dtype=np.float16)
-    low, high = COUNT_RANGES[r.integers(1, len(COUNT_RANGES))]
-    deposits = []
-    for _ in range(r.integers(low, high + 1)):
-        name = str(r.choice(["LM", "LAD", "LCX", "RCA"], p=[0.12, 0.42, 0.23, 0.23]))
-        path = smooth_path([(i * di, j * dj, k * dk) for k, j, i in drawing[name]], 1.0)
-        path = path + r.normal(0, _PATH_ERROR_MM / np.sqrt(3), 3)
-        deposits += plaque_along(r, path, r.uniform(1.4, 2.2), BY_NAME[name].label)
-    sigma = drawing["psf_mm"] / 2.355 / di
+    scan = draw_background(r, volume, drawing)
+    kvp = int(r.choice(list(CALCIUM_FACTOR), p=[0.05, 0.2, 0.6, 0.15]))
+    deposits = _other(r, scan, drawing)
+    if r.random() >= _WITHOUT_PLAQUES:
+        arteries = {name: _jittered(r, scan.path(drawing[name], 1.0)) for name in BRANCH_WEIGHT if name in drawing}
+        deposits += plaques_in(r, arteries, {name: r.uniform(1.3, 2.2) for name in arteries}, least=1)
+    motion = float(r.uniform(0, 3.5))
+    hu = scan.hu.copy()
+    added = np.zeros((len(ADDED_BY), *hu.shape), dtype=np.float32)
+    grid = Grid(np.arange(hu.shape[2]) * scan.pixel, np.arange(hu.shape[1]) * scan.pixel, scan.z, scan.pixel)
+    sigma = drawing["psf_mm"] / 2.355 / scan.pixel
     for k, z in enumerate(grid.z):
-        near = [d for d in deposits if d.shape.bounds()[2][0] - thickness < z < d.shape.bounds()[2][1] + thickness]
+        near = [d for d in deposits if _reaches(d, z, scan.thickness)]
         if not near:
             continue
-        tissue = ndimage.gaussian_filter(hu[k].astype(np.float32), 2.0)
-        for deposit in near:
-            cover = np.zeros(hu.shape[1:], dtype=np.float32)
-            for height in z + ((np.arange(_HEIGHTS) + 0.5) / _HEIGHTS - 0.5) * thickness:
-                found = cover_of(deposit.shape, grid, height)
-                if found is not None:
-                    cover[found[1]] += found[0] / _HEIGHTS
-            change = ndimage.gaussian_filter(np.clip(cover, 0, 1) * np.maximum(deposit.hu - tissue, 0), sigma)
-            hu[k] = np.clip(hu[k] + np.rint(change), -1024, 3071)
-            added[deposit.label - 1, k] += change
-            tissue += change
-    return hu, label_voxels(hu, added)
+        before = ndimage.gaussian_filter(hu[k], 2.0)
+        tissue = before.copy()
+        add_deposits(
+            tissue,
+            added[:, k],
+            near,
+            grid,
+            z,
+            scan.thickness,
+            factor=CALCIUM_FACTOR[kvp],
+            finest_step=max(FINEST_STEP_MM, scan.thickness / 6),
+            motion=Motion.draw(r, motion),
+        )
+        hu[k] += ndimage.gaussian_filter(tissue - before, sigma)
+        for label in np.flatnonzero(added[:, k].any(axis=(1, 2))):
+            added[label, k] = ndimage.gaussian_filter(added[label, k], sigma)
+    hu, added, facts = processed(r, hu, added, scan)
+    whole = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
+    facts = {
+        "source": f"calcium implanted in {drawing['published']}",
+        "seed": seed,
+        "kind": "chest",
+        "kvp": kvp,
+        **facts,
+    }
+    return Implanted(whole, label_voxels(whole, added), scan.spacing, scan.field_center, tuple(deposits), facts)
 
 
-def implant_case(volume: CTVolume, name: str, drawing: dict[str, Any], seed: int, folder: Path) -> None:
-    """Write one training case with implants, cropped around the heart."""
-    hu, labels = implant(volume, drawing, seed)
-    k0, k1, j0, j1, i0, i1 = drawing["heart"]
-    center = np.array([(j0 + j1) / 2, (i0 + i1) / 2])
-    half = BOX_MM / 2 / np.array(volume.spacing[1:])
-    low = np.maximum(np.floor(center - half).astype(int), 0)
-    high = np.minimum(np.ceil(center + half).astype(int), volume.shape[1:])
-    # Slices around the heart belong to the case as well: hila and the upper abdomen must not be scored either.
-    part = (slice(max(k0 - 3, 0), k1 + 3), slice(low[0], high[0]), slice(low[1], high[1]))
-    facts = {"source": f"plaques implanted in {drawing['published']}", "seed": seed}
-    save_case(
-        folder / f"implant-{name}-{seed:04d}.npz", hu[part], labels[part], volume.spacing, tuple(center - low), facts
-    )
+def _reaches(deposit: Deposit, z: float, thickness: float) -> bool:
+    low, high = deposit.shape.bounds()[2]
+    return low - thickness < z < high + thickness
+
+
+def _jittered(r: np.random.Generator, path: np.ndarray, error: float = _PATH_ERROR_MM) -> np.ndarray:
+    """The path, off by a constant and by a slow wave along it."""
+    share = error / np.sqrt(6)
+    return path + r.normal(0, share, 3) + smooth_noise(r, len(path), 15.0, share, 3)
+
+
+def _other(r: np.random.Generator, scan: Background, drawing: dict[str, Any]) -> list[Deposit]:
+    """Calcium and metal with label 0 at the drawn places; heavy cases are common."""
+    return [*_aorta_and_valves(r, scan, drawing), *_beside_the_heart(r, scan, drawing)]
+
+
+def _aorta_and_valves(r, scan, drawing):
+    deposits: list[Deposit] = []
+    drawn = np.asarray(drawing["aorta"])
+    center, knots = scan.path(drawn[:, :3], 2.0), scan.points(drawn[:, :3])
+    nearest = [int(np.argmin(np.linalg.norm(center - knot, axis=1))) for knot in knots]
+    radii = np.interp(np.arange(len(center)), nearest, drawn[:, 3])
+    if r.random() < 0.7:
+        deposits += wall_plates(r, center[4:], radii[4:], 1 + r.poisson(9), "aortic wall")
+    if r.random() < 0.45:
+        deposits += wall_plates(r, center[:10], radii[:10], 1 + r.poisson(3), "aortic root")
+    if r.random() < 0.5:
+        valve = scan.points([drawing["aortic_valve"]])[0] + r.normal(0, 1.5, 3)
+        normal = np.array([-0.32, -0.2, 0.92]) + r.normal(0, 0.12, 3)
+        radius = drawing["valve_radius"] * r.uniform(0.85, 1.05)
+        deposits += valve_leaflets(r, (valve, normal, radius), r.beta(1, 1.4), "aortic valve")
+    if r.random() < 0.5:
+        arc = scan.points(drawing["mitral"]) + r.normal(0, 1.2, 3)
+        deposits += annulus_ring(r, arc, r.beta(1, 1.3), "mitral annulus")
+    return deposits
+
+
+def _beside_the_heart(r, scan, drawing):
+    deposits: list[Deposit] = []
+    if r.random() < 0.15:
+        for run in drawing["pericardium"]:
+            deposits += surface_plates(r, scan.path(run, 2.0) + r.normal(0, 1, 3), int(r.integers(0, 6)), "pericardium")
+    if r.random() < 0.4:
+        nodes = scan.points(drawing["nodes"])
+        for _ in range(r.integers(1, 7)):
+            deposits.append(blob(r, nodes[r.integers(len(nodes))] + r.normal(0, 4, 3), (1.0, 4.5), "lymph node"))
+    if r.random() < 0.1:
+        for tip in scan.points(drawing["papillary"]):
+            deposits.append(blob(r, tip + r.normal(0, 3, 3), (0.8, 3.0), "papillary muscle"))
+    if r.random() < 0.06:
+        deposits.append(lead(r, scan.points(drawing["lead"])))
+    return deposits
+
+
+def implant_case(volume: CTVolume, name: str, drawing: dict[str, Any], seed: int, folder: Path) -> Path:
+    """Write one training case with implants, cropped around the heart; one that is there already is kept."""
+    path = folder / f"implant-{name}-{seed:04d}.npz"
+    if not path.exists():
+        made = implant(volume, drawing, seed)
+        save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts)
+    return path
 
 
 def load_drawings() -> dict[str, Any]:
-    """The drawn arteries by the name of the scan."""
+    """The drawn arteries and other places by the name of the scan."""
     return tomllib.loads(PATHS.read_text(encoding="utf-8"))
 
 
@@ -97,11 +179,15 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dicom", type=Path, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--held-out", action="store_true", help="make cases of a scan that is kept for evaluation")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
+    if drawings[options.scan]["held_out"] and not options.held_out:
+        parser.error(f"{options.scan} is kept for evaluation; say --held-out to make evaluation cases of it")
     options.output.mkdir(parents=True, exist_ok=True)
     volume = open_ct(options.dicom).volume
-    for seed in range(options.first_seed, options.first_seed + options.count):
+    seeds = range(options.first_seed, options.first_seed + options.count)
+    for seed in tqdm(seeds, desc="Implanting", unit="case"):
         implant_case(volume, options.scan, drawings[options.scan], seed, options.output)
     return 0
 

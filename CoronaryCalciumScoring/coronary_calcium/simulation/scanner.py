@@ -1,188 +1,45 @@
-"""A simulated CT scanner: protocols, partial volume, blur of the kernel, motion and correlated noise."""
+"""A simulated CT scanner: partial volume, blur of the kernel, motion and correlated noise."""
 
-from dataclasses import dataclass
+import functools
+from typing import Protocol
 
 import numpy as np
 from scipy import fft, ndimage
 
-from coronary_calcium.simulation.tissue import AIR, CALCIUM_FACTOR, Deposit, Layer
+from coronary_calcium.progress import Progress, no_progress
+from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits, smear
+from coronary_calcium.simulation.protocol import KERNELS
+from coronary_calcium.simulation.protocol import Protocol as ScanProtocol
+from coronary_calcium.simulation.texture import Texture
+from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit
 
-# (thickness, spacing) in mm that chest and gated cardiac protocols reconstruct; weights favour what is common.
-CHEST_SLICES = (
-    (1.0, 1.0),
-    (1.0, 0.7),
-    (1.25, 1.25),
-    (1.5, 1.5),
-    (2.0, 2.0),
-    (2.5, 2.5),
-    (3.0, 3.0),
-    (3.0, 2.0),
-    (5.0, 5.0),
-    (5.0, 2.5),
-    (8.0, 8.0),
-    (0.6, 0.5),
-)
-CHEST_SLICE_WEIGHTS = (0.16, 0.06, 0.12, 0.08, 0.1, 0.1, 0.12, 0.04, 0.13, 0.04, 0.02, 0.03)
-CARDIAC_SLICES = ((3.0, 3.0), (2.5, 2.5), (3.0, 1.5), (1.5, 1.5), (0.5, 0.5))
-CARDIAC_SLICE_WEIGHTS = (0.5, 0.28, 0.12, 0.07, 0.03)
-# In-plane point spread (full width at half maximum, mm) and edge enhancement of kernels from soft to sharp.
-KERNELS = {"soft": (1.6, 0.0), "standard": (1.25, 0.0), "medium": (1.0, 0.25), "sharp": (0.75, 0.9)}
-# Noise of each kernel, as a share of the standard one's.
-KERNEL_NOISE = {"soft": 0.75, "standard": 1.0, "medium": 1.15, "sharp": 1.7}
-# Calcium is finer than a pixel: it is sampled on a grid this many times finer in the plane.
-SUPERSAMPLING = 3
-# ... and at least this finely through the slice: the thinnest plaques are 0.6 mm across.
-FINEST_STEP_MM = 0.6
+# What the maps of added HU belong to; label n lies at n - 1, and label 0 therefore last.
+ADDED_BY = ("LM", "LAD", "LCX", "RCA", "not coronary")
+# Pixels above this HU send out streaks.
+METAL_FROM_HU = 2600.0
+# In a scan that is not gated, the heart rises and sinks by this share of its motion, with waves of this length.
+BREATH_SHARE, BREATH_MM = 0.5, 9.0
 
 
-@dataclass(frozen=True)
-class Protocol:
-    """How the simulated scan is made; lengths in mm, noise as the SD in HU in the heart."""
+class Tissue(Protocol):
+    """What can tell the HU of the tissue in a slice."""
 
-    gated: bool
-    field_of_view: float
-    pixels: int
-    thickness: float
-    spacing: float
-    kernel: str
-    noise: float
-    kvp: int
-    motion: float
-    center: tuple[float, float]
-    z_range: tuple[float, float]
-
-    @property
-    def pixel(self) -> float:
-        """Pixel size in mm."""
-        return self.field_of_view / self.pixels
-
-
-def draw_protocol(random: np.random.Generator, kind: str) -> Protocol:
-    """A ``"chest"`` or gated ``"cardiac"`` protocol as scanners use them."""
-    r = random
-    if kind == "chest":
-        thickness, spacing = CHEST_SLICES[r.choice(len(CHEST_SLICES), p=CHEST_SLICE_WEIGHTS)]
-        kernel = r.choice(list(KERNELS), p=[0.35, 0.35, 0.2, 0.1])
-        noise = float(np.clip(np.exp(r.normal(3.05, 0.4)) / np.sqrt(np.clip(thickness, 1, 5) / 2), 5, 60))
-        noise *= KERNEL_NOISE[kernel]
-        center = (float(r.normal(-15, 10)), float(r.normal(15, 12)))
-        return Protocol(
-            False,
-            float(r.uniform(300, 430)),
-            512,
-            thickness,
-            spacing,
-            str(kernel),
-            noise,
-            int(r.choice([100, 120, 120, 120, 140])),
-            float(r.uniform(0, 3.5)),
-            center,
-            (-135.0, 165.0),
-        )
-    thickness, spacing = CARDIAC_SLICES[r.choice(len(CARDIAC_SLICES), p=CARDIAC_SLICE_WEIGHTS)]
-    kernel = r.choice(["soft", "standard", "medium"], p=[0.3, 0.55, 0.15])
-    noise = float(np.clip(r.normal(22, 6), 12, 40))
-    center = (float(r.normal(0, 5)), float(r.normal(0, 5)))
-    return Protocol(
-        True,
-        float(r.uniform(170, 250)),
-        512,
-        thickness,
-        spacing,
-        str(kernel),
-        noise,
-        120,
-        float(r.uniform(0, 0.8)),
-        center,
-        (-78.0, 66.0),
-    )
-
-
-@dataclass(frozen=True)
-class Grid:
-    """Pixel centres of the image to make: columns ``x``, rows ``y`` and slices ``z`` in mm."""
-
-    x: np.ndarray
-    y: np.ndarray
-    z: np.ndarray
-    pixel: float
-
-
-def scan_grid(protocol: Protocol, box: float | None = None) -> Grid:
-    """The protocol's grid; with ``box``, only the part within ``box`` / 2 mm of the heart's centre."""
-    steps = (np.arange(protocol.pixels) - (protocol.pixels - 1) / 2) * protocol.pixel
-    x, y = steps + protocol.center[0], steps + protocol.center[1]
-    z = np.arange(protocol.z_range[0], protocol.z_range[1] + 1e-6, protocol.spacing)
-    if box is not None:
-        x, y = x[np.abs(x) <= box / 2], y[np.abs(y) <= box / 2]
-    return Grid(x, y, z, protocol.pixel)
-
-
-def _window(bounds, values, margin):
-    """Index range of ``values`` (ascending) inside ``bounds`` widened by ``margin``."""
-    return np.searchsorted(values, bounds[0] - margin), np.searchsorted(values, bounds[1] + margin)
-
-
-def _slice_of(shape, z, margin):
-    """The part of a shape that can reach the slice at ``z``, or None."""
-    low, high = shape.bounds()[2]
-    if z < low - margin or z > high + margin:
-        return None
-    return shape.part_near(z, margin) if hasattr(shape, "part_near") else shape
-
-
-def paint_slice(layers: list[tuple[Layer, float]], grid: Grid, z: float) -> np.ndarray:
-    """HU (j, i) of the tissue at height ``z``: each layer covers what is below it, edges blended over a pixel."""
-    image = np.full((len(grid.y), len(grid.x)), AIR, dtype=np.float32)
-    margin = grid.pixel
-    for layer, hu in layers:
-        part = _slice_of(layer.shape, z, margin)
-        if part is None:
-            continue
-        bounds = part.bounds()
-        i0, i1 = _window(bounds[0], grid.x, margin)
-        j0, j1 = _window(bounds[1], grid.y, margin)
-        if i0 >= i1 or j0 >= j1:
-            continue
-        distance = part.distance(grid.x[None, i0:i1], grid.y[j0:j1, None], np.full((1, 1), z))
-        cover = np.clip(0.5 - distance / grid.pixel, 0, 1).astype(np.float32)
-        region = image[j0:j1, i0:i1]
-        region += cover * (hu - region)
-    return image
-
-
-def cover_of(shape, grid: Grid, z: float) -> tuple[np.ndarray, tuple[slice, slice]] | None:
-    """Share of each pixel that a small shape fills at height ``z``, and where; None when it does not reach."""
-    part = _slice_of(shape, z, 0.5)
-    if part is None:
-        return None
-    bounds = part.bounds()
-    i0, i1 = _window(bounds[0], grid.x, grid.pixel)
-    j0, j1 = _window(bounds[1], grid.y, grid.pixel)
-    if i0 >= i1 or j0 >= j1:
-        return None
-    fine = grid.pixel / SUPERSAMPLING
-    shift = (np.arange(SUPERSAMPLING) - (SUPERSAMPLING - 1) / 2) * fine
-    x = (grid.x[i0:i1, None] + shift).reshape(-1)
-    y = (grid.y[j0:j1, None] + shift).reshape(-1)
-    distance = part.distance(x[None, :], y[:, None], np.full((1, 1), z))
-    cover = np.clip(0.5 - distance / fine, 0, 1)
-    cover = cover.reshape(j1 - j0, SUPERSAMPLING, i1 - i0, SUPERSAMPLING).mean(axis=(1, 3))
-    return cover.astype(np.float32), (slice(j0, j1), slice(i0, i1))
+    def tissue(self, z: float, thickness: float, factor: float) -> np.ndarray:
+        """HU (j, i); ``factor`` is the mineral's HU relative to 120 kVp."""
 
 
 def expose(
     random: np.random.Generator,
-    layers: list[Layer],
+    body: Tissue,
     deposits: list[Deposit],
-    protocol: Protocol,
+    protocol: ScanProtocol,
     grid: Grid,
-    progress=None,
+    progress: Progress = no_progress,
     *,
     textured: bool = True,
     finest_step: float = FINEST_STEP_MM,
-):
-    """The scan: HU (k, j, i) int16, and what the coronary plaques add to it in HU, (4, k, j, i) float16 by artery.
+) -> tuple[np.ndarray, np.ndarray]:
+    """The scan: HU (k, j, i) int16, and what calcium adds to it in HU, (5, k, j, i) float16 as ``ADDED_BY`` lists.
 
     The second array is blurred like the image, without noise: it tells which voxels are bright because of a plaque.
     Without ``textured``, soft tissue is as even as a phantom's plastic. Calcium is sampled through the slice every
@@ -190,84 +47,100 @@ def expose(
     """
     r = random
     factor = CALCIUM_FACTOR.get(protocol.kvp, 1.0)
-    painted = [(layer, layer.hu * (factor if layer.mineral else 1.0)) for layer in layers]
     shape = (len(grid.z), len(grid.y), len(grid.x))
     image = np.empty(shape, dtype=np.int16)
-    added = np.zeros((4, *shape), dtype=np.float16)
-    sub = int(np.clip(np.ceil(protocol.thickness / 1.3), 1, 6))
-    offsets = ((np.arange(sub) + 0.5) / sub - 0.5) * protocol.thickness
-    texture = _tissue_texture(r, shape[1:]) * textured
+    added = np.zeros((len(ADDED_BY), *shape), dtype=np.float16)
+    texture = Texture(r, grid.pixel) if textured else None
+    phase = r.uniform(0, 2 * np.pi)
     for k, z in enumerate(grid.z):
-        tissue = np.mean([paint_slice(painted, grid, z + offset) for offset in offsets], axis=0)
-        soft = (tissue > -150) & (tissue < 150)
-        tissue += np.where(soft, np.roll(texture, 7 * k, axis=0), 0)
-        extra = np.zeros((4, *shape[1:]), dtype=np.float32)
-        _add_deposits(r, tissue, extra, deposits, protocol, grid, z, factor, finest_step)
-        blurred = _blur(tissue, protocol)
+        # A breath, or another beat, displaces the heart along the table as well.
+        height = z if protocol.gated else z + BREATH_SHARE * protocol.motion * np.sin(phase + z / BREATH_MM)
+        motion = Motion.draw(r, protocol.motion)
+        tissue = smear(body.tissue(height, protocol.thickness, factor), grid, motion)
+        if texture is not None:
+            texture.add_to(tissue, z)
+        extra = np.zeros((len(ADDED_BY), *shape[1:]), dtype=np.float32)
+        add_deposits(
+            tissue,
+            extra,
+            deposits,
+            grid,
+            height,
+            protocol.thickness,
+            factor=factor,
+            finest_step=finest_step,
+            motion=motion,
+        )
+        blurred = blur(tissue, protocol)
         for label in np.flatnonzero(extra.any(axis=(1, 2))):
-            added[label, k] = _blur(extra[label], protocol)
-        image[k] = np.clip(np.rint(blurred + _noise(r, shape[1:], protocol)), -1024, 3071)
-        if progress is not None:
-            progress((k + 1) / len(grid.z), "Scanning the simulated patient")
+            added[label, k] = blur(extra[label], protocol)
+        blurred += metal_streaks(r, tissue, grid.pixel)
+        noise = noise_of(r, shape[1:], protocol.pixel, KERNELS[protocol.kernel], protocol.noise)
+        image[k] = np.clip(np.rint(blurred + noise), -1024, 3071)
+        progress((k + 1) / len(grid.z), "Scanning the simulated patient")
     return image, added
 
 
-def _add_deposits(r, tissue, extra, deposits, protocol, grid, z, factor, finest_step):
-    """Paint the calcium of one slice, smeared along the motion of the heart."""
-    angle = r.uniform(0, 2 * np.pi)
-    direction = np.array([np.cos(angle), np.sin(angle)])
-    ghosts = (
-        np.array([0.0]) if protocol.motion < 0.5 else np.array([-0.5, 0.0, 0.5]) * protocol.motion * r.uniform(0.3, 1.3)
-    )
-    weights = np.full(len(ghosts), 1 / len(ghosts)) if len(ghosts) == 1 else r.dirichlet([2, 4, 2])
-    count = max(4, int(np.ceil(protocol.thickness / finest_step)))
-    heights = z + ((np.arange(count) + 0.5) / count - 0.5) * protocol.thickness
-    margin = protocol.thickness
-    for deposit in deposits:
-        if _slice_of(deposit.shape, z, margin) is None:
-            continue
-        cover = np.zeros_like(tissue)
-        for ghost, weight in zip(ghosts, weights):
-            moved = Grid(grid.x - ghost * direction[0], grid.y - ghost * direction[1], grid.z, grid.pixel)
-            for height in heights:
-                found = cover_of(deposit.shape, moved, height)
-                if found is not None:
-                    cover[found[1]] += weight / len(heights) * found[0]
-        hu = deposit.hu * (factor if deposit.hu < 4000 else 1.0)
-        change = cover * (hu - tissue)
-        tissue += change
-        if deposit.label:
-            extra[deposit.label - 1] += np.maximum(change, 0)
+def metal_streaks(r: np.random.Generator, tissue: np.ndarray, pixel: float) -> np.ndarray | float:
+    """Bright and dark rays from what is too dense for the detector: metal, as a star that fades with the distance."""
+    metal = tissue > METAL_FROM_HU
+    if not metal.any():
+        return 0.0
+    pieces, count = ndimage.label(metal)
+    rows, columns = np.indices(tissue.shape, dtype=np.float32)
+    streaks = np.zeros(tissue.shape, dtype=np.float32)
+    for center, size in zip(
+        ndimage.center_of_mass(metal, pieces, range(1, count + 1)), np.bincount(pieces.ravel())[1:]
+    ):
+        down, right = rows - center[0], columns - center[1]
+        rays = ndimage.gaussian_filter1d(r.normal(0, 1, 360), r.uniform(1.0, 3.0), mode="wrap")
+        rays = (rays + np.roll(rays, 180)) / max(float(rays.std()), 1e-6)
+        angle = ((np.arctan2(down, right) / (2 * np.pi) + 0.5) * 360).astype(int) % 360
+        strength = min(25.0 + 9.0 * np.sqrt(size) * pixel, 140.0) / (1 + np.hypot(down, right) * pixel / 14)
+        streaks += (rays[angle] * strength).astype(np.float32)
+    return streaks * (tissue > -700)
 
 
-def _blur(image, protocol):
+def blur(image: np.ndarray, protocol: ScanProtocol) -> np.ndarray:
+    """The kernel's point spread over a slice (j, i) whose pixels already average over their own area."""
     width, enhancement = KERNELS[protocol.kernel]
     variance = (width / 2.355) ** 2 - protocol.pixel**2 / 12
     sigma = np.sqrt(max(variance, 1e-4)) / protocol.pixel
-    blurred = ndimage.gaussian_filter(image, sigma, truncate=3.0)
-    if enhancement:
-        blurred += enhancement * (blurred - ndimage.gaussian_filter(blurred, 1.1 / protocol.pixel, truncate=3.0))
-    return blurred
+    return sharpened(ndimage.gaussian_filter(image, sigma, truncate=3.0), enhancement, 1.1 / protocol.pixel)
 
 
-def _tissue_texture(r, shape):
-    """Slow differences within soft tissue, about 5 HU."""
-    coarse = r.normal(0, 1, (shape[0] // 12 + 2, shape[1] // 12 + 2))
-    zoomed = ndimage.zoom(coarse, 12, order=1)[: shape[0], : shape[1]]
-    return (5.0 * zoomed).astype(np.float32)
+def sharpened(image: np.ndarray, enhancement: float, sigma: float) -> np.ndarray:
+    """The image plus ``enhancement`` times what a Gaussian of ``sigma`` pixels takes from it."""
+    if not enhancement:
+        return image
+    return image + enhancement * (image - ndimage.gaussian_filter(image, sigma, truncate=3.0))
 
 
-def _noise(r, shape, protocol):
-    """Noise of one slice: the ramp of filtered back projection under the kernel's transfer function, plus streaks."""
-    width, enhancement = KERNELS[protocol.kernel]
-    rows = fft.fftfreq(shape[0], protocol.pixel)[:, None]
-    columns = fft.rfftfreq(shape[1], protocol.pixel)[None, :]
+def noise_of(
+    r: np.random.Generator, shape: tuple[int, int], pixel: float, kernel: tuple[float, float], deviation: float
+) -> np.ndarray:
+    """Noise (j, i) of one slice, with the spectrum of ``_noise_amplitude`` and an SD of ``deviation`` HU.
+
+    ``kernel`` is the point spread's width in mm and the edge enhancement.
+    """
+    amplitude = _noise_amplitude(tuple(shape), pixel, tuple(kernel))
+    noise = fft.irfft2(fft.rfft2(r.standard_normal(shape, dtype=np.float32)) * amplitude, s=shape)
+    noise *= deviation / max(float(noise.std()), 1e-6)
+    return noise.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=8)
+def _noise_amplitude(shape: tuple[int, int], pixel: float, kernel: tuple[float, float]) -> np.ndarray:
+    """The ramp of filtered back projection under the kernel, and streaks along i of 15 % of its SD."""
+    width, enhancement = kernel
+    rows = fft.fftfreq(shape[0], pixel)[:, None]
+    columns = fft.rfftfreq(shape[1], pixel)[None, :]
     frequency = np.hypot(rows, columns)
     transfer = np.exp(-2 * (np.pi * (width / 2.355) * frequency) ** 2)
     transfer = transfer * (1 + enhancement * (1 - np.exp(-2 * (np.pi * 1.1 * frequency) ** 2)))
-    white = fft.rfft2(r.standard_normal(shape, dtype=np.float32))
-    noise = fft.irfft2(white * np.sqrt(frequency + 0.02) * transfer, s=shape)
-    noise *= protocol.noise / max(float(noise.std()), 1e-6)
-    streaks = ndimage.gaussian_filter(r.standard_normal(shape, dtype=np.float32), (0.6, 14))
-    noise += streaks * (0.25 * protocol.noise / max(float(streaks.std()), 1e-6))
-    return noise.astype(np.float32)
+    grain = np.sqrt(frequency + 0.02) * transfer
+    streaks = np.exp(-2 * np.pi**2 * ((0.6 * pixel * rows) ** 2 + (14 * pixel * columns) ** 2))
+    power = (grain**2) / (grain**2).mean() + (0.15 * streaks) ** 2 / (streaks**2).mean()
+    # Noise does not change a slice's mean.
+    power[0, 0] = 0.0
+    return np.sqrt(power).astype(np.float32)

@@ -21,9 +21,14 @@ class Layer:
 
 @dataclass(frozen=True)
 class Deposit:
-    """Calcium (or metal) with an artery's label, or label 0 when it is not coronary."""
+    """Calcium (or metal) with an artery's label, or label 0 when it is not coronary.
+
+    The parts of one coronary plaque share its number ``plaque`` and its ``form``.
+    """
 
     shape: Shape
     hu: float
     label: int
     kind: str
+    plaque: int = 0
+    form: str = ""

@@ -5,7 +5,9 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,61 +15,104 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from coronary_calcium.simulation.patient import simulate_patient
-from coronary_calcium.simulation.scanner import KERNELS, draw_protocol
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.simulation.painting import PaintedBody, scan_grid
+from coronary_calcium.simulation.patient import SimulatedPatient, draw_anatomy, draw_deposits, scan_patient
+from coronary_calcium.simulation.protocol import KERNELS, draw_protocol
 from coronary_calcium.training.cases import save_case
 
 # The square around the heart that a case keeps: a window of 192 mm with room for shifts and scales.
 BOX_MM = 250.0
 # The heart's reach below and above its centre, where slices are drawn for training.
 HEART_Z_MM = (-82.0, 78.0)
-# Thin-slice cases keep a random stretch of this many slices: more patients teach more than more slices of one.
-MOST_SLICES = 40
+# Seeds from here on belong to the test set (100 chest patients from 900000, 44 cardiac ones from 900100); training must
+# never see one of them.
+FIRST_TEST_SEED = 900_000
+# A case keeps a random stretch of at most this many slices: more patients teach more than more slices of one.
+MOST_SLICES = 28
+# The anatomy is painted this finely (mm, drawn for each) and this many sheets of it; the scans' slices are their means.
+SHEET_STEPS_MM = (0.6, 0.75, 1.0, 1.0, 1.25, 1.5)
+SHEETS = 72
+VARIANTS = 4
 
 
-def make_case(
-    seed: int, kind: str, folder: Path, kernel: str | None = None, noise: tuple[float, float] | None = None
-) -> Path:
-    """Simulate the patient of one seed around the heart and write ``<kind>-<kernel->seed.npz``.
+def refuse_test_seed(seed: int) -> None:
+    """Raise InputRefused("test-seed") when the seed belongs to the test set."""
+    if seed >= FIRST_TEST_SEED:
+        raise InputRefused(
+            "test-seed", f"Seed {seed} is kept for the test set; train on seeds below {FIRST_TEST_SEED} only."
+        )
+
+
+def draw_patients(seed: int, kind: str, variants: int = VARIANTS, **changes: Any) -> Iterator[SimulatedPatient]:
+    """Patients of one anatomy, around the heart: each with its own calcium, slices, kernel, noise and tube voltage.
+
+    Painting the anatomy is what costs, so several patients share it. ``changes`` replace what the protocol draws.
+    Raises InputRefused("test-seed") for a seed of the test set.
+    """
+    refuse_test_seed(seed)
+    r = np.random.default_rng([seed, 99 if kind == "chest" else 100])
+    anatomy = draw_anatomy(r)
+    step = float(r.choice(SHEET_STEPS_MM))
+    reach = SHEETS * step
+    bottom = HEART_Z_MM[0] + r.uniform() * max(HEART_Z_MM[1] - HEART_Z_MM[0] - reach, 0)
+    frame = draw_protocol(r, kind)
+    grid = scan_grid(replace(frame, z_range=(bottom, bottom)), BOX_MM)
+    body = PaintedBody(anatomy.layers, grid, bottom, step, SHEETS)
+    for _ in range(variants):
+        drawn = replace(draw_protocol(r, kind), field_of_view=frame.field_of_view, center=frame.center)
+        thickness, spacing = (max(round(value / step), 1) * step for value in (drawn.thickness, drawn.spacing))
+        protocol = replace(drawn, thickness=thickness, spacing=spacing, **changes)
+        room = reach - thickness
+        count = int(min(room // spacing + 1, MOST_SLICES))
+        # On whole sheets, so that a slice is the mean of those inside of it.
+        first = int(r.integers(0, max(int((room - (count - 1) * spacing) / step) + 1, 1)))
+        z = bottom + first * step + (thickness - step) / 2 + np.arange(count) * spacing
+        deposits = draw_deposits(r, anatomy)
+        yield scan_patient(r, body, deposits, protocol, replace(grid, z=z), anatomy, seed)
+
+
+def make_cases(
+    seed: int,
+    kind: str,
+    folder: Path,
+    kernel: str | None = None,
+    noise: tuple[float, float] | None = None,
+    variants: int = VARIANTS,
+) -> list[Path]:
+    """Write ``<kind>-<kernel->seed-variant.npz`` for the patients of one seed; cases that are there are kept.
 
     ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws.
     """
-    path = folder / f"{kind}-{kernel + '-' if kernel else ''}{seed:06d}.npz"
-    if path.exists():
-        return path
-    r = np.random.default_rng([seed, 99])
-    drawn = draw_protocol(np.random.default_rng([seed, 98]), kind)
-    length = min(MOST_SLICES * drawn.spacing, HEART_Z_MM[1] - HEART_Z_MM[0])
-    bottom = r.uniform(HEART_Z_MM[0], HEART_Z_MM[1] - length)
+    refuse_test_seed(seed)
+    name = f"{kind}-{kernel + '-' if kernel else ''}{seed:06d}"
+    paths = [folder / f"{name}-{variant}.npz" for variant in range(variants)]
+    if all(path.exists() for path in paths):
+        return paths
     changes: dict[str, Any] = {"kernel": kernel} if kernel else {}
-    patient = simulate_patient(
-        seed,
-        kind,
-        box=BOX_MM,
-        z_range=(bottom, bottom + length),
-        spacing=drawn.spacing,
-        thickness=drawn.thickness,
-        noise=float(r.uniform(*noise)) if noise else drawn.noise,
-        **changes,
-    )
-    protocol = patient.protocol
-    facts = {
-        "source": "simulated patient",
-        "seed": seed,
-        "kind": kind,
-        "kernel": protocol.kernel,
-        "noise_hu": round(protocol.noise, 1),
-        "thickness_mm": protocol.thickness,
-        "kvp": protocol.kvp,
-    }
-    save_case(path, patient.volume.hu, patient.labels, patient.volume.spacing, patient.heart_center[1:], facts)
-    return path
+    if noise:
+        changes["noise"] = float(np.random.default_rng([seed, 98]).uniform(*noise))
+    for path, patient in zip(paths, draw_patients(seed, kind, variants, **changes)):
+        protocol = patient.protocol
+        facts = {
+            "source": "simulated patient",
+            "seed": seed,
+            "kind": kind,
+            "kernel": protocol.kernel,
+            "noise_hu": round(protocol.noise, 1),
+            "thickness_mm": protocol.thickness,
+            "kvp": protocol.kvp,
+        }
+        volume = patient.volume
+        save_case(path, volume.hu, patient.labels, volume.spacing, patient.heart_center[1:], facts)
+    return paths
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the cases of consecutive seeds; returns 0."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--count", type=int, required=True, help="how many anatomies")
+    parser.add_argument("--variants", type=int, default=VARIANTS, help="cases of each anatomy (default: %(default)s)")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--kind", choices=("chest", "cardiac"), default="chest")
     parser.add_argument("--kernel", choices=sorted(KERNELS), help="default: as the protocol draws")
@@ -75,12 +120,23 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
-    options.output.mkdir(parents=True, exist_ok=True)
     seeds = range(options.first_seed, options.first_seed + options.count)
-    make = partial(make_case, kind=options.kind, folder=options.output, kernel=options.kernel, noise=options.noise)
+    try:
+        refuse_test_seed(seeds[-1])
+    except InputRefused as refusal:
+        parser.error(str(refusal))
+    options.output.mkdir(parents=True, exist_ok=True)
+    make = partial(
+        make_cases,
+        kind=options.kind,
+        folder=options.output,
+        kernel=options.kernel,
+        noise=options.noise,
+        variants=options.variants,
+    )
     with ProcessPoolExecutor(options.workers) as pool:
         made = pool.map(make, seeds)
-        for _ in tqdm(made, total=len(seeds), desc="Simulating", unit="patient"):
+        for _ in tqdm(made, total=len(seeds), desc="Simulating", unit="anatomy"):
             pass
     return 0
 

@@ -11,7 +11,7 @@ from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.weights import LoadedModel
 from coronary_calcium.proposal import propose as propose_module
 from coronary_calcium.proposal.device import resolve_device
-from coronary_calcium.proposal.lesions import label_lesions
+from coronary_calcium.proposal.lesions import label_lesions, marked_voxels
 from coronary_calcium.proposal.propose import propose
 from coronary_calcium.scoring.case_score import score_labels
 from coronary_calcium.volume import CTVolume
@@ -159,6 +159,21 @@ def test_where_windows_overlap_the_higher_probability_stands():
     assert label_lesions(volume, propose(volume, _field(*windows), _model(SureOnTheSecond()))).any()
 
 
+def test_a_lesion_grows_over_its_uncertain_rim_within_the_slice_and_no_further():
+    hu = np.full((3, 6, 12), 300, np.int16)
+    probability = np.zeros(hu.shape, np.float16)
+    probability[1, 1, 1] = 0.5  # a sure pixel,
+    probability[1, 2, 2:5] = 0.1  # its rim, which begins at a corner of it,
+    probability[1, 2, 5] = 0.09  # what is too improbable, and what only that would join to it,
+    probability[1, 2, 6] = 0.4
+    probability[2, 1, 1] = 0.4  # as probable in the next slice, and somewhere else,
+    probability[1, 5, 9:11] = 0.49
+    probability[1, 4, 1] = 0.9  # and what is sure but not bright enough.
+    hu[1, 4, 1] = 129
+    marked = marked_voxels(probability, hu)
+    assert {tuple(map(int, voxel)) for voxel in np.argwhere(marked)} == {(1, 1, 1), (1, 2, 2), (1, 2, 3), (1, 2, 4)}
+
+
 def test_a_scan_with_nothing_bright_needs_no_network():
     network = BrightIsCalcium()
     proposal = propose(_volume(), _field(), _model(network))
@@ -261,7 +276,7 @@ def _proposal(volume, probability, artery):
 def test_probability_and_intensity_both_decide():
     volume = _volume(((4, 5), (40, 44), (50, 54), 300), ((4, 5), (40, 44), (50, 51), 129))
     probability = np.where(volume.hu > 100, 0.5, 0.0)
-    probability[4, 43] = 0.499
+    probability[4, 43] = 0.099
     labels = label_lesions(volume, _proposal(volume, probability, volume.hu > 100))
     assert (labels[4, 40:43, 51:54] == 1).all()
     assert np.count_nonzero(labels) == 9

@@ -87,3 +87,6 @@ RULE_SETS = {rules.name: rules for rules in (LITERATURE, GE, SIEMENS, PHILIPS, C
 
 # The network's probability from which a pixel is proposed as calcium (DenseRAUnet, section 2.5).
 PROBABILITY_THRESHOLD = 0.5
+# ... and from which it is proposed as well when such pixels join it to one of the former in its slice. The network is
+# sure of a calcification's core and in doubt about its rim: without this, a quarter of the pixels are lost.
+EXTENT_PROBABILITY = 0.1

@@ -5,23 +5,24 @@ from scipy import ndimage
 
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.proposal.propose import Proposal
-from coronary_calcium.rules import LITERATURE, PROBABILITY_THRESHOLD, RuleSet
+from coronary_calcium.rules import EXTENT_PROBABILITY, LITERATURE, PROBABILITY_THRESHOLD, RuleSet
 from coronary_calcium.scoring.parts import find_parts
 from coronary_calcium.volume import CTVolume
 
 # In three dimensions, neighbours are the 26 voxels that share a face, an edge or a corner.
 _ALL_26 = np.ones((3, 3, 3), bool)
+# Within a slice, the 8 that share an edge or a corner.
+_EIGHT_IN_SLICE = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))], bool)
 
 
 def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERATURE) -> np.ndarray:
     """The proposed lesions as a label map, uint8 (k, j, i): 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned, 0 nothing.
 
-    A voxel belongs to a lesion when its probability is at least 0.5 and its intensity at least the threshold (the
-    lower one, where volume has its own). Voxels that touch in three dimensions (26 neighbours) are one lesion, which
-    goes as a whole to the artery that most of its voxels were given to (the first of equals), or is unassigned when
-    the network knows no arteries. A lesion without a part of the minimum area in any slice is left out.
+    ``marked_voxels`` says which voxels belong to a lesion. Those that touch in three dimensions (26 neighbours) are one
+    lesion, which goes as a whole to the artery that most of its voxels were given to (the first of equals), or is
+    unassigned when the network knows no arteries. A lesion without a part of the minimum area in any slice is left out.
     """
-    marked = (proposal.probability >= PROBABILITY_THRESHOLD) & (volume.hu >= rules.for_volume.threshold_hu)
+    marked = marked_voxels(proposal.probability, volume.hu, rules)
     labels = np.zeros(volume.shape, np.uint8)
     if not marked.any():
         return labels
@@ -40,3 +41,21 @@ def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERAT
     kept[lesion_of[counted[box]]] = True
     labels[box][~kept[lesion_of]] = 0
     return labels
+
+
+def marked_voxels(probability: np.ndarray, hu: np.ndarray, rules: RuleSet = LITERATURE) -> np.ndarray:
+    """The voxels that the network proposes; bool (k, j, i), the shape of both arrays.
+
+    Its probability is at least 0.5, or at least ``EXTENT_PROBABILITY`` and such voxels join it to one of the former
+    within the slice (8 neighbours); its intensity is at least the threshold, the lower one where volume has its own.
+    """
+    possible = (probability >= EXTENT_PROBABILITY) & (hu >= rules.for_volume.threshold_hu)
+    marked = np.zeros(possible.shape, bool)
+    if not possible.any():
+        return marked
+    box = ndimage.find_objects(possible.view(np.uint8))[0]
+    part_of, count = ndimage.label(possible[box], structure=_EIGHT_IN_SLICE)
+    sure = np.zeros(count + 1, bool)
+    sure[part_of[possible[box] & (probability[box] >= PROBABILITY_THRESHOLD)]] = True
+    marked[box] = sure[part_of]
+    return marked

@@ -80,6 +80,16 @@ def test_a_drag_and_a_click_with_control_are_no_clicks(reviewing, options):
     assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
 
 
+def test_a_click_that_places_a_point_is_no_click(reviewing, scene):
+    interaction = scene.mrml.AddNewNodeByClass("vtkMRMLInteractionNode")
+    interaction.SetCurrentInteractionMode(interaction.Place)
+    click(reviewing, IN_LAD, shift=True)
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    click(reviewing, IN_LAD, shift=True)
+    assert agatston(reviewing, "Total") == 300.0
+
+
 def test_a_click_on_nothing_says_so(reviewing):
     click(reviewing, IN_TISSUE)
     assert reviewing.ui.editLabel.text == "Nothing here reaches 130 HU within 2 mm of the click."

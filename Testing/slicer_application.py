@@ -170,11 +170,15 @@ class SliceView:
     """
 
     def __init__(self, name: str) -> None:
-        self.node = slicer.vtkMRMLSliceNode()
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
+        self.node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSliceNode")
+        self.node.UnRegister(None)  # the scene's call has taken one reference for whoever called it
         self.node.SetLayoutName(name)
         self.node.SetName(name)
+        self.node.SetMappedInLayout(1)
         self.node.SetSingletonTag(name)
         slicer.mrmlScene.AddNode(self.node)
+        self.node.SetOrientationToAxial()
         self.node.SetDimensions(256, 256, 1)
         self.node.SetFieldOfView(256.0, 256.0, 1.0)
         self.mouse = vtk.vtkGenericRenderWindowInteractor()

@@ -33,3 +33,10 @@ def panel(application, scene):
     application.widget.logic.engine = made_up_labels_engine
     application.widget.enter()
     return application
+
+
+@pytest.fixture
+def reviewing(panel):
+    """The panel after a run."""
+    panel.press_run()
+    return panel

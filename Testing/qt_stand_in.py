@@ -218,6 +218,12 @@ class qMRMLSegmentEditorWidget(QtWidgets.QLabel):  # noqa: N801 Slicer's name
         self._logic = slicer.vtkSlicerSegmentEditorLogic()
         self._node, self._effects, self._active, self._observing = None, [], None, False
 
+    maximumNumberOfUndoStates = QtCore.Property(  # noqa: N815 Slicer's name
+        int,
+        lambda self: self._logic.GetMaximumNumberOfUndoStates(),
+        lambda self, value: self._logic.SetMaximumNumberOfUndoStates(value),
+    )
+
     def setEffectNameOrder(self, names) -> None:
         self._effects = names
 

@@ -20,4 +20,4 @@ def agatston(panel, name):
 def listed(panel, column):
     """One column of the lesion list."""
     table = panel.ui.lesionTable
-    return [table.item(row, column).text() for row in range(table.rowCount)]
+    return [table.item(row, column).text().strip() for row in range(table.rowCount)]

@@ -3,12 +3,15 @@
 import sys
 import threading
 
+import numpy as np
 import pytest
 
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
-from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, add_made_up_ct
+from coronary_calcium.arteries import LAD
+from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, add_made_up_ct, made_up_ct
 from CoronaryCalciumScoringLib.score_table import score_rows
+from CoronaryCalciumScoringLib.segment_voxels import remove_voxels
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 from qt_stand_in import QtCore
 from review_cases import IN_LAD, IN_RCA, IN_TISSUE, agatston, click, listed
@@ -134,9 +137,13 @@ def test_the_list_holds_the_lesions_and_sorts_numbers_as_numbers(reviewing):
     assert [listed(reviewing, column) for column in range(4)] == [
         ["RCA", "LAD"],
         ["15", "20"],
-        ["300", "225"],
+        ["300.0", "225.0"],
         ["500", "350"],
     ]
+    review = reviewing.widget.reviewPanel.review
+    most_of_lad = np.argwhere(made_up_ct()[1] == LAD.label)[:9]
+    remove_voxels(review.segmentationNode, review.volumeNode, most_of_lad)
+    reviewing.until(lambda: listed(reviewing, 2) == ["300.0", "56.2"])
     reviewing.ui.lesionTable.sortByColumn(2, QtCore.Qt.AscendingOrder)
     assert listed(reviewing, 0) == ["LAD", "RCA"]
 

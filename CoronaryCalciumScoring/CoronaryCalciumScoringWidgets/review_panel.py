@@ -153,7 +153,13 @@ class ReviewPanel:
             return
         self.review.onChanged.append(lambda _score: self._show())
         self.choose(self._artery)
+        self._unfold(True)
         self._listen()
+
+    def _unfold(self, open: bool) -> None:
+        """Unfold the sections of a review when there is one; the reader may fold them as they like."""
+        for group in (self._ui.reviewCollapsibleButton, self._ui.saveCollapsibleButton):
+            group.collapsed = not open
 
     def close(self) -> None:
         """End the review, if there is one; what the reader did stays in the scene."""
@@ -166,6 +172,7 @@ class ReviewPanel:
             review.close()
             self.editor.close()
             hide_mark(slicer.mrmlScene)
+        self._unfold(False)
         self._ui.editLabel.text = ""
         self._show()
 

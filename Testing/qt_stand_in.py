@@ -236,16 +236,28 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):  # noqa: N801 Slicer's name
         self._combo.setCurrentIndex(self._nodes.index(self._current))
 
 
+def _kept(number: int) -> QtCore.Property:
+    """A property that is True until it is set."""
+    return QtCore.Property(
+        bool,
+        lambda self: self.__dict__.get(f"_kept{number}", True),
+        lambda self, value: self.__dict__.update({f"_kept{number}": value}),
+    )
+
+
 class qMRMLSegmentEditorWidget(QtWidgets.QLabel):  # noqa: N801 Slicer's name
     """The editor's widget over the editor's real logic: nodes, effects by name, and the undo history."""
 
     MRML_SLOTS = ("setMRMLScene(vtkMRMLScene*)",)
-    segmentationNodeSelectorVisible, sourceVolumeNodeSelectorVisible = (  # noqa: N815 Slicer's names
-        QtCore.Property(bool, lambda self: False, lambda self, value: None) for _ in range(2)
-    )
-    switchToSegmentationsButtonVisible, unorderedEffectsVisible, autoShowSourceVolumeNode = (  # noqa: N815
-        QtCore.Property(bool, lambda self: False, lambda self, value: None) for _ in range(3)
-    )
+    (
+        segmentationNodeSelectorVisible,  # noqa: N815 Slicer's names
+        sourceVolumeNodeSelectorVisible,  # noqa: N815
+        switchToSegmentationsButtonVisible,  # noqa: N815
+        unorderedEffectsVisible,  # noqa: N815
+        autoShowSourceVolumeNode,  # noqa: N815
+        show3DButtonVisible,  # noqa: N815
+        specifyGeometryButtonVisible,  # noqa: N815
+    ) = (_kept(number) for number in range(7))
 
     def __init__(self, parent=None) -> None:
         super().__init__("Segment Editor", parent)

@@ -121,6 +121,13 @@ def test_the_editor_paints_the_chosen_artery(reviewing):
     assert reviewing.ui.segmentEditorWidget._node.GetSelectedSegmentID() == segments["RCA"]
 
 
+def test_the_editor_offers_no_surface_and_no_other_grid_and_leaves_the_views_alone(reviewing):
+    editor = reviewing.ui.segmentEditorWidget
+    assert not editor.show3DButtonVisible
+    assert not editor.specifyGeometryButtonVisible
+    assert not editor.autoShowSourceVolumeNode
+
+
 def test_undo_and_redo_by_button_and_by_key(reviewing):
     click(reviewing, IN_LAD, shift=True)
     reviewing.ui.undoButton.click()

@@ -50,5 +50,10 @@ def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, f
 
 def device_text(device: str) -> str:
     """The engine's name of where the network ran, in words; a name that is not known is shown as it is."""
-    names = {"cpu": _("the processor"), "cuda": _("the graphics card"), "mps": _("the graphics card")}
+    names = {
+        "cpu": _("the processor"),
+        "cuda": _("the graphics card"),
+        "mps": _("the graphics card"),
+        "none": _("given labels"),
+    }
     return names.get(device.split(":", maxsplit=1)[0], device)

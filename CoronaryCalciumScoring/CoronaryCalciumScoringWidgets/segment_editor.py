@@ -14,6 +14,9 @@ class SegmentEditor:
         widget.segmentationNodeSelectorVisible = False
         widget.sourceVolumeNodeSelectorVisible = False
         widget.switchToSegmentationsButtonVisible = False
+        # Both would spoil the review: a surface makes every edit many times slower, another grid cannot be scored.
+        widget.show3DButtonVisible = False
+        widget.specifyGeometryButtonVisible = False
         # The panel shows the CT itself, and only when the reader has asked for it.
         widget.autoShowSourceVolumeNode = False
         widget.setEffectNameOrder(list(EFFECTS))

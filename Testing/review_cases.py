@@ -21,3 +21,8 @@ def listed(panel, column):
     """One column of the lesion list."""
     table = panel.ui.lesionTable
     return [table.item(row, column).text().strip() for row in range(table.rowCount)]
+
+
+def press(panel, key):
+    """Press a key."""
+    panel.widget.reviewPanel.shortcuts[key].activated.emit()

@@ -9,21 +9,16 @@ import pytest
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 from coronary_calcium.arteries import LAD
-from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, add_made_up_ct, made_up_ct
+from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, made_up_ct
 from CoronaryCalciumScoringLib.score_table import score_rows
 from CoronaryCalciumScoringLib.segment_voxels import remove_voxels
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 from qt_stand_in import QtCore
-from review_cases import IN_LAD, IN_RCA, IN_TISSUE, agatston, click, listed
+from review_cases import IN_LAD, IN_RCA, IN_TISSUE, agatston, click, listed, press
 from slicer_cases import WaitingEngine, ras_of
 from slicer_scene import slicer
 
 ARTERY_BUTTONS = {"1": "lmButton", "2": "ladButton", "3": "lcxButton", "4": "rcaButton", "0": "removeButton"}
-
-
-def press(panel, key):
-    """Press a key."""
-    panel.widget.reviewPanel.shortcuts[key].activated.emit()
 
 
 def test_before_a_run_review_and_save_are_disabled_and_say_why(panel):
@@ -289,60 +284,3 @@ def test_start_without_ai_asks_for_no_package_and_shows_the_candidates(panel):
     click(panel, IN_LAD)
     click(panel, IN_RCA)
     assert (agatston(panel, "LAD"), agatston(panel, "Total")) == (MADE_UP_AGATSTON, MADE_UP_AGATSTON)
-
-
-def test_a_second_run_leaves_the_first_result_as_it_was(reviewing):
-    click(reviewing, IN_LAD, shift=True)
-    first = reviewing.widget.logic.getParameterNode().scoreTable
-    reviewing.press_run()
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
-    assert score_rows(first)[-1].agatston == 300.0
-
-
-def test_cancel_in_the_middle_keeps_the_review(reviewing):
-    click(reviewing, IN_LAD, shift=True)
-    engine = reviewing.widget.logic.engine = WaitingEngine()
-    reviewing.ui.applyButton.click()
-    reviewing.until(engine.started.is_set)
-    reviewing.press_run()
-    reviewing.ui.undoButton.click()
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
-
-
-def test_an_emptied_selector_ends_the_review_and_another_ct_has_none(reviewing, scene):
-    other, _ = add_made_up_ct(scene.mrml)
-    for node in (None, other):
-        reviewing.ui.inputSelector.setCurrentNode(node)
-        assert not reviewing.ui.reviewCollapsibleButton.enabled
-        assert reviewing.ui.lesionTable.rowCount == 0
-    reviewing.ui.inputSelector.setCurrentNode(reviewing.volume)
-    assert reviewing.ui.lesionTable.rowCount == 2
-
-
-def test_closing_the_scene_in_the_middle_of_a_review_empties_the_panel(reviewing, scene):
-    click(reviewing, IN_LAD, shift=True)
-    scene.mrml.Clear(False)
-    reviewing.process_events()
-    assert reviewing.ui.totalLabel.text == "No score yet."
-    assert reviewing.ui.lesionTable.rowCount == 0
-    assert not reviewing.ui.reviewCollapsibleButton.enabled
-    assert reviewing.errors == []
-
-
-def test_a_removed_segmentation_is_not_scored_any_more(reviewing, scene):
-    scene.mrml.RemoveNode(reviewing.widget.reviewPanel.review.segmentationNode)
-    reviewing.until(lambda: "Agatston" not in reviewing.ui.totalLabel.text)
-    assert reviewing.ui.lesionTable.rowCount == 0
-
-
-def test_a_saved_scene_opens_with_the_same_scores_and_goes_on(reviewing, scene, tmp_path):
-    click(reviewing, IN_LAD, shift=True)
-    path = scene.save_bundle(tmp_path / "case.mrb")
-    scene.load_bundle(path)
-    reviewing.process_events()
-    assert agatston(reviewing, "Total") == 300.0
-    assert reviewing.ui.lesionTable.rowCount == 1
-    reviewing.volume = reviewing.ui.inputSelector.currentNode()
-    press(reviewing, "2")
-    click(reviewing, IN_LAD)
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON

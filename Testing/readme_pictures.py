@@ -15,15 +15,15 @@ sys.path[:0] = [str(ROOT / "CoronaryCalciumScoring"), str(ROOT / "Testing")]
 import pytest  # noqa: E402 after the paths that these modules lie on
 from CoronaryCalciumScoringLib.simulated_patient import add_simulated_patient  # noqa: E402
 from CoronaryCalciumScoringLib.slice_pictures import draw_views, views_at  # noqa: E402
-from PIL import Image, ImageDraw, ImageFont  # noqa: E402
+from PIL import Image, ImageDraw, ImageFont, ImageOps  # noqa: E402
 from slicer_application import open_panel  # noqa: E402
 from slicer_scene import Scene  # noqa: E402
 
 PANEL_PIXELS = 460
-VIEW_PIXELS = 400
+VIEW_PIXELS, VIEW_MM = 300, 110.0
 LONGEST_RUN_SECONDS = 3600
-# Enough for a panel's greys and a CT's, and a file of half the size.
-COLOURS = 128
+# Enough for a panel, and a file of half the size; of a CT's noise, five bits a colour are enough.
+PANEL_COLOURS, VIEW_BITS = 128, 5
 
 
 def draw_panel(application, path):
@@ -35,23 +35,19 @@ def draw_panel(application, path):
         parent.resize(PANEL_PIXELS, height)
         application.process_events()
     parent.grab().save(str(path))
-    save(Image.open(path).convert("RGB"), path)
+    Image.open(path).convert("RGB").quantize(PANEL_COLOURS).save(path, optimize=True)
 
 
 def draw_slices(review, path):
     """Draw three views of the lesion with the highest score, side by side, with their captions."""
-    views = views_at(review.lesion_rows()[0].ras)
+    views = views_at(review.lesion_rows()[0].ras, VIEW_MM)
     strip = Image.new("RGB", (len(views) * VIEW_PIXELS, VIEW_PIXELS))
     draw, font = ImageDraw.Draw(strip), ImageFont.load_default(16)
     drawn = draw_views(review.volumeNode, review.segmentationNode, views, VIEW_PIXELS)
     for number, picture in enumerate(drawn):
         strip.paste(Image.open(io.BytesIO(picture.png)).convert("RGB"), (number * VIEW_PIXELS, 0))
         draw.text((number * VIEW_PIXELS + 8, 6), picture.caption, fill="white", font=font)
-    save(strip, path)
-
-
-def save(image, path):
-    image.quantize(COLOURS).save(path, optimize=True)
+    ImageOps.posterize(strip, VIEW_BITS).save(path, optimize=True)
 
 
 def main():

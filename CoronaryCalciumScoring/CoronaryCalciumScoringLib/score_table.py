@@ -118,9 +118,13 @@ def table_lines(tableNode) -> list[list[str]]:
     table = tableNode.GetTable()
     titles = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
     return [titles] + [
-        [table.GetValue(row, column).ToString() for column in range(len(titles))]
-        for row in range(table.GetNumberOfRows())
+        [_text(table.GetValue(row, column)) for column in range(len(titles))] for row in range(table.GetNumberOfRows())
     ]
+
+
+def _text(value) -> str:
+    """A cell as text; VTK itself would write no more than six digits of a number."""
+    return repr(value.ToDouble()) if value.IsDouble() else value.ToString()
 
 
 def score_rows(tableNode) -> list[ScoreRow]:

@@ -14,6 +14,7 @@ from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
 from CoronaryCalciumScoringWidgets.application import acquisitionOf, ensurePackages, ensureRequirements
 from CoronaryCalciumScoringWidgets.device import Device
+from CoronaryCalciumScoringWidgets.help_text import helpText
 from CoronaryCalciumScoringWidgets.panel_text import device_text, volume_text
 from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
 from CoronaryCalciumScoringWidgets.run_control import RunControl
@@ -53,12 +54,7 @@ class CoronaryCalciumScoring(ScriptedLoadableModule):
         self.parent.categories = [translate("qSlicerAbstractCoreModule", "Cardiac")]
         self.parent.dependencies = []
         self.parent.contributors = ["Coronary Calcium Scoring contributors"]
-        self.parent.helpText = _("""
-Finds calcified plaque of the coronary arteries on a non-contrast CT of the chest or heart and gives the Agatston score.
-Select the CT and press Run, or Start without AI. Then correct: keys 1 to 4 choose the artery, a click on a bright spot
-in a slice view gives the whole lesion to it, Shift with a click removes it. The scores follow every edit.
-Research use only: check every lesion against the images.
-""")
+        self.parent.helpText = helpText()
         self.parent.acknowledgementText = _("""
 The network follows the DenseRAUnet paper; the score follows Agatston et al., J Am Coll Cardiol 1990;15:827.
 """)
@@ -98,6 +94,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._withAI = True
         self._message = ""  # how the last run ended, for the CT that is shown
         self._shownVolume = None
+        self._saving = None
 
     def setup(self) -> None:
         """Build the panel; called when the module is opened for the first time."""
@@ -112,9 +109,9 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.ui.intendedUseLabel.text = _(RESEARCH_USE)
 
         self.logic = CoronaryCalciumScoringLogic()
-        self.run = RunControl(self.ui, self._finish)
-        self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent)
-        Saving(self.ui, lambda: self.reviewPanel.review, self._say, self.ensureReportPackages)
+        self.run = RunControl(self.ui, self._updatePanel)
+        self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent, self.run)
+        self._saving = Saving(self.ui, self.reviewPanel, self.run, self._say, self.ensureReportPackages)
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -226,7 +223,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             else:
                 self._volumeNode, self._withAI = volumeNode, withAI
                 work = self.logic.compute if withAI else self.logic.computeCandidates
-                self.run.start(functools.partial(work, self._case))
+                self.run.start(functools.partial(work, self._case), self._finish)
             self._updatePanel()
 
     def _sayNotScored(self, error: Exception) -> None:
@@ -254,8 +251,6 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             except Exception as error:
                 self._sayNotScored(error)
                 raise
-            finally:
-                self._updatePanel()
 
     def _review(self, case, volumeNode, result, seconds: float) -> None:
         """Show what the run found, and open the review of it."""
@@ -299,6 +294,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self.ui.startButton.toolTip = reason or _("Show all candidates, and mark the calcium yourself.")
             self.ui.statusLabel.text = reason or self._message or self._readyText(volumeNode)
         self.reviewPanel.follow(self._parameterNode.segmentation, volumeNode, self._parameterNode.scoreTable)
+        self._saving.update()
 
     def _whyNot(self, volumeNode) -> str:
         """Why the CT cannot be scored, as far as it can be told without looking at its voxels; else empty."""

@@ -43,7 +43,15 @@ def test_every_python_file_is_listed_and_every_listed_one_exists():
 
 
 def test_every_resource_is_listed_and_every_listed_one_exists():
-    compare("MODULE_PYTHON_RESOURCES", present("Resources", "*"))
+    # The pictures are the README's: nothing installed shows them.
+    used = [name for name in present("Resources", "*") if not name.startswith("Resources/Pictures/")]
+    compare("MODULE_PYTHON_RESOURCES", used)
+
+
+def test_the_readmes_pictures_are_small():
+    pictures = list((MODULE / "Resources" / "Pictures").glob("*"))
+    assert pictures
+    assert max(path.stat().st_size for path in pictures) < 200_000
 
 
 def test_no_package_takes_a_name_that_other_extensions_have():

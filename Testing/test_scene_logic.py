@@ -1,5 +1,8 @@
 """The module's logic on Slicer's data model: scores, tables, refusals and cancelling."""
 
+import csv
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -10,8 +13,9 @@ from coronary_calcium.scoring import score_labels  # noqa: E402
 from CoronaryCalciumScoringLib import logic as scene_logic  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, add_made_up_ct, made_up_ct  # noqa: E402
-from CoronaryCalciumScoringLib.score_table import is_score_of, score_rows, score_warnings  # noqa: E402
+from CoronaryCalciumScoringLib.score_table import is_score_of, score_rows, score_warnings, table_lines, write_table  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import read_labels  # noqa: E402
+from CoronaryCalciumScoringLib.volume_node import add_volume_node  # noqa: E402
 from slicer_cases import WARNING, add_volume_with_axes, made_up_labels_engine, scoring_engine  # noqa: E402
 
 
@@ -167,3 +171,14 @@ def test_the_modules_logic_is_the_engine_on_made_up_calcium(scene):
     scored = CoronaryCalciumScoringLogic().score(node, labels=labels)
     assert scored.result.score.total.agatston == MADE_UP_AGATSTON
     assert scored.result.mask_given
+
+
+def test_the_written_table_has_every_digit_of_the_scores(scene, logic, tmp_path):
+    volume, labels = made_up_ct()
+    spacing = (3.0, 2.4193, 0.8371)  # scores that six digits cannot write
+    node = add_volume_node(scene.mrml, dataclasses.replace(volume, spacing=spacing), "CT")
+    scored = logic.score(node, labels=labels)
+    path = write_table(table_lines(scored.tableNode), tmp_path)
+    rows = list(csv.DictReader(path.open()))
+    assert float(f"{score_rows(scored.tableNode)[1].agatston:.6g}") != score_rows(scored.tableNode)[1].agatston
+    assert [float(row["Agatston"]) for row in rows] == [row.agatston for row in score_rows(scored.tableNode)]

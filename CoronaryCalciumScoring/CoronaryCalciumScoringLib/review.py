@@ -19,10 +19,12 @@ from .kept_proposal import KeptProposal, read_proposal
 from .live_scores import LiveScores
 from .score_table import score_warnings, show_score
 from .segmentation import read_labels
+from .slice_pictures import draw_views, reader_views, views_at
 from .volume_node import SceneCT, index_to_lps, scene_ct
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
+    from coronary_calcium.reports.view_pictures import ViewPicture
 
 # Seconds and counts of edits, as JSON, so that a saved scene goes on counting.
 EFFORT_ATTRIBUTE = "CoronaryCalcium.Review"
@@ -102,6 +104,7 @@ class Review:
         ]
         self._candidatesNode = None
         self._own_edit = True  # the first scores are of no edit
+        self._moved = False  # whether the last edit has changed a label
         self.edits = Edits(segmentationNode, volumeNode, history)
         self.onChanged: list[Callable[[CaseScore | None], object]] = []
         self.live = LiveScores(schedule)
@@ -150,13 +153,15 @@ class Review:
         """Take the lesion at a position away; see ``Edits.remove``."""
         return self._edited(lambda: self.edits.remove(ras))
 
-    def undo(self) -> None:
-        """Go back one edit, click or stroke."""
+    def undo(self) -> bool:
+        """Go back one edit, click or stroke; whether there was one."""
         self._edited(self.edits.undo, "undone")
+        return self._moved
 
-    def redo(self) -> None:
-        """Do again what was undone last."""
+    def redo(self) -> bool:
+        """Do again what was undone last; whether there was something."""
         self._edited(self.edits.redo, "redone")
+        return self._moved
 
     def _edited(self, edit: Callable[[], EditResult | None], counted: str | None = None) -> EditResult | None:
         """Make an edit, count it when it did something, and bring the scores up to date at once."""
@@ -237,6 +242,18 @@ class Review:
             mask_given=True,
         )
 
+    def view_pictures(self) -> "tuple[ViewPicture, ...]":
+        """The slice views as they stand; without a layout, views of the lesion with the highest score, if any."""
+        views = reader_views(self.volumeNode.GetScene())
+        if not views and (rows := self.lesion_rows()):
+            views = views_at(rows[0].ras)
+        return draw_views(self.volumeNode, self.segmentationNode, views)
+
+    @property
+    def knows_candidates(self) -> bool:
+        """Whether the candidates were found before, so that ``candidates`` takes no time."""
+        return self._candidates is not None
+
     def candidates(self) -> Candidates:
         """What could be calcium; the first call searches the heart, which takes seconds in a large CT."""
         volume = self.ct.volume
@@ -245,7 +262,7 @@ class Review:
         return self._candidates
 
     def use_candidates(self, candidates: Candidates) -> None:
-        """Take candidates that were found before, such as in another thread."""
+        """Take candidates that were found before, such as in another thread, on the CT as it is now."""
         self._candidates = candidates
 
     def show_candidates(self, shown: bool) -> None:

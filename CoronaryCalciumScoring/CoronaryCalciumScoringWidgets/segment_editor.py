@@ -2,6 +2,7 @@
 
 import slicer
 from CoronaryCalciumScoringLib.editor_node import EFFECTS, prepare_editor_node
+from CoronaryCalciumScoringLib.edits import UNDO_STEPS
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 
 
@@ -13,10 +14,14 @@ class SegmentEditor:
         widget.segmentationNodeSelectorVisible = False
         widget.sourceVolumeNodeSelectorVisible = False
         widget.switchToSegmentationsButtonVisible = False
+        # Both would spoil the review: a surface makes every edit many times slower, another grid cannot be scored.
+        widget.show3DButtonVisible = False
+        widget.specifyGeometryButtonVisible = False
         # The panel shows the CT itself, and only when the reader has asked for it.
         widget.autoShowSourceVolumeNode = False
         widget.setEffectNameOrder(list(EFFECTS))
         widget.unorderedEffectsVisible = False
+        widget.maximumNumberOfUndoStates = UNDO_STEPS
         self._node = None
 
     def open(self, segmentationNode, volumeNode) -> None:

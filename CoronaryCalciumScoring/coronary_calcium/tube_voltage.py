@@ -10,10 +10,11 @@ from coronary_calcium.volume import CaseWarning
 # Code of the warning that the tube voltage is not the one that the thresholds hold for.
 KVP_WARNING = "kvp"
 
-# Tube voltage in kV: threshold and limits of the weights 2, 3 and 4 in HU.
+# Tube voltage in kV: threshold and limits of the weights 2, 3 and 4 in HU. The table was taken over as others cite the
+# paper, which is not openly readable; whoever has it should compare.
 KVP_SOURCE = (
-    "Gräni et al., Eur Heart J Cardiovasc Imaging 2018, doi:10.1093/ehjci/jey019 (thresholds by tube voltage; between "
-    "two voltages of the table on a straight line, none beyond it)"
+    "Gräni et al., Eur Heart J Cardiovasc Imaging 2018, doi:10.1093/ehjci/jey019 (thresholds by tube voltage, taken "
+    "over second-hand; between two voltages of the table on a straight line, none beyond it)"
 )
 KVP_THRESHOLDS_HU = {
     70.0: (207.0, 318.0, 477.0, 636.0),

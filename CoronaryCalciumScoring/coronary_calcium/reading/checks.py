@@ -169,8 +169,8 @@ def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWar
         found.append(
             CaseWarning(
                 KVP_WARNING,
-                f"The tube voltage was {facts.kvp:g} kVp; the thresholds hold for 120 kVp, and lower voltages raise "
-                f"the score.{offer}",
+                f"The tube voltage was {facts.kvp:g} kVp; the thresholds hold for 120 kVp, and "
+                f"{'lower voltages raise' if facts.kvp < REFERENCE_KVP else 'higher voltages lower'} the score.{offer}",
             )
         )
     if is_sharp(facts.kernel, facts.manufacturer):

@@ -18,7 +18,7 @@ ROD_MG_PER_CM3 = 200.0
 # A disc of this radius in mm is measured around a mark, in slices as far: rods are wider than 10 mm, and longer.
 RADIUS_MM = 5.0
 # A disc reaches over the edge when its inner half and all of it differ by more than this share of the contrast.
-# Noise of 60 HU in slices of 3 mm moves it by about 2 %; a water disc that reaches by a fifth into plastic of 75 HU, by 6 %.
+# Noise of 60 HU in slices of 3 mm moves it by about 2 %; a water disc, a fifth of it in plastic of 75 HU, by 6 %.
 _EVENNESS = 0.05
 
 

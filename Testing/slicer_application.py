@@ -163,17 +163,35 @@ def parameterNodeWrapper(cls):
 
 
 class SliceView:
-    """A slice view with a real slice node and a real interactor, 256 by 256 pixels of 1 mm."""
+    """A slice view with a real slice node and a real interactor, 256 by 256 pixels of 1 mm.
+
+    As in Slicer, the view itself uses a press with Shift, to drag the slice, and ends that event for whoever observes
+    it with the same priority or a lower one (vtkMRMLViewInteractorStyle, vtkMRMLSliceIntersectionWidget).
+    """
 
     def __init__(self, name: str) -> None:
-        self.node = slicer.vtkMRMLSliceNode()
+        slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(slicer.mrmlScene)
+        self.node = slicer.mrmlScene.CreateNodeByClass("vtkMRMLSliceNode")
+        self.node.UnRegister(None)  # the scene's call has taken one reference for whoever called it
         self.node.SetLayoutName(name)
         self.node.SetName(name)
+        self.node.SetMappedInLayout(1)
         self.node.SetSingletonTag(name)
         slicer.mrmlScene.AddNode(self.node)
+        self.node.SetOrientationToAxial()
         self.node.SetDimensions(256, 256, 1)
         self.node.SetFieldOfView(256.0, 256.0, 1.0)
         self.mouse = vtk.vtkGenericRenderWindowInteractor()
+        tag = self.mouse.AddObserver(
+            vtk.vtkCommand.LeftButtonPressEvent, lambda caller, event: drag.SetAbortFlag(caller.GetShiftKey())
+        )
+        drag = self.mouse.GetCommand(tag)
+
+    def convertDeviceToXYZ(self, place):
+        return [float(place[0]), float(place[1]), 0.0]
+
+    def convertXYZToRAS(self, xyz):
+        return list(self.node.GetXYToRAS().MultiplyPoint((*xyz, 1.0))[:3])
 
     def sliceView(self):
         return self

@@ -1,5 +1,7 @@
 """Work beside the window: progress, outcome, cancelling."""
 
+import ctypes
+import sys
 import threading
 import time
 
@@ -98,3 +100,23 @@ def test_any_error_ends_the_run(error):
         raise error
 
     assert outcome(BackgroundRun(work)) == Failed(error)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a C library's usleep")
+def test_the_work_gets_on_where_the_event_loop_keeps_pythons_lock():
+    """As in the application, whose event loop holds the lock while it waits and draws."""
+    keep_lock = ctypes.PyDLL(None).usleep
+    times = 100
+
+    def work(progress):
+        for _ in range(times):
+            time.sleep(0.0001)  # gives the lock away and wants it back, as each layer of a network does
+
+    run = BackgroundRun(work)
+    polls = 0
+    while run.poll().outcome is None:
+        polls += 1
+        assert polls < 10_000
+        keep_lock(10_000)
+    # Without a turn of its own, the thread gets the lock back once a poll.
+    assert polls < times / 2

@@ -1,5 +1,6 @@
 """The review in the panel: clicks in the views, keys, list, editor, live scores, saving, and the ends of a review."""
 
+import csv
 import json
 import types
 
@@ -78,6 +79,16 @@ def test_shift_and_the_remove_button_take_lesions_away(reviewing):
 def test_a_drag_and_a_click_with_control_are_no_clicks(reviewing, options):
     click(reviewing, IN_LAD, shift=True, **options)
     assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+
+
+def test_a_click_that_places_a_point_is_no_click(reviewing, scene):
+    interaction = scene.mrml.AddNewNodeByClass("vtkMRMLInteractionNode")
+    interaction.SetCurrentInteractionMode(interaction.Place)
+    click(reviewing, IN_LAD, shift=True)
+    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    interaction.SetCurrentInteractionMode(interaction.ViewTransform)
+    click(reviewing, IN_LAD, shift=True)
+    assert agatston(reviewing, "Total") == 300.0
 
 
 def test_a_click_on_nothing_says_so(reviewing):
@@ -294,7 +305,10 @@ def test_results_are_written_into_the_folder_that_is_chosen(reviewing, tmp_path)
     reviewing.folder = str(tmp_path)
     reviewing.ui.resultsButton.click()
     assert json.loads((tmp_path / "scores.json").read_text())["agatston"]["total"] == 300.0
-    assert (tmp_path / "report.html").is_file()
+    # The views of the layout: the stand-in's two.
+    assert (tmp_path / "report.html").read_text().count("<figcaption>Axial, ") == 2
+    table = list(csv.DictReader((tmp_path / "arteries.csv").open()))
+    assert (table[1]["Artery"], float(table[1]["AI Agatston"]), float(table[1]["Difference"])) == ("LAD", 225.0, -225.0)
     assert reviewing.ui.statusLabel.text.startswith("Saved: ")
 
 

@@ -10,6 +10,11 @@ from typing import Any
 from coronary_calcium.errors import Cancelled
 from coronary_calcium.progress import Progress
 
+# How long a poll lets the thread run. In the application, PythonQt holds Python's lock while its event loop waits, so
+# that a thread gets on only while the main thread waits for it: without these turns, a work that gives the lock away
+# 100 times, as a network does for each of its layers, needs 100 polls. Short enough that the window does not falter.
+TURN_SECONDS = 0.02
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -47,8 +52,9 @@ class BackgroundRun:
     """One run of ``work(progress)`` in a thread of its own.
 
     ``work`` must touch neither MRML nor Qt. Its progress callback raises ``Cancelled`` once ``cancel`` was called.
-    The owner calls ``poll`` from a timer in the main thread; the outcome is given exactly once. Whoever cancelled
-    gets ``Stopped``, also when the work was done in the same moment.
+    The owner calls ``poll`` from a timer in the main thread as often as its event loop has nothing else to do: the
+    thread runs during the polls. The outcome is given exactly once. Whoever cancelled gets ``Stopped``, also when the
+    work was done in the same moment.
     """
 
     def __init__(self, work: Callable[[Progress], Any]) -> None:
@@ -86,9 +92,10 @@ class BackgroundRun:
         self._cancelled.set()
 
     def poll(self) -> Status | None:
-        """What happened since the last call; None when the outcome has been given before."""
+        """Let the thread run a little; what happened since the last call, None when the outcome was given before."""
         if self._over:
             return None
+        self.wait(TURN_SECONDS)
         outcome = None
         while not self._messages.empty():
             message = self._messages.get()

@@ -19,10 +19,12 @@ from .kept_proposal import KeptProposal, read_proposal
 from .live_scores import LiveScores
 from .score_table import score_warnings, show_score
 from .segmentation import read_labels
+from .slice_pictures import draw_views, reader_views, views_at
 from .volume_node import SceneCT, index_to_lps, scene_ct
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
+    from coronary_calcium.reports.view_pictures import ViewPicture
 
 # Seconds and counts of edits, as JSON, so that a saved scene goes on counting.
 EFFORT_ATTRIBUTE = "CoronaryCalcium.Review"
@@ -236,6 +238,13 @@ class Review:
             warnings=self.warnings,
             mask_given=True,
         )
+
+    def view_pictures(self) -> "tuple[ViewPicture, ...]":
+        """The slice views as they stand; without a layout, views of the lesion with the highest score, if any."""
+        views = reader_views(self.volumeNode.GetScene())
+        if not views and (rows := self.lesion_rows()):
+            views = views_at(rows[0].ras)
+        return draw_views(self.volumeNode, self.segmentationNode, views)
 
     def candidates(self) -> Candidates:
         """What could be calcium; the first call searches the heart, which takes seconds in a large CT."""

@@ -1,7 +1,9 @@
 """Scores as a table in the scene: what the panel shows, what is saved with the scene and copied to a spreadsheet."""
 
+import csv
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import vtk
 from coronary_calcium.arteries import ARTERIES
@@ -20,6 +22,7 @@ COLUMNS = (
 # Only where the network has proposed something: its score, and by how much the reader's is higher.
 PROPOSAL_COLUMNS = (("AI Agatston", vtk.VTK_DOUBLE), ("Difference", vtk.VTK_DOUBLE))
 TOTAL = "Total"
+TABLE_FILE = "arteries.csv"
 # The warnings travel with the table, as JSON, so that a saved scene still shows them.
 WARNINGS_ATTRIBUTE = "CoronaryCalcium.Warnings"
 # Role of the reference from the table to the CT that was scored, so that no score is shown beside another CT.
@@ -99,13 +102,24 @@ def show_score(
 
 def table_text(tableNode) -> str:
     """The table as text for a spreadsheet: a line with the titles, then the rows, cells apart by tabs; not rounded."""
+    return "\n".join("\t".join(line) for line in _lines(tableNode)) + "\n"
+
+
+def write_table(tableNode, folder: str | Path) -> Path:
+    """Write the table as ``TABLE_FILE`` into a folder that exists, numbers not rounded; returns the file's path."""
+    path = Path(folder) / TABLE_FILE
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(_lines(tableNode))
+    return path
+
+
+def _lines(tableNode) -> list[list[str]]:
     table = tableNode.GetTable()
     titles = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
-    lines = [titles] + [
+    return [titles] + [
         [table.GetValue(row, column).ToString() for column in range(len(titles))]
         for row in range(table.GetNumberOfRows())
     ]
-    return "\n".join("\t".join(line) for line in lines) + "\n"
 
 
 def score_rows(tableNode) -> list[ScoreRow]:

@@ -6,8 +6,8 @@ import qt
 from CoronaryCalciumScoringLib.background_run import BackgroundRun, Outcome
 from slicer.i18n import tr as _
 
-# Often enough that the seconds run smoothly, seldom enough to cost nothing.
-POLL_INTERVAL_MS = 100
+# Whenever the event loop has handled all that waits: the run's thread gets on during the polls (background_run).
+POLL_INTERVAL_MS = 0
 
 
 class RunControl:

@@ -7,7 +7,7 @@ import qt
 import slicer
 from coronary_calcium.errors import InputRefused
 from CoronaryCalciumScoringLib.review import Review
-from CoronaryCalciumScoringLib.score_table import table_text
+from CoronaryCalciumScoringLib.score_table import table_text, write_table
 from CoronaryCalciumScoringLib.training_case import save_training_case
 from slicer.i18n import tr as _
 
@@ -53,9 +53,11 @@ class Saving:
 
     def _writeResults(self, review: Review, folder: str) -> Path:
         self._prepare()
-        from coronary_calcium.reports import write_case
+        from coronary_calcium.reports import Extras, write_case
 
-        return write_case(review.case_result(), folder)
+        path = write_case(review.case_result(), folder, extras=Extras(views=review.view_pictures()))
+        write_table(review.tableNode, folder)
+        return path
 
     def _save(self, title: str, write: Callable[[Review, str], Path]) -> None:
         """Ask for a folder and write into it; a refusal is said, nothing happens when the user closes the question."""

@@ -7,6 +7,9 @@ import vtk
 
 # How far, in pixels, the mouse may move between press and release of a click; further is a drag.
 CLICK_PIXELS = 3
+# Before the view's own reactions (0), which end the event that they use: a press with Shift begins to drag the slice.
+# After the Segment Editor's effects (1), which end the event when they are active.
+PRIORITY = 0.5
 
 
 class SliceClicks:
@@ -37,29 +40,38 @@ class SliceClicks:
             layoutManager.connect("layoutChanged(int)", self._on_layout)
         for name in layoutManager.sliceViewNames():
             widget = layoutManager.sliceWidget(name)
-            self._observe(widget.sliceView().interactor(), widget.mrmlSliceNode())
+            self._observe(widget.sliceView())
 
     def _on_layout(self, _layout: int) -> None:
         """Another layout may have other views."""
         if self.on:
             self.switch(True)
 
-    def _observe(self, interactor, sliceNode) -> None:
+    def _observe(self, view) -> None:
+        interactor = view.interactor()
+
         def press(caller, event) -> None:
-            self._pressed = caller.GetEventPosition()
+            self._pressed = interactor.GetEventPosition()
 
         def release(caller, event) -> None:
             pressed, self._pressed = self._pressed, None
-            place = caller.GetEventPosition()
+            place = interactor.GetEventPosition()
             if pressed is None or max(abs(a - b) for a, b in zip(pressed, place)) > CLICK_PIXELS:
                 return
-            if caller.GetControlKey() or caller.GetAltKey():
+            if interactor.GetControlKey() or interactor.GetAltKey() or _placing():
                 return
-            ras = sliceNode.GetXYToRAS().MultiplyPoint((*place, 0.0, 1.0))[:3]
-            self._clicked(ras, bool(caller.GetShiftKey()))
+            # By the view, which knows the slice of each part of a light box.
+            ras = view.convertXYZToRAS(view.convertDeviceToXYZ(place))
+            self._clicked(tuple(ras), bool(interactor.GetShiftKey()))
 
         for event, call in (
             (vtk.vtkCommand.LeftButtonPressEvent, press),
             (vtk.vtkCommand.LeftButtonReleaseEvent, release),
         ):
-            self._observations.append((interactor, interactor.AddObserver(event, call)))
+            self._observations.append((interactor, interactor.AddObserver(event, call, PRIORITY)))
+
+
+def _placing() -> bool:
+    """Whether a click places a point or a curve, as after a press on the tool bar."""
+    interaction = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLInteractionNode")
+    return interaction is not None and interaction.GetCurrentInteractionMode() == interaction.Place

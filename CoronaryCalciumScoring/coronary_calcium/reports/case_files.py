@@ -17,6 +17,7 @@ from coronary_calcium.reports.identity import Identity
 from coronary_calcium.reports.lesions_csv import write_lesions
 from coronary_calcium.reports.scores_json import scores, write_scores
 from coronary_calcium.reports.segmentation_file import write_segmentation
+from coronary_calcium.reports.view_pictures import ViewPicture
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
@@ -40,12 +41,14 @@ class Extras:
     dicom_sr : report-sr.dcm, a DICOM Structured Report; so does it.
     pdf : report.pdf, the report to print and sign.
     identity : patient and study, put into report.html and report.pdf and nowhere else.
+    views : a reader's slice views, put into report.html.
     """
 
     dicom_seg: bool = False
     dicom_sr: bool = False
     pdf: bool = False
     identity: Identity | None = None
+    views: tuple[ViewPicture, ...] = ()
 
 
 NOTHING_MORE = Extras()
@@ -75,7 +78,7 @@ def write_case(
             progress(0.05, "Writing segmentation")
             write_segmentation(result.volume, result.labels, partial / SEGMENTATION)
             pictures = draw_pictures(result, part_of(progress, 0.3, 0.8))
-            write_report(result, content, pictures, partial / REPORT, extras.identity)
+            write_report(result, content, pictures, partial / REPORT, extras.identity, extras.views)
             if extras.pdf:
                 progress(0.8, "Writing PDF")
                 _write_pdf(result, content, pictures, partial / PDF, extras.identity)

@@ -10,6 +10,7 @@ from coronary_calcium.reports.case_pictures import CasePictures
 from coronary_calcium.reports.identity import Identity
 from coronary_calcium.reports.pictures import DETAIL_WINDOW, SLAB_MM, SURROUNDINGS_WINDOW
 from coronary_calcium.reports.reader_changes import listed_changes
+from coronary_calcium.reports.view_pictures import ViewPicture
 from coronary_calcium.resources import resource
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
@@ -24,11 +25,16 @@ KEY_PICTURES = 2
 
 
 def write_report(
-    result: "CaseResult", facts: dict[str, Any], pictures: CasePictures, path: Path, identity: Identity | None = None
+    result: "CaseResult",
+    facts: dict[str, Any],
+    pictures: CasePictures,
+    path: Path,
+    identity: Identity | None = None,
+    views: tuple[ViewPicture, ...] = (),
 ) -> None:
     """Write the page as one HTML file that loads nothing from anywhere; ``facts`` is ``scores_json.scores(result)``.
 
-    Patient and study are on it only when ``identity`` is given.
+    Patient and study are on it only when ``identity`` is given; ``views`` are a reader's slice views.
     """
     # Slicer can be without jinja2 until the module's packages are installed, and must still be able to import this.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
@@ -58,6 +64,7 @@ def write_report(
         artery_of=BY_NAME,
         identity=identity,
         overview=pictures.overview,
+        views=views,
         lesions=pictures.lesions,
         covered=_covered(facts["coverage"]["windows"]),
         left_out=pictures.left_out,

@@ -18,6 +18,7 @@ from dicom_tools import PATIENT, run_tool
 from qt_stand_in import QtWidgets
 from slicer_cases import ras_of
 from slicer_scene import slicer
+from test_widget_pictures import cut_off, draw
 
 IN_LAD, IN_TISSUE, IN_LUNG = (20, 48, 69), (20, 60, 64), (20, 64, 36)
 
@@ -97,7 +98,7 @@ def test_the_risk_scheme_names_the_category(panel, form):
     assert total(panel).risk_category == ">400"
     choose(form.schemeComboBox, "four-300")
     assert total(panel).risk_category == ">300"
-    assert ">300 by four-300; CAC-DRS A3/N2" in form.standingLabel.text
+    assert "Category >300 (four-300), CAC-DRS A3/N2" in form.standingLabel.text
 
 
 def test_choices_are_kept_with_the_scene(panel, form, scene, tmp_path):
@@ -150,9 +151,21 @@ def test_thresholds_are_adapted_to_100_kvp_on_request_only(panel, known):
 def test_compare_rules_shows_every_rule_set(panel, form):
     form.compareButton.click()
     done(panel)
-    assert column(form.table, 0) == list(RULE_SETS)
-    assert set(column(form.table, 3)) == {f"{MADE_UP_AGATSTON:.1f}"}
-    assert not form.table.isHidden()
+    assert column(form.rulesTable, 0) == list(RULE_SETS)
+    assert set(column(form.rulesTable, 3)) == {f"{MADE_UP_AGATSTON:.1f}"}
+    assert not form.rulesTable.isHidden()
+
+
+def test_a_comparison_of_scores_that_have_changed_is_not_shown(panel, form):
+    form.compareButton.click()
+    done(panel)
+    panel.app.layoutManager().sliceWidget("Red").click(ras_of(panel.volume, IN_LAD), shift=True)
+    assert form.rulesTable.isHidden()
+    form.compareButton.click()
+    panel.app.layoutManager().sliceWidget("Red").click(ras_of(panel.volume, (15, 52, 57)), shift=True)
+    done(panel)
+    assert form.rulesTable.isHidden()
+    assert form.statusLabel.text == "The scores have changed meanwhile: compare again."
 
 
 def test_rods_that_are_marked_calibrate_the_mass(panel, form, scene):
@@ -255,11 +268,11 @@ def test_the_self_test_shows_truth_and_measurement_without_a_ct(application, mon
     form.selfTestButton.click()
     assert not form.selfTestButton.enabled
     done(application)
-    assert column(form.table, 0)[-1] == "Total"
-    assert form.table.rowCount == 10
-    assert column(form.table, 1)[-1] == "397.9"
-    assert column(form.table, 3)[-1] == "168.2"
-    assert float(column(form.table, 4)[-1]) == pytest.approx(168.2, rel=0.15)
+    assert column(form.insertTable, 0)[-1] == "Total"
+    assert form.insertTable.rowCount == 10
+    assert column(form.insertTable, 2)[-1] == "397.9"
+    assert column(form.insertTable, 4)[-1] == "168.2"
+    assert float(column(form.insertTable, 3)[-1]) == pytest.approx(168.2, rel=0.15)
     assert form.selfTestButton.enabled
 
 
@@ -272,4 +285,19 @@ def test_cancel_stops_the_self_test_and_closing_the_scene_does_too(application, 
         stop()
         done(application)
         assert form.selfTestButton.enabled
-        assert form.table.rowCount == 0
+        assert form.insertTable.rowCount == 0
+
+
+def test_the_open_section_is_drawn_with_its_texts_in_full(panel, known, tmp_path):
+    """To be looked at: pytest --basetemp=FOLDER keeps the pictures."""
+    panel.ui.clinicSection.collapsed = False
+    choose(known.rulesComboBox, "siemens")
+    known.mesaBox.checked = True
+    known.compareButton.click()
+    done(panel)
+    for name in ("rules", "selftest"):
+        draw(panel, tmp_path / f"{name}.png")
+        labels = (known.standingLabel, known.massLabel, known.mesaLabel, known.statusLabel)
+        assert not any(cut_off(label) for label in labels if label.text)
+        known.selfTestButton.click()
+        done(panel)

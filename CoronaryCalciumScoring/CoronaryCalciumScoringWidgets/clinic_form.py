@@ -56,6 +56,8 @@ def _rules(form, layout) -> None:
     rows.addRow(form.kvpCheckBox)
     rows.addRow(form.standingLabel)
     rows.addRow(form.compareButton)
+    form.rulesTable = _table(_("The rule sets side by side."))
+    rows.addRow(form.rulesTable)
 
 
 def _mass(form, layout) -> None:
@@ -87,7 +89,13 @@ def _mass(form, layout) -> None:
 
 
 def _mesa(form, layout) -> None:
-    box, rows = _group(layout, _("10-year risk of coronary heart disease (MESA)"))
+    box = qt.QGroupBox(_("10-year risk of coronary heart disease (MESA)"))
+    layout.addWidget(box)
+    form.mesaPanel = qt.QWidget()
+    around = qt.QVBoxLayout(box)
+    around.setContentsMargins(0, 0, 0, 0)
+    around.addWidget(form.mesaPanel)
+    rows = qt.QFormLayout(form.mesaPanel)
     box.checkable = True
     box.checked = False
     box.toolTip = _("Enter the patient's risk factors; they are used for the report and kept nowhere.")
@@ -125,7 +133,7 @@ def _self_test(form, layout) -> None:
     form.thicknessSpinBox.toolTip = _("Slice thickness of the simulated scan.")
     form.kernelComboBox = _combo(list(KERNELS), _("Reconstruction kernel of the simulated scan."))
     form.kernelComboBox.currentIndex = list(KERNELS).index("standard")
-    form.doseSpinBox = _number(SELF_TEST_DOSE, 1.0, 2, 0.25, "")
+    form.doseSpinBox = _number(SELF_TEST_DOSE, 1.0, 2, 0.25, _(" x standard"))
     form.doseSpinBox.toolTip = _("As a share of the dose that gives 20 HU of noise with the standard kernel at 3 mm.")
     form.selfTestButton = _button(
         _("Run self-test"),
@@ -135,28 +143,24 @@ def _self_test(form, layout) -> None:
     rows.addRow(_("Kernel"), form.kernelComboBox)
     rows.addRow(_("Dose"), form.doseSpinBox)
     rows.addRow(form.selfTestButton)
+    form.insertTable = _table(_("The insert's true values, and what was measured."))
+    rows.addRow(form.insertTable)
     form.selfTestBox = box
 
 
 def _answer(form, layout) -> None:
-    """Progress, what came of it in words, and the table that was asked for."""
+    """Progress, and what came of it in words."""
     form.progressBar = qt.QProgressBar()
     form.progressBar.visible = False
     form.progressBar.toolTip = _("How far the work is.")
     form.cancelButton = _button(_("Cancel"), _("Stop; nothing is written."))
     form.cancelButton.visible = False
     form.statusLabel = _label()
-    form.table = qt.QTableWidget()
-    form.table.toolTip = _("The rule sets side by side, or truth and measurement of the self-test.")
-    form.table.visible = False
-    form.table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-    form.table.verticalHeader().hide()
     row = qt.QHBoxLayout()
     row.addWidget(form.progressBar)
     row.addWidget(form.cancelButton)
     layout.addLayout(row)
     layout.addWidget(form.statusLabel)
-    layout.addWidget(form.table)
 
 
 def _group(layout, title: str):
@@ -184,6 +188,18 @@ def _button(text: str, tip: str):
     button = qt.QPushButton(text)
     button.toolTip = tip
     return button
+
+
+def _table(tip: str):
+    """A table that is hidden until it is filled, and is as high as its rows."""
+    table = qt.QTableWidget()
+    table.toolTip = tip
+    table.visible = False
+    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+    table.verticalHeader().hide()
+    return table
 
 
 def _label():

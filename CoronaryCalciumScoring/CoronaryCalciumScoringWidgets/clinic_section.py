@@ -2,9 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 
-import qt
 import slicer
 from coronary_calcium.choices import DEFAULT_CHOICES
 from coronary_calcium.errors import InputRefused
@@ -16,16 +14,13 @@ from coronary_calcium.scoring.rods import calibration_from_marks
 from coronary_calcium.scoring.standing import standing_of
 from coronary_calcium.tube_voltage import adapted_to
 from CoronaryCalciumScoringLib import clinic_outputs
-from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.review import Review
 from slicer.i18n import tr as _
 
 from CoronaryCalciumScoringWidgets.application import dicomFilesOf
 from CoronaryCalciumScoringWidgets.clinic_form import build_form
-from CoronaryCalciumScoringWidgets.clinic_tables import show_insert, show_rules
-from CoronaryCalciumScoringWidgets.run_control import RunControl
+from CoronaryCalciumScoringWidgets.clinic_work import ClinicWork
 
-SEGMENTATION_FILE, REPORT_FILE = "segmentation.dcm", "report-sr.dcm"
 REFERENCE_KVP = 120.0
 
 
@@ -36,15 +31,11 @@ class ClinicSection:
         self.form = form = build_form(section.layout())
         form.rodsSelector.setMRMLScene(slicer.mrmlScene)
         self._current = current
-        self._ensureReport = ensureReport
         self._review: Review | None = None
         self._factors: RiskFactors | None = None  # of this session only
         self._showing = False
         self._unknown = ""  # why the CT's DICOM images are not known
-        self._show: Callable[[object], object] = lambda result: None
-        self._run = RunControl(
-            SimpleNamespace(progressBar=form.progressBar, statusLabel=form.statusLabel), self._finish
-        )
+        self.work = ClinicWork(form, lambda: self._review, self.update, ensureReport)
         for combo in (form.rulesComboBox, form.schemeComboBox):
             combo.connect("currentIndexChanged(int)", lambda _index=0: self._choose())
         form.kvpCheckBox.connect("toggled(bool)", lambda _checked=False: self._choose())
@@ -57,26 +48,17 @@ class ClinicSection:
             combo.connect("currentIndexChanged(int)", lambda _index=0: self._chooseFactors())
         for flag in form.mesaFlags.values():
             flag.connect("toggled(bool)", lambda _checked=False: self._chooseFactors())
-        for button, action in (
-            (form.compareButton, self.compareRules),
-            (form.calibrateButton, self.calibrate),
-            (form.reportButton, self.saveReport),
-            (form.segButton, lambda: self.saveDicom(SEGMENTATION_FILE)),
-            (form.srButton, lambda: self.saveDicom(REPORT_FILE)),
-            (form.selfTestButton, self.selfTest),
-            (form.cancelButton, self._run.cancel),
-        ):
-            button.connect("clicked(bool)", lambda _checked=False, action=action: action())
+        form.calibrateButton.connect("clicked(bool)", lambda _checked=False: self.calibrate())
         self.update()
 
     @property
     def running(self) -> bool:
         """Whether the section has something running."""
-        return self._run.running
+        return self.work.running
 
     def close(self, seconds: float = 0.0) -> None:
         """Stop what runs, and wait for its end at most so long; the review is let go."""
-        self._run.abandon(seconds)
+        self.work.abandon(seconds)
         self._review = None
         self.update()
 
@@ -95,13 +77,18 @@ class ClinicSection:
     def _follow(self, review: Review | None) -> None:
         """Take another review, or none. Its images are looked up once: hundreds of queries are too slow for an edit."""
         self._review = review
-        self.form.table.visible = False
-        self._say("")
+        self.form.rulesTable.visible = False
+        self.work.say("")
         self._showing = True
         self.form.mesaBox.checked = False
         self._unknown = dicomFilesOf(review.volumeNode)[1] if review is not None else ""
         if review is not None:
-            review.onChanged.append(lambda _score: self.update())
+            review.onChanged.append(lambda _score: self._edited())
+
+    def _edited(self) -> None:
+        """The scores have changed: a comparison of those before would mislead."""
+        self.form.rulesTable.visible = False
+        self.update()
 
     def _showChoices(self) -> None:
         form, review = self.form, self._review
@@ -109,12 +96,15 @@ class ClinicSection:
         form.rulesComboBox.currentIndex = list(RULE_SETS).index(name)
         form.schemeComboBox.currentIndex = list(RISK_SCHEMES).index(choices.risk_scheme.name)
         form.kvpCheckBox.checked = choices.kvp_adapted
+        form.mesaPanel.visible = form.mesaBox.checked
         form.factorSpinBox.value = choices.mass_factor or 0.0
         form.standingLabel.text = form.massLabel.text = form.mesaLabel.text = ""
         if review is None or review.score is None:
             return
         standing = standing_of(review.score, choices.risk_scheme)
-        form.standingLabel.text = _("{category} by {scheme}; CAC-DRS {drs}; {rules} rules from {threshold} HU.").format(
+        form.standingLabel.text = _(
+            "Category {category} ({scheme}), CAC-DRS {drs}; {rules} rules from {threshold} HU."
+        ).format(
             category=standing.category,
             scheme=choices.risk_scheme.name,
             drs=standing.cac_drs,
@@ -235,7 +225,7 @@ class ClinicSection:
             try:
                 self._review.use(rules_name, replace(self._review.choices, **changes))
             except InputRefused as refusal:
-                self._say(str(refusal))
+                self.work.say(str(refusal))
         self.update()
 
     def _calibration(self):
@@ -249,102 +239,10 @@ class ClinicSection:
             marks = clinic_outputs.rods_of(self.form.rodsSelector.currentNode())
             calibration_from_marks(self._review.ct.volume, marks)
         except InputRefused as refusal:
-            self._say(str(refusal))
+            self.work.say(str(refusal))
             return
-        self._say("")
+        self.work.say("")
         self._use(self._review.rules_name, rods=marks, mass_factor=None)
-
-    def compareRules(self) -> None:
-        """Count the same lesions by every rule set, and show them side by side."""
-        self._startWithResult(
-            lambda result, _progress: replace(result, choices=replace(result.choices, compare_rules=True)).compared,
-            lambda compared: show_rules(self.form.table, compared),
-        )
-
-    def saveReport(self) -> None:
-        """Ask for a folder and write the report into it, as a page and as a PDF."""
-        folder = self._folder(_("Folder for the report"))
-        if not folder:
-            return
-        with slicer.util.tryWithErrorDisplay(_("The report could not be written.")):
-            self._ensureReport()
-            withIdentity = self.form.identityCheckBox.checked
-            files = dicomFilesOf(self._review.volumeNode)[0] if withIdentity else []
-            self._startWithResult(
-                lambda result, progress: clinic_outputs.write_signed_report(
-                    _with_images(result, files), folder, with_identity=withIdentity, progress=progress
-                ),
-                self._saySaved,
-            )
-
-    def saveDicom(self, name: str) -> None:
-        """Ask for a folder and write a DICOM object of this name into it."""
-        files, unknown = dicomFilesOf(self._review.volumeNode)
-        folder = "" if unknown else self._folder(_("Folder for the DICOM object"))
-        if not folder:
-            return
-        self._startWithResult(
-            lambda result, progress: clinic_outputs.write_dicom_files(
-                _with_images(result, files), folder, [name], progress
-            ),
-            self._saySaved,
-        )
-
-    def selfTest(self) -> None:
-        """Scan the digital insert and show truth beside measurement."""
-        form = self.form
-        thickness, kernel, dose = form.thicknessSpinBox.value, form.kernelComboBox.currentText, form.doseSpinBox.value
-        self._start(
-            lambda progress: clinic_outputs.measure_digital_insert(thickness, kernel, dose, 120, progress),
-            lambda measurement: show_insert(form.table, measurement),
-        )
-
-    def _startWithResult(self, work, show) -> None:
-        """Start work on the reader's result, which has its own copy of the voxels; what cannot be scored is said."""
-        try:
-            result = self._review.case_result()
-        except InputRefused as refusal:
-            self._say(str(refusal))
-            return
-        self._start(lambda progress: work(result, progress), show)
-
-    def _folder(self, title: str) -> str:
-        return qt.QFileDialog.getExistingDirectory(self.form.outputsBox, title)
-
-    def _start(self, work, show) -> None:
-        self.form.table.visible = False
-        self._say("")
-        self._show = show
-        self._run.start(work)
-        self.update()
-
-    def _finish(self, outcome, _seconds: float) -> None:
-        """Show what came of the work; an unforeseen error is shown as every other of the panel is."""
-        with slicer.util.tryWithErrorDisplay(_("It could not be done.")):
-            try:
-                if isinstance(outcome, Finished):
-                    self._say("")
-                    self._show(outcome.result)
-                elif isinstance(outcome, Failed) and isinstance(outcome.error, InputRefused):
-                    self._say(str(outcome.error))
-                elif isinstance(outcome, Failed):
-                    self._say("")
-                    raise outcome.error
-                else:
-                    self._say(_("Cancelled."))
-            finally:
-                self.update()
-
-    def _saySaved(self, path) -> None:
-        self._say(_("Saved: {path}").format(path=path))
-
-    def _say(self, message: str) -> None:
-        self.form.statusLabel.text = message
-
-
-def _with_images(result, files: list[str]):
-    """The result with the CT's DICOM images, where they are needed."""
-    return replace(result, volume=clinic_outputs.with_series(result.volume, files)) if files else result
 
 
 def _enable(widget, reason: str, tip: str) -> None:

@@ -3,10 +3,13 @@
 import qt
 from slicer.i18n import tr as _
 
+# Frame and grid lines, and a header is a little higher than a row, in pixels.
+_EDGE = 10
+
 
 def show_rules(table, compared) -> None:
     """The same lesions by every rule set; ``compared`` is what ``scoring.compare`` gives."""
-    titles = (_("Rules"), _("Smallest"), _("Lesions"), _("Agatston"), _("Volume mm³"), _("Mass mg"))
+    titles = (_("Rules"), _("Smallest"), _("Lesions"), _("Agatston"), _("mm³"), _("mg"))
     rows = [
         (
             scored.rules.name,
@@ -23,7 +26,7 @@ def show_rules(table, compared) -> None:
 
 def show_insert(table, measurement) -> None:
     """Truth and measurement of every cylinder, and of all."""
-    titles = (_("Insert"), _("Agatston ideal"), _("measured"), _("Mass true"), _("measured"))
+    titles = (_("Insert"), _("Agatston"), _("ideal"), _("Mass mg"), _("true"))
     rows = [
         _values(f"{item.cylinder.diameter_mm:g} mm, {item.cylinder.density}", measurement.values_of(item))
         for item in measurement.cylinders
@@ -33,7 +36,7 @@ def show_insert(table, measurement) -> None:
 
 
 def _values(name: str, values: dict[str, float]) -> tuple[str, ...]:
-    numbers = ("agatston_ideal", "agatston", "mass_true_mg", "mass_mg")
+    numbers = ("agatston", "agatston_ideal", "mass_mg", "mass_true_mg")
     return (name, *(f"{values[number]:.1f}" for number in numbers))
 
 
@@ -47,10 +50,12 @@ def _fill(table, titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
             if column:
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(place, column, item)
-    table.resizeColumnsToContents()
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(qt.QHeaderView.Stretch)
+    header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
     table.resizeRowsToContents()
-    # As high as its rows, so that the panel scrolls and not the table in it.
-    height = table.horizontalHeader().height + sum(table.rowHeight(row) for row in range(len(rows))) + 4
+    # As high as its rows and a header, so that the panel scrolls and not the table in it.
+    height = table.rowHeight(0) + sum(table.rowHeight(row) for row in range(len(rows))) + _EDGE
     table.setMinimumHeight(height)
     table.setMaximumHeight(height)
     table.visible = True

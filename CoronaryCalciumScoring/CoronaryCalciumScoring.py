@@ -100,6 +100,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._withAI = True
         self._message = ""  # how the last run ended, for the CT that is shown
         self._shownVolume = None
+        self._saving = None
 
     def setup(self) -> None:
         """Build the panel; called when the module is opened for the first time."""
@@ -114,10 +115,10 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.ui.intendedUseLabel.text = _(RESEARCH_USE)
 
         self.logic = CoronaryCalciumScoringLogic()
-        self.run = RunControl(self.ui, self._finish)
-        self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent)
+        self.run = RunControl(self.ui, self._updatePanel)
+        self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent, self.run)
+        self._saving = Saving(self.ui, self.reviewPanel, self.run, self._say, self.ensureReportPackages)
         self.clinic = ClinicSection(self.ui.clinicSection, lambda: self.reviewPanel.review, self.ensurePdfPackages)
-        Saving(self.ui, lambda: self.reviewPanel.review, self._say, self.ensureReportPackages)
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -236,7 +237,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             else:
                 self._volumeNode, self._withAI = volumeNode, withAI
                 work = self.logic.compute if withAI else self.logic.computeCandidates
-                self.run.start(functools.partial(work, self._case))
+                self.run.start(functools.partial(work, self._case), self._finish)
             self._updatePanel()
 
     def _sayNotScored(self, error: Exception) -> None:
@@ -264,8 +265,6 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             except Exception as error:
                 self._sayNotScored(error)
                 raise
-            finally:
-                self._updatePanel()
 
     def _review(self, case, volumeNode, result, seconds: float) -> None:
         """Show what the run found, and open the review of it."""
@@ -310,6 +309,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self.ui.statusLabel.text = reason or self._message or self._readyText(volumeNode)
         self.reviewPanel.follow(self._parameterNode.segmentation, volumeNode, self._parameterNode.scoreTable)
         self.clinic.update()
+        self._saving.update()
 
     def _whyNot(self, volumeNode) -> str:
         """Why the CT cannot be scored, as far as it can be told without looking at its voxels; else empty."""

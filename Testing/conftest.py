@@ -1,5 +1,7 @@
 """Fixtures that several test files share; what they need is imported when a test asks for it, or the test skips."""
 
+from pathlib import Path
+
 import pytest
 
 
@@ -17,7 +19,10 @@ def scene():
 def application(scene, monkeypatch):
     """The stand-in of Slicer's application with the module's panel open, around an empty scene."""
     from slicer_application import open_panel
+    from slicer_scene import slicer
 
+    monkeypatch.setattr(slicer.util, "saveScene", lambda path: bool(scene.save_bundle(Path(path))))
+    monkeypatch.setattr(slicer.util, "loadScene", lambda path: scene.load_bundle(Path(path)))
     with open_panel(monkeypatch) as made:
         yield made
 
@@ -33,3 +38,10 @@ def panel(application, scene):
     application.widget.logic.engine = made_up_labels_engine
     application.widget.enter()
     return application
+
+
+@pytest.fixture
+def reviewing(panel):
+    """The panel after a run."""
+    panel.press_run()
+    return panel

@@ -111,22 +111,56 @@ def _make_properties_values() -> None:
     _made.append(True)
 
 
-class ctkCollapsibleButton(QtWidgets.QGroupBox):  # noqa: N801 Slicer's name
-    """A titled group; the real one can be collapsed."""
+class ctkCollapsibleButton(QtWidgets.QWidget):  # noqa: N801 Slicer's name
+    """A title bar above its contents, which can be folded away."""
 
-    _collapsed = False
+    HEADER_PIXELS = 24
+
+    def __init__(self, parent=None) -> None:
+        super().__init__(parent)
+        self._collapsed, self._text, self._folded = False, "", []
+        self.setContentsMargins(0, self.HEADER_PIXELS, 0, 0)
 
     def _collapse(self, value) -> None:
         self._collapsed = value
-        for child in self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly):
+        if value:
+            shown = self.findChildren(QtWidgets.QWidget, options=QtCore.Qt.FindDirectChildrenOnly)
+            self._folded += [child for child in shown if not child.isHidden()]
+        for child in self._folded:
             child.setVisible(not value)
+        if not value:
+            self._folded = []
+        self.setMaximumHeight(self.HEADER_PIXELS if value else 16777215)
+        self.update()
 
     def showEvent(self, event) -> None:
-        if self._collapsed:
+        if self._collapsed:  # the loader of forms folds it before it has contents
             self._collapse(True)
 
+    def _set_text(self, value) -> None:
+        self._text = value
+        self.update()
+
+    def mousePressEvent(self, event) -> None:
+        if event.position().y() < self.HEADER_PIXELS:
+            self._collapse(not self._collapsed)
+
+    def paintEvent(self, event) -> None:
+        painter = QtGui.QPainter(self)
+        palette = self.palette
+        if not self._collapsed:
+            painter.setPen(palette.mid().color())
+            painter.drawRect(QtCore.QRect(0, 0, self.width - 1, self.height - 1))
+        bar = QtCore.QRect(0, 0, self.width, self.HEADER_PIXELS - 2)
+        painter.fillRect(bar, palette.color(QtGui.QPalette.Button).darker(112))
+        group = QtGui.QPalette.Active if self.isEnabled() else QtGui.QPalette.Disabled
+        painter.setPen(palette.color(group, QtGui.QPalette.WindowText))
+        arrow = "\u25b8" if self._collapsed else "\u25be"
+        painter.drawText(bar.adjusted(8, 0, 0, 0), QtCore.Qt.AlignVCenter, f"{arrow}  {self._text}")
+        painter.end()
+
     collapsed = QtCore.Property(bool, lambda self: self._collapsed, _collapse)
-    text = QtCore.Property(str, lambda self: self.property("title"), lambda self, value: self.setTitle(value))
+    text = QtCore.Property(str, lambda self: self._text, _set_text)
 
 
 class qMRMLWidget(QtWidgets.QWidget):  # noqa: N801 Slicer's name
@@ -217,6 +251,12 @@ class qMRMLSegmentEditorWidget(QtWidgets.QLabel):  # noqa: N801 Slicer's name
         super().__init__("Segment Editor", parent)
         self._logic = slicer.vtkSlicerSegmentEditorLogic()
         self._node, self._effects, self._active, self._observing = None, [], None, False
+
+    maximumNumberOfUndoStates = QtCore.Property(  # noqa: N815 Slicer's name
+        int,
+        lambda self: self._logic.GetMaximumNumberOfUndoStates(),
+        lambda self, value: self._logic.SetMaximumNumberOfUndoStates(value),
+    )
 
     def setEffectNameOrder(self, names) -> None:
         self._effects = names

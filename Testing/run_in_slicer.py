@@ -1,12 +1,14 @@
 """Run the module's own test inside 3D Slicer: python Testing/run_in_slicer.py /path/to/Slicer [--screenshots FOLDER]
 
 With --screenshots, a picture of the window is saved after each step of the workflow. Ends with 0 when all tests
-passed. On Linux without a display it needs xvfb-run (package xvfb).
+passed. It needs no network and none of the module's Python packages. On Linux without a display it needs xvfb-run
+(package xvfb).
 """
 
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -57,9 +59,27 @@ def main(arguments: list[str] | None = None) -> int:
     if options.screenshots is not None:
         options.screenshots.mkdir(parents=True, exist_ok=True)
         environment[SCREENSHOTS_VARIABLE] = str(options.screenshots.resolve())
-    return subprocess.run(
-        command(executable, environment), env=environment, timeout=TIMEOUT_SECONDS, check=False
-    ).returncode
+    # A session of its own, so that Slicer ends with the launchers that started it.
+    process = subprocess.Popen(command(executable, environment), env=environment, start_new_session=True)
+    try:
+        return process.wait(TIMEOUT_SECONDS)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        raise SystemExit(
+            f"Slicer did not end within {TIMEOUT_SECONDS} s; its output above says how far it came."
+        ) from None
+    except KeyboardInterrupt:
+        _end(process)
+        raise
+
+
+def _end(process: subprocess.Popen) -> None:
+    """End a process and all that it has started, as far as the system can tell which they are."""
+    if sys.platform == "win32":
+        process.kill()
+    else:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 if __name__ == "__main__":

@@ -182,10 +182,22 @@ class SliceView:
         self.node.SetDimensions(256, 256, 1)
         self.node.SetFieldOfView(256.0, 256.0, 1.0)
         self.mouse = vtk.vtkGenericRenderWindowInteractor()
+        # As in Slicer; VTK's own style would take all events from a press on until the release.
+        self.style = vtk.vtkInteractorStyleUser()
+        self.mouse.SetInteractorStyle(self.style)
+        self.mouse.Enable()
         tag = self.mouse.AddObserver(
             vtk.vtkCommand.LeftButtonPressEvent, lambda caller, event: drag.SetAbortFlag(caller.GetShiftKey())
         )
         drag = self.mouse.GetCommand(tag)
+
+    def interactorStyle(self):
+        return types.SimpleNamespace(GetInteractor=lambda: self.mouse)
+
+    def convertRASToXYZ(self, ras):
+        inverse = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), inverse)
+        return list(inverse.MultiplyPoint((*ras, 1.0))[:3])
 
     def convertDeviceToXYZ(self, place):
         return [float(place[0]), float(place[1]), 0.0]
@@ -205,9 +217,7 @@ class SliceView:
     def click(self, ras, *, shift=False, control=False, drag=(0, 0)) -> None:
         """Show the slice of a position in the patient, and click there; ``drag`` moves the mouse before the release."""
         self.node.JumpSlice(*ras)
-        inverse = vtk.vtkMatrix4x4()
-        vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), inverse)
-        x, y = (round(value) for value in inverse.MultiplyPoint((*ras, 1.0))[:2])
+        x, y = (round(value) for value in self.convertRASToXYZ(ras)[:2])
         self.mouse.SetControlKey(control)
         self.mouse.SetShiftKey(shift)
         self.mouse.SetEventPosition(x, y)

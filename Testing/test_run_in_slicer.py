@@ -1,6 +1,7 @@
 """The script that runs the module's test in Slicer, with a small program in Slicer's place."""
 
 import sys
+from pathlib import Path
 
 import pytest
 import run_in_slicer
@@ -59,3 +60,15 @@ def test_without_a_display_it_says_what_to_install(monkeypatch, tmp_path):
 def test_a_wrong_path_is_said(tmp_path):
     with pytest.raises(SystemExit, match="is not a file"):
         run_in_slicer.main([str(tmp_path / "nothing")])
+
+
+def test_a_slicer_that_hangs_is_ended_and_said(slicer_that_ends_with, tmp_path, monkeypatch):
+    program = slicer_that_ends_with(0)
+    program.write_text(f"#!/bin/sh\nsleep 60 &\necho $! > {tmp_path}/child\nwait\n")
+    monkeypatch.setattr(run_in_slicer, "TIMEOUT_SECONDS", 1.0)
+    with pytest.raises(SystemExit, match="did not end within"):
+        run_in_slicer.main([str(program)])
+    child = int((tmp_path / "child").read_text())
+    # Gone, or a zombie that nobody has collected yet.
+    state = Path(f"/proc/{child}/stat")
+    assert not state.exists() or state.read_text().split(") ")[1][0] in "ZX"

@@ -143,6 +143,14 @@ def test_thresholds_are_adapted_to_100_kvp_on_request_only(panel, known):
     assert review.score.rules.threshold_hu == 145.0
     assert "literature, 100 kVp rules" in panel.ui.totalLabel.text
     assert "thresholds were adapted to it" in panel.ui.warningsLabel.text
+    panel.widget.onSceneEndImport(None, None)
+    node = panel.widget.logic.getParameterNode()
+    panel.widget.reviewPanel.close()
+    panel.widget.reviewPanel.follow(node.segmentation, panel.volume, node.scoreTable)
+    panel.widget.clinic.update()
+    review = panel.widget.reviewPanel.review
+    assert review.score.rules.threshold_hu == 145.0
+    assert [warning.code for warning in review.warnings].count("kvp-adapted") == 1
     choose(known.rulesComboBox, "philips")
     assert known.rulesComboBox.currentText == "literature"
     assert "no table by tube voltage" in known.statusLabel.text

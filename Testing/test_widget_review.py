@@ -1,48 +1,24 @@
 """The review in the panel: clicks in the views, keys, list, editor, live scores, saving, and the ends of a review."""
 
-import csv
-import json
-import types
+import sys
+import threading
 
+import numpy as np
 import pytest
 
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
-from coronary_calcium.training.cases import load_case
+from coronary_calcium.arteries import LAD
 from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, add_made_up_ct, made_up_ct
 from CoronaryCalciumScoringLib.score_table import score_rows
+from CoronaryCalciumScoringLib.segment_voxels import remove_voxels
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 from qt_stand_in import QtCore
+from review_cases import IN_LAD, IN_RCA, IN_TISSUE, agatston, click, listed
 from slicer_cases import WaitingEngine, ras_of
 from slicer_scene import slicer
 
-IN_LAD, IN_RCA, IN_TISSUE = (20, 48, 69), (15, 52, 57), (20, 60, 64)
 ARTERY_BUTTONS = {"1": "lmButton", "2": "ladButton", "3": "lcxButton", "4": "rcaButton", "0": "removeButton"}
-
-
-@pytest.fixture
-def reviewing(panel):
-    """The panel after a run."""
-    panel.press_run()
-    return panel
-
-
-def click(panel, index, **options):
-    """Click on a voxel in the red slice view."""
-    panel.app.layoutManager().sliceWidget("Red").click(ras_of(panel.volume, index), **options)
-
-
-def agatston(panel, name):
-    """The score of an artery, or the total, as the panel's table shows it."""
-    table = panel.ui.scoreTable
-    rows = {table.item(row, 0).text(): row for row in range(table.rowCount)}
-    return float(table.item(rows[name], 2).text())
-
-
-def listed(panel, column):
-    """One column of the lesion list."""
-    table = panel.ui.lesionTable
-    return [table.item(row, column).text() for row in range(table.rowCount)]
 
 
 def press(panel, key):
@@ -51,9 +27,13 @@ def press(panel, key):
 
 
 def test_before_a_run_review_and_save_are_disabled_and_say_why(panel):
-    for group in (panel.ui.reviewCollapsibleButton, panel.ui.saveCollapsibleButton):
-        assert not group.enabled
-        assert group.toolTip == "Press Run or Start without AI first."
+    ui = panel.ui
+    for widget in (
+        *(ui.reviewCollapsibleButton, ui.saveCollapsibleButton, ui.ladButton, ui.undoButton, ui.clickCheckBox),
+        *(ui.proposalCheckBox, ui.copyButton, ui.resultsButton, ui.trainingButton),
+    ):
+        assert not widget.enabled
+        assert widget.toolTip == "Press Run or Start without AI first."
     assert not any(shortcut.enabled for shortcut in panel.widget.reviewPanel.shortcuts.values())
 
 
@@ -157,9 +137,13 @@ def test_the_list_holds_the_lesions_and_sorts_numbers_as_numbers(reviewing):
     assert [listed(reviewing, column) for column in range(4)] == [
         ["RCA", "LAD"],
         ["15", "20"],
-        ["300", "225"],
+        ["300.0", "225.0"],
         ["500", "350"],
     ]
+    review = reviewing.widget.reviewPanel.review
+    most_of_lad = np.argwhere(made_up_ct()[1] == LAD.label)[:9]
+    remove_voxels(review.segmentationNode, review.volumeNode, most_of_lad)
+    reviewing.until(lambda: listed(reviewing, 2) == ["300.0", "56.2"])
     reviewing.ui.lesionTable.sortByColumn(2, QtCore.Qt.AscendingOrder)
     assert listed(reviewing, 0) == ["LAD", "RCA"]
 
@@ -174,6 +158,39 @@ def test_next_and_previous_go_through_the_list_and_move_the_views(reviewing):
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(45.0)
     reviewing.ui.previousButton.click()
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(60.0)
+
+
+def test_an_undo_without_an_edit_says_so(reviewing):
+    reviewing.ui.undoButton.click()
+    assert reviewing.ui.editLabel.text == "There is nothing to take back."
+    reviewing.ui.redoButton.click()
+    assert reviewing.ui.editLabel.text == "There is nothing to do again."
+
+
+def test_thirty_clicks_can_all_be_taken_back_and_done_again(reviewing):
+    for number in range(30):
+        press(reviewing, "34"[number % 2])
+        click(reviewing, IN_LAD)
+    assert agatston(reviewing, "RCA") == MADE_UP_AGATSTON
+    for _ in range(30):
+        reviewing.ui.undoButton.click()
+        assert reviewing.ui.editLabel.text == "Taken back."
+    assert agatston(reviewing, "LAD") == 225.0
+    for _ in range(30):
+        press(reviewing, "Ctrl+Y")
+    assert agatston(reviewing, "RCA") == MADE_UP_AGATSTON
+
+
+def test_after_a_run_the_controls_say_what_they_do_and_while_another_runs_saving_waits(reviewing):
+    assert reviewing.ui.resultsButton.enabled
+    assert "report.html" in reviewing.ui.resultsButton.toolTip
+    engine = reviewing.widget.logic.engine = WaitingEngine()
+    reviewing.ui.applyButton.click()
+    reviewing.until(engine.started.is_set)
+    assert not reviewing.ui.resultsButton.enabled
+    assert reviewing.ui.trainingButton.toolTip == "Wait for the run, or cancel it."
+    reviewing.press_run()
+    assert reviewing.ui.resultsButton.enabled
 
 
 def test_the_selection_stays_with_its_lesion_after_an_edit(reviewing):
@@ -214,10 +231,42 @@ def test_candidates_and_proposal_are_shown_on_demand(reviewing, scene):
     reviewing.ui.proposalCheckBox.click()
     assert not display.GetDisplayNode().GetVisibility()
     before = scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
+    for _ in range(2):  # the second time they are known
+        reviewing.ui.candidatesCheckBox.click()
+        reviewing.until(lambda: not reviewing.running())
+        assert scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before + 1
+        reviewing.ui.candidatesCheckBox.click()
+        assert scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before
+
+
+@pytest.mark.parametrize("end", ["cancel", "close the scene", "fail"])
+def test_a_search_for_candidates_that_comes_to_nothing_shows_none(reviewing, scene, monkeypatch, end):
+    started, let_go = threading.Event(), threading.Event()
+
+    def search(volume, progress):
+        while not let_go.wait(0.002):
+            progress(0.5, "Looking for the heart")
+            started.set()
+        raise ValueError("no room")
+
+    monkeypatch.setattr(sys.modules["CoronaryCalciumScoringWidgets.review_panel"], "find_candidates", search)
+    before = scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
     reviewing.ui.candidatesCheckBox.click()
-    assert scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before + 1
-    reviewing.ui.candidatesCheckBox.click()
+    reviewing.until(started.is_set)
+    assert reviewing.running()
+    if end == "cancel":
+        reviewing.ui.applyButton.click()
+    elif end == "fail":
+        let_go.set()
+    else:
+        scene.mrml.Clear(False)
+        before = 0
+    reviewing.until(lambda: not reviewing.running())
+    assert not reviewing.ui.candidatesCheckBox.checked
     assert scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == before
+    if end == "fail":
+        assert isinstance(reviewing.slot_error(), ValueError)
+        assert reviewing.errors == ["The candidates could not be shown. no room"]
 
 
 def test_start_without_ai_asks_for_no_package_and_shows_the_candidates(panel):
@@ -290,63 +339,3 @@ def test_a_saved_scene_opens_with_the_same_scores_and_goes_on(reviewing, scene, 
     press(reviewing, "2")
     click(reviewing, IN_LAD)
     assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
-
-
-def test_copy_puts_the_table_on_the_clipboard(reviewing):
-    reviewing.ui.copyButton.click()
-    lines = reviewing.app.clipboard().text().splitlines()
-    assert lines[0].startswith("Artery\tLesions\tAgatston")
-    assert float(lines[-1].split("\t")[2]) == MADE_UP_AGATSTON
-    assert reviewing.ui.statusLabel.text == "The table is on the clipboard."
-
-
-def test_results_are_written_into_the_folder_that_is_chosen(reviewing, tmp_path):
-    click(reviewing, IN_LAD, shift=True)
-    reviewing.folder = str(tmp_path)
-    reviewing.ui.resultsButton.click()
-    assert json.loads((tmp_path / "scores.json").read_text())["agatston"]["total"] == 300.0
-    # The views of the layout: the stand-in's two.
-    assert (tmp_path / "report.html").read_text().count("<figcaption>Axial, ") == 2
-    table = list(csv.DictReader((tmp_path / "arteries.csv").open()))
-    assert (table[1]["Artery"], float(table[1]["AI Agatston"]), float(table[1]["Difference"])) == ("LAD", 225.0, -225.0)
-    assert reviewing.ui.statusLabel.text.startswith("Saved: ")
-
-
-def test_a_training_case_is_written_into_the_folder_that_is_chosen(reviewing, tmp_path):
-    reviewing.folder = str(tmp_path)
-    reviewing.ui.trainingButton.click()
-    (path,) = tmp_path.glob("*.npz")
-    assert load_case(path).facts["agatston"]["total"] == MADE_UP_AGATSTON
-
-
-def test_nothing_is_written_when_no_folder_is_chosen(reviewing):
-    before = reviewing.ui.statusLabel.text
-    reviewing.ui.trainingButton.click()
-    assert reviewing.ui.statusLabel.text == before
-
-
-def test_a_refusal_to_save_is_said_without_a_dialog(reviewing, tmp_path):
-    (tmp_path / "file").write_text("x")
-    reviewing.folder = str(tmp_path / "file")
-    reviewing.ui.trainingButton.click()
-    assert reviewing.ui.statusLabel.text.startswith("Not saved: The training case cannot be written")
-    assert reviewing.errors == []
-
-
-def test_the_module_offers_a_simulated_patient_without_download(application, scene, monkeypatch):
-    application.module.CoronaryCalciumScoring(types.SimpleNamespace())
-    application.app.startupCompleted.emit()
-    (source,) = application.sample_data
-    assert "uris" not in source
-    assert source["category"] == "Coronary Calcium Scoring"
-
-    def simulate(seed, *, progress, **changes):
-        progress(0.5, "Scanning")
-        return types.SimpleNamespace(volume=made_up_ct()[0])
-
-    monkeypatch.setattr("coronary_calcium.simulation.patient.simulate_patient", simulate)
-    (node,) = source["customDownloader"](None)
-    assert node.GetName() == "Simulated chest CT"
-    application.widget.enter()
-    assert application.widget.ui.inputSelector.currentNode() is node
-    assert application.widget.ui.applyButton.enabled

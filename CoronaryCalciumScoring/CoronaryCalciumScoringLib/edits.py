@@ -23,6 +23,9 @@ MOST_VOLUME_MM3 = 2000.0
 REACH_MM = 50.0
 # Half the side of the first box that is searched; it is doubled while the lesion reaches its border.
 FIRST_REACH_MM = 12.5
+# Steps that can be taken back; Slicer keeps 5. A step keeps the labelmap around all lesions, which is about 1 MB in
+# slices of 3 mm and 6 MB in slices of 0.6 mm.
+UNDO_STEPS = 50
 TOO_LARGE = (
     "What is connected here is larger than a coronary lesion can be, as bone is: mark the calcium with the brush."
 )
@@ -80,6 +83,7 @@ def editor_history(segmentationNode, volumeNode):
     logic.SetSegmentEditorNode(scene.AddNode(editorNode))
     logic.SetSegmentationNode(segmentationNode)
     logic.SetSourceVolumeNode(volumeNode)
+    logic.SetMaximumNumberOfUndoStates(UNDO_STEPS)
     return logic
 
 

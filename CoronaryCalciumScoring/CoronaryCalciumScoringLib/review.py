@@ -12,7 +12,7 @@ from coronary_calcium.choices import Choices
 from coronary_calcium.rules import RuleSet
 from coronary_calcium.scoring.case_score import CaseScore, score_labels
 from coronary_calcium.scoring.lesions import Lesion
-from coronary_calcium.tube_voltage import adapted_warnings
+from coronary_calcium.tube_voltage import ADAPTED_WARNING, adapted_warnings
 from coronary_calcium.volume import Acquisition, CaseWarning
 
 from .candidates import Candidates, add_candidates_node, find_candidates, remove_candidates_node, show_candidates
@@ -105,13 +105,14 @@ class Review:
         self._kept_warnings = [
             warning
             for warning in (score_warnings(tableNode) if tableNode else ())
-            if not warning.code.startswith(SEGMENT_WARNINGS)
+            if not warning.code.startswith(SEGMENT_WARNINGS) and warning.code != ADAPTED_WARNING
         ]
         self._candidatesNode = None
         self._own_edit = True  # the first scores are of no edit
         self.rules_name, self.choices = kept_choices(segmentationNode, self.kvp)
         self.rules: RuleSet = rules_for(self.rules_name, self.choices, self.kvp)
         self.proposed_score = self._score_proposal()
+        self._moved = False  # whether the last edit has changed a label
         self.edits = Edits(segmentationNode, volumeNode, history)
         self.onChanged: list[Callable[[CaseScore | None], object]] = []
         self.live = LiveScores(schedule, self.rules)
@@ -187,13 +188,15 @@ class Review:
         """Take the lesion at a position away; see ``Edits.remove``."""
         return self._edited(lambda: self.edits.remove(ras))
 
-    def undo(self) -> None:
-        """Go back one edit, click or stroke."""
+    def undo(self) -> bool:
+        """Go back one edit, click or stroke; whether there was one."""
         self._edited(self.edits.undo, "undone")
+        return self._moved
 
-    def redo(self) -> None:
-        """Do again what was undone last."""
+    def redo(self) -> bool:
+        """Do again what was undone last; whether there was something."""
         self._edited(self.edits.redo, "redone")
+        return self._moved
 
     def _edited(self, edit: Callable[[], EditResult | None], counted: str | None = None) -> EditResult | None:
         """Make an edit, count it when it did something, and bring the scores up to date at once."""
@@ -284,6 +287,11 @@ class Review:
             views = views_at(rows[0].ras)
         return draw_views(self.volumeNode, self.segmentationNode, views)
 
+    @property
+    def knows_candidates(self) -> bool:
+        """Whether the candidates were found before, so that ``candidates`` takes no time."""
+        return self._candidates is not None
+
     def candidates(self) -> Candidates:
         """What could be calcium; the first call searches the heart, which takes seconds in a large CT."""
         volume = self.ct.volume
@@ -292,7 +300,7 @@ class Review:
         return self._candidates
 
     def use_candidates(self, candidates: Candidates) -> None:
-        """Take candidates that were found before, such as in another thread."""
+        """Take candidates that were found before, such as in another thread, on the CT as it is now."""
         self._candidates = candidates
 
     def show_candidates(self, shown: bool) -> None:

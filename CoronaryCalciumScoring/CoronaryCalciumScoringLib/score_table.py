@@ -114,18 +114,19 @@ def show_score(
 
 def table_text(tableNode) -> str:
     """The table as text for a spreadsheet: a line with the titles, then the rows, cells apart by tabs; not rounded."""
-    return "\n".join("\t".join(line) for line in _lines(tableNode)) + "\n"
+    return "\n".join("\t".join(line) for line in table_lines(tableNode)) + "\n"
 
 
-def write_table(tableNode, folder: str | Path) -> Path:
-    """Write the table as ``TABLE_FILE`` into a folder that exists, numbers not rounded; returns the file's path."""
+def write_table(lines: list[list[str]], folder: str | Path) -> Path:
+    """Write ``table_lines`` as ``TABLE_FILE`` into a folder that exists; returns the file's path."""
     path = Path(folder) / TABLE_FILE
     with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(_lines(tableNode))
+        csv.writer(file).writerows(lines)
     return path
 
 
-def _lines(tableNode) -> list[list[str]]:
+def table_lines(tableNode) -> list[list[str]]:
+    """The cells of the table as text, numbers not rounded, below a line with the titles."""
     table = tableNode.GetTable()
     titles = [table.GetColumnName(column) for column in range(table.GetNumberOfColumns())]
     return [titles] + [

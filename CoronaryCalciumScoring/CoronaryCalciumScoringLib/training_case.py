@@ -1,6 +1,6 @@
 """A reviewed case as ground truth: the layout that training reads, without identity.
 
-``save_training_case`` writes into a folder
+``write_training_case`` writes into a folder
 
 * ``case-<random>.npz``, the part around the heart, as ``coronary_calcium.training.cases`` reads it, and
 * ``case-<random>/`` with ``ct.nrrd`` (HU), ``labels.nrrd`` (the reader's labels), ``proposal.nrrd`` (the network's,
@@ -13,7 +13,7 @@ shows a face is not anonymous.
 import json
 import shutil
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,8 @@ import SimpleITK
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.heart.field import Window
+from coronary_calcium.heart.find import find_heart
+from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.scoring.case_score import CaseScore
 from coronary_calcium.training.cases import save_case
 from coronary_calcium.volume import CTVolume
@@ -35,11 +37,31 @@ CT, LABELS, PROPOSAL, FACTS = "ct.nrrd", "labels.nrrd", "proposal.nrrd", "case.j
 BOX_MM = 250.0
 
 
-def save_training_case(review: "Review", folder: str | Path) -> Path:
-    """Save a review as a training case and return the path of its .npz file; either all is written or nothing.
+@dataclass(frozen=True)
+class TrainingCase:
+    """What a training case holds, taken out of the scene: it may be written in another thread.
+
+    Attributes
+    ----------
+    volume : the CT.
+    labels : (k, j, i) uint8, the reader's labels of the named arteries from the threshold on.
+    proposed : the network's labels, or None.
+    facts : the content of ``case.json``.
+    windows : where the heart is; None where nobody has looked yet.
+    """
+
+    volume: CTVolume
+    labels: np.ndarray
+    proposed: np.ndarray | None
+    facts: dict[str, Any]
+    windows: tuple[Window, ...] | None
+
+
+def training_case(review: "Review") -> TrainingCase:
+    """Take a training case out of a review.
 
     Raises InputRefused: ``unassigned-lesions`` when calcium is given to no artery, ``no-scores`` when the review has
-    none, ``output`` when the folder cannot be written to.
+    none.
     """
     score = review.live.update() or review.score
     if score is None:
@@ -53,22 +75,36 @@ def save_training_case(review: "Review", folder: str | Path) -> Path:
     volume = review.ct.volume
     labels = np.where(volume.hu >= score.rules.threshold_hu, review.labels(), 0).astype(np.uint8)
     labels[labels > max(artery.label for artery in NAMED_ARTERIES)] = 0
-    facts = _facts(review, score)
-    center, box = _around_heart(volume, review.candidates().windows, labels)
+    proposed = review.proposal.labels if review.proposal is not None else None
+    windows = review.candidates().windows if review.knows_candidates else None
+    return TrainingCase(volume, labels, proposed, _facts(review, score), windows)
+
+
+def write_training_case(case: TrainingCase, folder: str | Path, progress: Progress = no_progress) -> Path:
+    """Write a training case and return the path of its .npz file; either all is written or nothing.
+
+    Raises InputRefused("output") when the folder cannot be written to, and Cancelled when ``progress`` does.
+    """
+    volume, labels = case.volume, case.labels
+    windows = case.windows or find_heart(volume, part_of(progress, 0.0, 0.5)).windows
+    center, box = _around_heart(volume, windows, labels)
     folder = Path(folder)
     name = f"case-{uuid.uuid4().hex[:12]}"
     partial = folder / f".{name}"
     try:
         partial.mkdir(parents=True)
+        progress(0.5, "Writing the CT")
         _write_image(volume, np.asarray(volume.hu), partial / CT)
+        progress(0.8, "Writing the labels")
         _write_image(volume, labels, partial / LABELS)
-        if review.proposal is not None:
-            _write_image(volume, review.proposal.labels, partial / PROPOSAL)
-        (partial / FACTS).write_text(json.dumps(facts, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        if case.proposed is not None:
+            _write_image(volume, case.proposed, partial / PROPOSAL)
+        (partial / FACTS).write_text(json.dumps(case.facts, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        progress(0.9, "Writing the part around the heart")
         partial.rename(folder / name)
         path = folder / f"{name}.npz"
         shifted = tuple(value - part.start for value, part in zip(center, box[1:]))
-        save_case(path, _as_int16(volume.hu[box]), labels[box], volume.spacing, shifted, facts)
+        save_case(path, _as_int16(volume.hu[box]), labels[box], volume.spacing, shifted, case.facts)
     except OSError as error:
         shutil.rmtree(folder / name, ignore_errors=True)
         raise InputRefused(
@@ -79,6 +115,11 @@ def save_training_case(review: "Review", folder: str | Path) -> Path:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return path
+
+
+def save_training_case(review: "Review", folder: str | Path) -> Path:
+    """Save a review as a training case: ``training_case`` and ``write_training_case`` in one."""
+    return write_training_case(training_case(review), folder)
 
 
 def _facts(review: "Review", score: CaseScore) -> dict[str, Any]:

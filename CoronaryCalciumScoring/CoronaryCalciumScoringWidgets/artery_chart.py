@@ -5,7 +5,7 @@ from coronary_calcium.arteries import BY_NAME
 from CoronaryCalciumScoringLib.score_table import TOTAL, ScoreRow
 from slicer.i18n import tr as _
 
-WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 380, 16, 6, 40
+LEAST_WIDTH, MOST_WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 240, 600, 16, 6, 40
 
 
 def draw_chart(label, rows: list[ScoreRow]) -> None:
@@ -17,7 +17,8 @@ def draw_chart(label, rows: list[ScoreRow]) -> None:
     label.visible = longest > 0
     if not longest:
         return
-    picture = qt.QPixmap(WIDTH, len(bars) * (BAR_HEIGHT + GAP))
+    width = min(max(label.width, LEAST_WIDTH), MOST_WIDTH)
+    picture = qt.QPixmap(width, len(bars) * (BAR_HEIGHT + GAP))
     picture.fill(qt.QColor(0, 0, 0, 0))
     painter = qt.QPainter(picture)
     for index, (title, parts) in enumerate(bars):
@@ -26,7 +27,7 @@ def draw_chart(label, rows: list[ScoreRow]) -> None:
         painter.drawText(qt.QRect(0, top, TITLE_WIDTH, BAR_HEIGHT), int(qt.Qt.AlignVCenter), title)
         for name, score in parts:
             # The ends are rounded, not the lengths, so that the parts leave no gap.
-            right = left + score / longest * (WIDTH - TITLE_WIDTH)
+            right = left + score / longest * (width - TITLE_WIDTH)
             color = qt.QColor(*(round(255 * part) for part in BY_NAME[name].color))
             painter.fillRect(qt.QRect(round(left), top, round(right) - round(left), BAR_HEIGHT), color)
             left = right

@@ -35,11 +35,10 @@ class ClinicWork:
     ) -> None:
         self.form = form
         self._current = current
-        self._changed = changed
         self._ensureReport = ensureReport
         self._show: Callable[[object], object] = lambda result: None
         told = SimpleNamespace(progressBar=form.progressBar, statusLabel=form.statusLabel)
-        self._run = RunControl(told, self._finish)
+        self._run = RunControl(told, changed)
         for button, action in (
             (form.compareButton, self.compareRules),
             (form.reportButton, self.saveReport),
@@ -132,25 +131,21 @@ class ClinicWork:
     def _start(self, work, show) -> None:
         self.say("")
         self._show = show
-        self._run.start(work)
-        self._changed()
+        self._run.start(work, self._finish)
 
     def _finish(self, outcome, _seconds: float) -> None:
         """Show what came of the work; an unforeseen error is shown as every other of the panel is."""
         with slicer.util.tryWithErrorDisplay(_("It could not be done.")):
-            try:
-                if isinstance(outcome, Finished):
-                    self.say("")
-                    self._show(outcome.result)
-                elif isinstance(outcome, Failed) and isinstance(outcome.error, InputRefused):
-                    self.say(str(outcome.error))
-                elif isinstance(outcome, Failed):
-                    self.say("")
-                    raise outcome.error
-                else:
-                    self.say(_("Cancelled."))
-            finally:
-                self._changed()
+            if isinstance(outcome, Finished):
+                self.say("")
+                self._show(outcome.result)
+            elif isinstance(outcome, Failed) and isinstance(outcome.error, InputRefused):
+                self.say(str(outcome.error))
+            elif isinstance(outcome, Failed):
+                self.say("")
+                raise outcome.error
+            else:
+                self.say(_("Cancelled."))
 
     def _saySaved(self, path) -> None:
         self.say(_("Saved: {path}").format(path=path))

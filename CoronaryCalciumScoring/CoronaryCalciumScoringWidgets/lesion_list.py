@@ -5,12 +5,14 @@ from collections.abc import Callable
 import numpy as np
 import qt
 from CoronaryCalciumScoringLib.review import LesionRow
-from slicer.i18n import tr as _
 
 from CoronaryCalciumScoringWidgets.score_view import artery_color
 
 # After an edit the selection stays with the lesion that is within so many mm of where the selected one was.
 SAME_LESION_MM = 5.0
+# Of an Agatston score with one decimal; no lesion comes near a million.
+AGATSTON_WIDTH = 8
+NOT_PROPOSED = "–"
 
 
 class LesionList:
@@ -39,7 +41,7 @@ class LesionList:
         table.setRowCount(len(rows))
         for index, row in enumerate(rows):
             for column, value in enumerate(_cells(row)):
-                table.setItem(index, column, _item(value, row.id))
+                table.setItem(index, column, _item(value, row.id, number=column > 0))
             table.item(index, 0).setData(qt.Qt.DecorationRole, artery_color(row.artery))
         table.setSortingEnabled(True)
         table.resizeRowsToContents()
@@ -77,15 +79,15 @@ class LesionList:
 
 
 def _cells(row: LesionRow) -> tuple:
-    """What a row shows; numbers stay numbers, so that they sort as such."""
-    probability = _("not proposed") if row.probability is None else round(row.probability, 2)
-    return row.artery, row.slice_number, round(row.agatston, 1), round(row.maximum_hu), probability
+    """What a row shows, in a form that sorts: whole numbers, and text that leading spaces keep in order."""
+    probability = NOT_PROPOSED if row.probability is None else f"{row.probability:.2f}"
+    return row.artery, row.slice_number, f"{row.agatston:{AGATSTON_WIDTH}.1f}", round(row.maximum_hu), probability
 
 
-def _item(value, lesion_id: int):
+def _item(value, lesion_id: int, *, number: bool):
     item = qt.QTableWidgetItem()
     item.setData(qt.Qt.DisplayRole, value)
     item.setData(qt.Qt.UserRole, lesion_id)
-    if not isinstance(value, str):
+    if number:
         item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
     return item

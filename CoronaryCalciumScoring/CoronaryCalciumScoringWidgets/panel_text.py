@@ -39,9 +39,8 @@ def signed(change: float) -> str:
 
 def warnings_html(warnings: Iterable[CaseWarning]) -> str:
     """The warnings as a list in rich text; empty without warnings."""
-    items = "".join(f"<li>{html.escape(warning.message)}</li>" for warning in warnings)
-    title = _("Check before relying on this score")
-    return f"<b>{title}</b><ul style='margin-left: -24px'>{items}</ul>" if items else ""
+    items = "".join(f"<br>• {html.escape(warning.message)}" for warning in warnings)
+    return f"<b>{_('Check before relying on this score')}</b>{items}" if items else ""
 
 
 def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, float]) -> str:

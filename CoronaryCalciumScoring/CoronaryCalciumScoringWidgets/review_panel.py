@@ -1,10 +1,14 @@
 """The review in the panel: lesions, clicks, keys and the editor on one side, the live scores on the other."""
 
+import functools
+
 import qt
 import slicer
 from coronary_calcium.arteries import LAD, LCX, LM, RCA, Artery
 from coronary_calcium.errors import InputRefused
-from CoronaryCalciumScoringLib.edits import EditResult
+from CoronaryCalciumScoringLib.background_run import Failed, Finished
+from CoronaryCalciumScoringLib.candidates import find_candidates
+from CoronaryCalciumScoringLib.edits import Edit, EditResult
 from CoronaryCalciumScoringLib.kept_proposal import proposal_node
 from CoronaryCalciumScoringLib.review import LesionRow, Review
 from CoronaryCalciumScoringLib.score_table import is_score_of
@@ -12,7 +16,9 @@ from CoronaryCalciumScoringLib.slice_views import hide_mark, jump_to
 from slicer.i18n import tr as _
 
 from CoronaryCalciumScoringWidgets.application import acquisitionOf
+from CoronaryCalciumScoringWidgets.explained import Explained
 from CoronaryCalciumScoringWidgets.lesion_list import LesionList
+from CoronaryCalciumScoringWidgets.run_control import RunControl
 from CoronaryCalciumScoringWidgets.score_view import artery_color, showScores
 from CoronaryCalciumScoringWidgets.segment_editor import SegmentEditor
 from CoronaryCalciumScoringWidgets.slice_clicks import SliceClicks
@@ -23,10 +29,14 @@ SWATCH_PIXELS = 12
 
 
 class ReviewPanel:
-    """Follows the panel's nodes: opens the review that belongs to them, and closes it when they change."""
+    """Follows the panel's nodes: opens the review that belongs to them, and closes it when they change.
 
-    def __init__(self, ui, shortcutParent) -> None:
+    ``shortcutParent`` is the window in which the keys work; ``run`` does what takes seconds.
+    """
+
+    def __init__(self, ui, shortcutParent, run: RunControl) -> None:
         self._ui = ui
+        self._run = run
         self.review: Review | None = None
         self._reason = ""  # why there is no review of nodes that are there
         self._followed: tuple = ()
@@ -59,6 +69,18 @@ class ReviewPanel:
         ui.clickCheckBox.connect("toggled(bool)", lambda _checked=False: self._listen())
         ui.candidatesCheckBox.connect("toggled(bool)", self._showCandidates)
         ui.proposalCheckBox.connect("toggled(bool)", self._showProposal)
+        self._controls = Explained(
+            *self._buttons.values(),
+            ui.lesionTable,
+            ui.previousButton,
+            ui.nextButton,
+            ui.clickCheckBox,
+            ui.undoButton,
+            ui.redoButton,
+            ui.candidatesCheckBox,
+            ui.copyButton,
+        )
+        self._proposalControl = Explained(ui.proposalCheckBox)
         self.shortcuts = self._makeShortcuts(shortcutParent)
         self._show()
 
@@ -96,6 +118,11 @@ class ReviewPanel:
         if slicer.mrmlScene:
             hide_mark(slicer.mrmlScene)
 
+    @property
+    def whyNot(self) -> str:
+        """Why there is nothing to review; empty while there is a review."""
+        return "" if self.review is not None else _("Press Run or Start without AI first.")
+
     def follow(self, segmentationNode, volumeNode, tableNode) -> None:
         """Review these nodes, if they belong together; any may be None."""
         nodes = (segmentationNode, volumeNode, tableNode)
@@ -126,7 +153,13 @@ class ReviewPanel:
             return
         self.review.onChanged.append(lambda _score: self._show())
         self.choose(self._artery)
+        self._unfold(True)
         self._listen()
+
+    def _unfold(self, open: bool) -> None:
+        """Unfold the sections of a review when there is one; the reader may fold them as they like."""
+        for group in (self._ui.reviewCollapsibleButton, self._ui.saveCollapsibleButton):
+            group.collapsed = not open
 
     def close(self) -> None:
         """End the review, if there is one; what the reader did stays in the scene."""
@@ -139,6 +172,7 @@ class ReviewPanel:
             review.close()
             self.editor.close()
             hide_mark(slicer.mrmlScene)
+        self._unfold(False)
         self._ui.editLabel.text = ""
         self._show()
 
@@ -172,11 +206,11 @@ class ReviewPanel:
 
     def undo(self) -> None:
         """Take back the last click or stroke."""
-        self._edit(self.review.undo, _("Taken back."))
+        self._step(self.review.undo, _("Taken back."), _("There is nothing to take back."))
 
     def redo(self) -> None:
         """Do again what was taken back last."""
-        self._edit(self.review.redo, _("Done again."))
+        self._step(self.review.redo, _("Done again."), _("There is nothing to do again."))
 
     def useCandidates(self, candidates) -> None:
         """Show candidates that were found before, such as for a start without the network."""
@@ -184,14 +218,16 @@ class ReviewPanel:
             self.review.use_candidates(candidates)
             self._ui.candidatesCheckBox.checked = True
 
-    def _edit(self, edit, message: str = "") -> None:
+    def _step(self, step, done: str, nothing: str) -> None:
+        """Go a step back or forth in the history, and say what came of it."""
+        self._edit(lambda: EditResult(Edit.NOTHING, done if step() else nothing))
+
+    def _edit(self, edit) -> None:
         with slicer.util.tryWithErrorDisplay(_("The segmentation could not be changed.")):
             try:
-                result = edit()
+                self._say(edit().message)
             except InputRefused as refusal:
                 self._say(str(refusal))
-            else:
-                self._say(result.message if isinstance(result, EditResult) else message)
 
     def _say(self, message: str) -> None:
         self._ui.editLabel.text = message
@@ -207,14 +243,46 @@ class ReviewPanel:
         jump_to(slicer.mrmlScene, row.ras)
 
     def _showCandidates(self, shown: bool) -> None:
-        if self.review is None:
+        """Show or hide the candidates; the first time they are searched for beside the window."""
+        review = self.review
+        if review is None:
             return
-        with slicer.util.tryWithErrorDisplay(_("The candidates could not be shown."), waitCursor=True):
+        with slicer.util.tryWithErrorDisplay(_("The candidates could not be shown.")):
             try:
-                self.review.show_candidates(shown)
+                if not shown or review.knows_candidates:
+                    review.show_candidates(shown)
+                elif self._run.running:
+                    self._withoutCandidates(_("Wait for the run, or cancel it."))
+                else:
+                    ct = review.ct
+                    self._run.start(
+                        functools.partial(find_candidates, ct.volume),
+                        lambda outcome, _seconds: self._foundCandidates(review, ct, outcome),
+                    )
             except InputRefused as refusal:
-                self._ui.candidatesCheckBox.checked = False
-                self._say(str(refusal))
+                self._withoutCandidates(str(refusal))
+
+    def _foundCandidates(self, review: Review, ct, outcome) -> None:
+        if review is not self.review:
+            return
+        with slicer.util.tryWithErrorDisplay(_("The candidates could not be shown.")):
+            try:
+                if isinstance(outcome, Finished):
+                    ct.check_unchanged(review.volumeNode)
+                    review.use_candidates(outcome.result)
+                    review.show_candidates(True)
+                    self._say(_("White: what reaches the threshold in the heart's region and no artery has."))
+                elif isinstance(outcome, Failed):
+                    self._withoutCandidates("")
+                    raise outcome.error
+                else:
+                    self._withoutCandidates(_("Cancelled: no candidates are shown."))
+            except InputRefused as refusal:
+                self._withoutCandidates(str(refusal))
+
+    def _withoutCandidates(self, message: str) -> None:
+        self._ui.candidatesCheckBox.checked = False
+        self._say(message)
 
     def _showProposal(self, shown: bool) -> None:
         if self.review is not None and self.review.proposal is not None:
@@ -225,12 +293,15 @@ class ReviewPanel:
         ui, review = self._ui, self.review
         scored = review is not None and review.score is not None
         reason = review.live.reason if review is not None else self._reason
-        tip = "" if review is not None else _("Press Run or Start without AI first.")
+        why = self.whyNot
         for group in (ui.reviewCollapsibleButton, ui.saveCollapsibleButton):
-            group.enabled, group.toolTip = review is not None, tip
+            group.enabled, group.toolTip = review is not None, why
+        self._controls.allow(why)
         showScores(ui, review.tableNode if scored else None, reason)
         self._lesions.show(review.lesion_rows() if review is not None else [])
         has_proposal = review is not None and review.proposal is not None
-        ui.proposalCheckBox.enabled = has_proposal
+        self._proposalControl.allow(
+            why or ("" if has_proposal else _("There is no proposal: the review was started without AI."))
+        )
         if has_proposal:
             ui.proposalCheckBox.checked = bool(proposal_node(review.segmentationNode).GetDisplayNode().GetVisibility())

@@ -11,11 +11,12 @@ POLL_INTERVAL_MS = 0
 
 
 class RunControl:
-    """Starts and cancels the panel's one run; ``finished(outcome, seconds)`` is called when it is over."""
+    """Starts and cancels the panel's one run; ``changed()`` is called when one has begun or is over."""
 
-    def __init__(self, ui, finished: Callable[[Outcome, float], object]) -> None:
+    def __init__(self, ui, changed: Callable[[], object]) -> None:
         self._ui = ui
-        self._finished = finished
+        self._changed = changed
+        self._finished: Callable[[Outcome, float], object] | None = None
         self._run: BackgroundRun | None = None
         self._timer = qt.QTimer()
         self._timer.setInterval(POLL_INTERVAL_MS)
@@ -31,10 +32,11 @@ class RunControl:
         """Whether the run was asked to stop."""
         return self.running and self._run.cancelling
 
-    def start(self, work) -> None:
-        """Run ``work(progress)`` in a thread."""
-        self._run = BackgroundRun(work)
+    def start(self, work, finished: Callable[[Outcome, float], object]) -> None:
+        """Run ``work(progress)`` in a thread, and call ``finished(outcome, seconds)`` once when it is over."""
+        self._run, self._finished = BackgroundRun(work), finished
         self._timer.start()
+        self._changed()
 
     def cancel(self) -> None:
         """Ask the run to stop."""
@@ -56,7 +58,10 @@ class RunControl:
         if status.outcome:
             self._run = None
             self._timer.stop()
-            self._finished(status.outcome, status.seconds)
+            try:
+                self._finished(status.outcome, status.seconds)
+            finally:
+                self._changed()
             return
         self._ui.progressBar.value = round(100 * status.fraction)
         self._ui.progressBar.format = _("%p %, {seconds} s").format(seconds=int(status.seconds))

@@ -1,41 +1,54 @@
 """What the reader takes away: the table, the results as files, and the training case."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import qt
 import slicer
 from coronary_calcium.errors import InputRefused
+from coronary_calcium.progress import Progress
+from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.review import Review
-from CoronaryCalciumScoringLib.score_table import table_text, write_table
-from CoronaryCalciumScoringLib.training_case import save_training_case
+from CoronaryCalciumScoringLib.score_table import table_lines, table_text, write_table
+from CoronaryCalciumScoringLib.training_case import training_case, write_training_case
 from slicer.i18n import tr as _
+
+from CoronaryCalciumScoringWidgets.explained import Explained
+from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
+from CoronaryCalciumScoringWidgets.run_control import RunControl
 
 
 class Saving:
-    """The buttons of the section Save.
+    """The buttons of the section Save; files are written beside the window, with progress and Cancel.
 
-    ``current()`` gives the review or None; ``say`` shows a sentence; ``prepare()`` installs what the report needs.
+    ``say`` shows a sentence; ``prepare()`` installs what the report needs.
     """
 
     def __init__(
         self,
         ui,
-        current: Callable[[], Review | None],
+        reviewPanel: ReviewPanel,
+        run: RunControl,
         say: Callable[[str], object],
         prepare: Callable[[], object],
     ) -> None:
         self._ui = ui
-        self._current = current
+        self._reviewPanel = reviewPanel
+        self._run = run
         self._say = say
         self._prepare = prepare
+        self._controls = Explained(ui.resultsButton, ui.trainingButton)
         ui.copyButton.connect("clicked(bool)", lambda _checked=False: self.copy())
         ui.resultsButton.connect("clicked(bool)", lambda _checked=False: self.saveResults())
         ui.trainingButton.connect("clicked(bool)", lambda _checked=False: self.saveTrainingCase())
 
+    def update(self) -> None:
+        """Make the buttons say whether they can be used now."""
+        waiting = _("Wait for the run, or cancel it.") if self._run.running else ""
+        self._controls.allow(self._reviewPanel.whyNot or waiting)
+
     def copy(self) -> None:
         """Copy the score table as text for a spreadsheet."""
-        review = self._current()
+        review = self._reviewPanel.review
         review.live.update()
         if review.score is None:
             self._say(review.live.reason)
@@ -45,29 +58,57 @@ class Saving:
 
     def saveResults(self) -> None:
         """Ask for a folder and write report, tables and segmentation into it."""
-        self._save(_("Folder for the results"), self._writeResults)
+        self._save(_("Folder for the results"), self._results)
 
     def saveTrainingCase(self) -> None:
         """Ask for a folder and write a training case into it."""
-        self._save(_("Folder of the training cases"), save_training_case)
+        self._save(_("Folder of the training cases"), self._trainingCase)
 
-    def _writeResults(self, review: Review, folder: str) -> Path:
+    def _results(self, review: Review, folder: str) -> Callable[[Progress], object]:
+        """Take the results out of the scene; returns the work of writing them."""
         self._prepare()
         from coronary_calcium.reports import Extras, write_case
 
-        path = write_case(review.case_result(), folder, extras=Extras(views=review.view_pictures()))
-        write_table(review.tableNode, folder)
-        return path
+        result, extras, table = (
+            review.case_result(),
+            Extras(views=review.view_pictures()),
+            table_lines(review.tableNode),
+        )
 
-    def _save(self, title: str, write: Callable[[Review, str], Path]) -> None:
-        """Ask for a folder and write into it; a refusal is said, nothing happens when the user closes the question."""
+        def write(progress: Progress):
+            path = write_case(result, folder, progress, extras)
+            write_table(table, folder)
+            return path
+
+        return write
+
+    def _trainingCase(self, review: Review, folder: str) -> Callable[[Progress], object]:
+        """Take the training case out of the scene; returns the work of writing it."""
+        case = training_case(review)
+        return lambda progress: write_training_case(case, folder, progress)
+
+    def _save(self, title: str, take: Callable[[Review, str], Callable[[Progress], object]]) -> None:
+        """Ask for a folder and write into it; nothing happens when the user closes the question."""
         folder = qt.QFileDialog.getExistingDirectory(self._ui.saveCollapsibleButton, title)
         if not folder:
             return
         with slicer.util.tryWithErrorDisplay(_("The files could not be written."), waitCursor=True):
             try:
-                path = write(self._current(), folder)
+                write = take(self._reviewPanel.review, folder)
             except InputRefused as refusal:
                 self._say(_("Not saved: {reason}").format(reason=refusal))
             else:
-                self._say(_("Saved: {path}").format(path=path))
+                self._run.start(write, self._saved)
+
+    def _saved(self, outcome, _seconds: float) -> None:
+        """Say what came of it; a refusal is said, any other error is shown."""
+        if isinstance(outcome, Finished):
+            self._say(_("Saved: {path}").format(path=outcome.result))
+        elif not isinstance(outcome, Failed):
+            self._say(_("Cancelled: nothing was saved."))
+        elif isinstance(outcome.error, InputRefused):
+            self._say(_("Not saved: {reason}").format(reason=outcome.error))
+        else:
+            self._say(_("Not saved."))
+            with slicer.util.tryWithErrorDisplay(_("The files could not be written.")):
+                raise outcome.error

@@ -2,6 +2,7 @@
 
 import slicer
 from CoronaryCalciumScoringLib.editor_node import EFFECTS, prepare_editor_node
+from CoronaryCalciumScoringLib.edits import UNDO_STEPS
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 
 
@@ -17,6 +18,7 @@ class SegmentEditor:
         widget.autoShowSourceVolumeNode = False
         widget.setEffectNameOrder(list(EFFECTS))
         widget.unorderedEffectsVisible = False
+        widget.maximumNumberOfUndoStates = UNDO_STEPS
         self._node = None
 
     def open(self, segmentationNode, volumeNode) -> None:

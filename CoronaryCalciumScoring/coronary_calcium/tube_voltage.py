@@ -9,6 +9,8 @@ from coronary_calcium.volume import CaseWarning
 
 # Code of the warning that the tube voltage is not the one that the thresholds hold for.
 KVP_WARNING = "kvp"
+# ... and of the one that says that the thresholds were adapted to it.
+ADAPTED_WARNING = "kvp-adapted"
 
 # Tube voltage in kV: threshold and limits of the weights 2, 3 and 4 in HU. The table was taken over as others cite the
 # paper, which is not openly readable; whoever has it should compare.
@@ -86,7 +88,7 @@ def adapted_warnings(warnings: Iterable[CaseWarning], rules: RuleSet) -> tuple[C
         return tuple(warnings)
     limits = "/".join(f"{limit:.0f}" for limit in (rules.threshold_hu, *rules.weight_limits_hu))
     adapted = CaseWarning(
-        "kvp-adapted",
+        ADAPTED_WARNING,
         f"The tube voltage was {rules.kvp:g} kVp, and the thresholds were adapted to it ({limits} HU): the score is "
         "not the one that a workstation gives with the thresholds of 120 kVp.",
     )

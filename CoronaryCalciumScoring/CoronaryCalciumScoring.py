@@ -13,6 +13,7 @@ from CoronaryCalciumScoringLib import logic as scene_logic
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
 from CoronaryCalciumScoringWidgets.application import acquisitionOf, ensurePackages, ensureRequirements
+from CoronaryCalciumScoringWidgets.clinic_section import ClinicSection
 from CoronaryCalciumScoringWidgets.device import Device
 from CoronaryCalciumScoringWidgets.help_text import helpText
 from CoronaryCalciumScoringWidgets.panel_text import device_text, volume_text
@@ -89,6 +90,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._parameterNodeGuiTag = None
         self.run = None
         self.reviewPanel = None
+        self.clinic = None
         self._case = None
         self._volumeNode = None
         self._withAI = True
@@ -112,6 +114,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.run = RunControl(self.ui, self._updatePanel)
         self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent, self.run)
         self._saving = Saving(self.ui, self.reviewPanel, self.run, self._say, self.ensureReportPackages)
+        self.clinic = ClinicSection(self.ui.clinicSection, lambda: self.reviewPanel.review, self.ensurePdfPackages)
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)
@@ -126,6 +129,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.run.abandon(CLEANUP_WAIT_SECONDS)
         self.reviewPanel.exit()
         self.reviewPanel.close()
+        self.clinic.close(CLEANUP_WAIT_SECONDS)
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -146,6 +150,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         """Called just before the scene is closed: what runs is for a CT that goes away."""
         self.run.abandon()
         self.reviewPanel.close()
+        self.clinic.close()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
@@ -163,6 +168,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         """Reload the module with its libraries, which Slicer's reload alone would leave as they were."""
         self.run.abandon()
         self.reviewPanel.close()
+        self.clinic.close()
         for name in [name for name in sys.modules if name.split(".")[0] in LIBRARIES]:
             del sys.modules[name]
         importlib.invalidate_caches()
@@ -207,6 +213,10 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
     def ensureReportPackages(self) -> None:
         """Install what the report needs and Slicer does not ship."""
         ensureRequirements(self.resourcePath("requirements.txt"))
+
+    def ensurePdfPackages(self) -> None:
+        """Install what the report as a PDF needs and Slicer does not ship."""
+        ensureRequirements(self.resourcePath("requirements-pdf.txt"))
 
     def _start(self, *, withAI: bool) -> None:
         volumeNode = self._parameterNode.inputVolume
@@ -294,6 +304,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self.ui.startButton.toolTip = reason or _("Show all candidates, and mark the calcium yourself.")
             self.ui.statusLabel.text = reason or self._message or self._readyText(volumeNode)
         self.reviewPanel.follow(self._parameterNode.segmentation, volumeNode, self._parameterNode.scoreTable)
+        self.clinic.update()
         self._saving.update()
 
     def _whyNot(self, volumeNode) -> str:

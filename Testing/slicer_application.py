@@ -356,6 +356,7 @@ def open_panel(monkeypatch):
     monkeypatch.setattr(slicer.util, "loadUI", qt_stand_in.load_ui, raising=False)
     monkeypatch.setattr(slicer.util, "childWidgetVariables", qt_stand_in.child_widgets, raising=False)
     monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", made.try_with_error_display, raising=False)
+    monkeypatch.setattr(slicer, "qMRMLNodeComboBox", qMRMLNodeComboBox, raising=False)
     monkeypatch.setattr(slicer.util, "mainWindow", lambda: None, raising=False)
     monkeypatch.setattr(slicer.util, "showStatusMessage", lambda message: None, raising=False)
     monkeypatch.setattr(sys.modules["qt"].QFileDialog, "getExistingDirectory", lambda parent, title: made.folder)

@@ -37,7 +37,9 @@ def test_every_choice_arrives():
         f"--mesa={MESA},diabetes,family-history",
     )
     factors = RiskFactors(63, False, "chinese", 210, 45, 140, diabetes=True, family_history=True)
-    assert choices_of(options) == Choices(True, True, 0.78, FOUR_400, factors)
+    assert choices_of(options) == Choices(
+        kvp_adapted=True, compare_rules=True, mass_factor=0.78, risk_scheme=FOUR_400, risk_factors=factors
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 from coronary_calcium.reports import case_pictures, html_report, write_case
-from coronary_calcium.reports.html_report import number
+from coronary_calcium.reports.html_report import KEY_PICTURES, number
 from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 from example_results import CARD, case_result, empty_case, many_lesions_case, scored_case
 from PIL import Image
@@ -83,7 +83,7 @@ def test_every_artery_has_a_row_with_its_scores(page):
 
 def test_every_lesion_has_two_pictures_and_its_facts(page):
     lesions = scored_case().score.lesions
-    assert len(page.images()) == 2 + 2 * len(lesions)
+    assert len(page.images()) == 2 + KEY_PICTURES + 2 * len(lesions)
     for lesion in lesions:
         artery = "Not assigned" if lesion.artery == "unassigned" else lesion.artery
         assert (
@@ -165,7 +165,7 @@ def test_many_lesions_are_not_all_drawn_and_the_page_says_so(tmp_path, monkeypat
     result = many_lesions_case(30)
     assert result.score.total.lesions == 30
     page = page_of(result, tmp_path)
-    assert len(page.images()) == 2 + 2 * 4
+    assert len(page.images()) == 2 + KEY_PICTURES + 2 * 4
     assert "26 more lesions, together 117.0 Agatston, are not shown here; lesions.csv lists them all." in page.text
 
 

@@ -7,7 +7,7 @@ import pytest
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.mesa import ETHNICITIES, RiskFactors, mesa_risk
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES, FOUR_300, FOUR_400, RISK_SCHEMES
-from coronary_calcium.scoring.standing import cac_drs_category, standing_of
+from coronary_calcium.scoring.standing import cac_drs_category, rescan_limit, standing_of
 from coronary_calcium.volume import CTVolume
 
 
@@ -84,9 +84,15 @@ def test_unassigned_calcium_makes_the_number_of_vessels_a_least_one():
     assert standing_with([2, 5]).vessels == 1
 
 
-def test_another_scan_differs_by_13_percent_on_average():
-    low, high = standing_with([2, 3]).rescan_agatston
-    assert (low, high) == pytest.approx((17.4, 22.6))
+@pytest.mark.parametrize(("agatston", "limit"), [(1, 6.54), (100, 67.38), (400, 167.28)])
+def test_the_limit_between_two_scans_follows_the_published_regression(agatston, limit):
+    """0.17 A + 4.89 sqrt(A) + 0.44 x 28 - 10.84, worked out by hand."""
+    assert rescan_limit(agatston) == pytest.approx(limit)
+
+
+def test_a_case_states_the_limit_of_its_own_score_and_none_for_0():
+    assert standing_with([2, 3]).rescan_limit == rescan_limit(20.0)
+    assert standing_with([]).rescan_limit is None
 
 
 # MESA

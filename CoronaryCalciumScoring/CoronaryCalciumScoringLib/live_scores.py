@@ -85,6 +85,12 @@ class LiveScores:
         self._observe(volumeNode.GetScene(), SCENE_EVENTS)
         return self.update()
 
+    def use_rules(self, rules: RuleSet) -> CaseScore | None:
+        """Count by other rules from now on, and update at once."""
+        self._rules = rules
+        self._slicewise = None
+        return self.update()
+
     def unwatch(self) -> None:
         """Stop watching; there are no scores then. Nobody is told."""
         self._let_go()

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from coronary_calcium.arteries import ARTERIES, Artery
-from coronary_calcium.rules import LITERATURE
-from coronary_calcium.scoring.case_score import CaseScore
+from coronary_calcium.choices import Choices
+from coronary_calcium.rules import RuleSet
+from coronary_calcium.scoring.case_score import CaseScore, score_labels
 from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.tube_voltage import ADAPTED_WARNING, adapted_warnings
 from coronary_calcium.volume import Acquisition, CaseWarning
 
 from .candidates import Candidates, add_candidates_node, find_candidates, remove_candidates_node, show_candidates
+from .clinic_outputs import keep_choices, kept_choices, rules_for
 from .edits import Edit, EditResult, Edits, History
 from .kept_proposal import KeptProposal, read_proposal
 from .live_scores import LiveScores
@@ -75,6 +78,8 @@ class Review:
     live : the live scores.
     edits : the clicks.
     proposal : what the network proposed, or None.
+    proposed_score : the scores of the proposal by the rules in use, or None.
+    rules, choices : what the scores are counted by, and the other choices of the reader; see ``use``.
     effort : what the reader did so far.
     onChanged : functions that are called with the scores (or None) after every change.
     """
@@ -100,17 +105,47 @@ class Review:
         self._kept_warnings = [
             warning
             for warning in (score_warnings(tableNode) if tableNode else ())
-            if not warning.code.startswith(SEGMENT_WARNINGS)
+            if not warning.code.startswith(SEGMENT_WARNINGS) and warning.code != ADAPTED_WARNING
         ]
         self._candidatesNode = None
         self._own_edit = True  # the first scores are of no edit
+        self.rules_name, self.choices = kept_choices(segmentationNode, self.kvp)
+        self.rules: RuleSet = rules_for(self.rules_name, self.choices, self.kvp)
+        self.proposed_score = self._score_proposal()
         self._moved = False  # whether the last edit has changed a label
         self.edits = Edits(segmentationNode, volumeNode, history)
         self.onChanged: list[Callable[[CaseScore | None], object]] = []
-        self.live = LiveScores(schedule)
+        self.live = LiveScores(schedule, self.rules)
         self.live.onChanged.append(self._on_live)
         self.live.watch(segmentationNode, volumeNode, acquisition=acquisition)
         self._own_edit = False
+
+    @property
+    def kvp(self) -> float | None:
+        """The tube voltage in kV, where the scan's header is known."""
+        return self._acquisition.kvp if self._acquisition else None
+
+    def use(self, rules_name: str, choices: Choices) -> None:
+        """Count by other rules and choices from now on; they are kept with the segmentation.
+
+        Raises InputRefused when the rules cannot be adapted to the tube voltage; then everything stays as it was.
+        """
+        rules = rules_for(rules_name, choices, self.kvp)
+        self.rules_name, self.choices, self.rules = rules_name, choices, rules
+        self.proposed_score = self._score_proposal()
+        if self.segmentationNode.GetScene():
+            keep_choices(self.segmentationNode, rules_name, choices)
+        self._own_edit = True  # other rules are no edit
+        try:
+            if self.live.score is not None and self.live.score.rules == rules:
+                self._on_live(self.live.score)
+            else:
+                self.live.use_rules(rules)
+        finally:
+            self._own_edit = False
+
+    def _score_proposal(self) -> CaseScore | None:
+        return score_labels(self.ct.volume, self.proposal.labels, self.rules) if self.proposal else None
 
     @property
     def ct(self) -> SceneCT:
@@ -137,7 +172,7 @@ class Review:
         by_code: dict[str, CaseWarning] = {}
         for warning in (*self._kept_warnings, *self.live.warnings):
             by_code.setdefault(warning.code, warning)
-        return tuple(by_code.values())
+        return adapted_warnings(by_code.values(), self.rules)
 
     def close(self) -> None:
         """Stop watching and remove the candidates; what the reader did stays in the scene."""
@@ -187,7 +222,7 @@ class Review:
         if not self._own_edit:
             self._count("other")
         if self.tableNode is not None and self.tableNode.GetScene() and score is not None:
-            show_score(self.tableNode, score, self.warnings, self.proposal.score if self.proposal else None)
+            show_score(self.tableNode, score, self.warnings, self.proposed_score, self.choices.risk_scheme)
         if self._candidatesNode is not None:
             self._refresh_candidates()
         for callback in list(self.onChanged):
@@ -225,21 +260,24 @@ class Review:
     def case_result(self) -> "CaseResult":
         """The reader's result as the engine's reports take it: the label map is given, no network has marked it."""
         from coronary_calcium.pipeline import CaseResult
-        from coronary_calcium.scoring.case_score import score_labels
+        from coronary_calcium.scoring.reader_difference import reader_difference
 
         labels = self.labels()
         volume = scene_ct(self.volumeNode, self._acquisition).volume
+        score = score_labels(volume, labels, self.rules)
         return CaseResult(
             volume=volume,
             labels=labels,
-            score=score_labels(volume, labels),
+            score=score,
             proposal=None,
             model_card=None,
-            rules=LITERATURE,
+            rules=self.rules,
             device="none",
             seconds={"review": self.effort.seconds},
             warnings=self.warnings,
             mask_given=True,
+            choices=self.choices,
+            difference=reader_difference(score, self.proposed_score, self.proposal.model) if self.proposal else None,
         )
 
     def view_pictures(self) -> "tuple[ViewPicture, ...]":
@@ -291,7 +329,7 @@ class Review:
             for artery in ARTERIES
             if (
                 change := self.score.by_artery[artery.name].agatston
-                - self.proposal.score.by_artery[artery.name].agatston
+                - self.proposed_score.by_artery[artery.name].agatston
             )
         ]
         return ", ".join(arteries)

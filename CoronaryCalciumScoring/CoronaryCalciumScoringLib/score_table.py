@@ -8,6 +8,7 @@ from pathlib import Path
 import vtk
 from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.scoring.case_score import CaseScore
+from coronary_calcium.scoring.risk import FIVE_CATEGORIES, RiskScheme
 from coronary_calcium.volume import CaseWarning
 
 from .hierarchy import place_beside
@@ -25,6 +26,8 @@ TOTAL = "Total"
 TABLE_FILE = "arteries.csv"
 # The warnings travel with the table, as JSON, so that a saved scene still shows them.
 WARNINGS_ATTRIBUTE = "CoronaryCalcium.Warnings"
+# The rules that the scores were counted by.
+RULES_ATTRIBUTE = "CoronaryCalcium.Rules"
 # Role of the reference from the table to the CT that was scored, so that no score is shown beside another CT.
 SCORED_VOLUME_ROLE = "scoredVolume"
 
@@ -64,7 +67,9 @@ def is_score_of(tableNode, volumeNode) -> bool:
     return bool(tableNode and volumeNode) and tableNode.GetNodeReference(SCORED_VOLUME_ROLE) is volumeNode
 
 
-def score_table_rows(score: CaseScore, proposed: CaseScore | None = None) -> list[ScoreRow]:
+def score_table_rows(
+    score: CaseScore, proposed: CaseScore | None = None, scheme: RiskScheme = FIVE_CATEGORIES
+) -> list[ScoreRow]:
     """The rows of a score, the total last; ``proposed`` is the score of the network's proposal."""
     rows = []
     for artery in ARTERIES:
@@ -72,12 +77,18 @@ def score_table_rows(score: CaseScore, proposed: CaseScore | None = None) -> lis
         before = proposed and proposed.by_artery[artery.name].agatston
         rows.append(ScoreRow(artery.name, tally.lesions, tally.agatston, tally.volume_mm3, "", before))
     total, before = score.total, proposed and proposed.total.agatston
-    rows.append(ScoreRow(TOTAL, total.lesions, total.agatston, total.volume_mm3, score.risk_category, before))
+    rows.append(
+        ScoreRow(TOTAL, total.lesions, total.agatston, total.volume_mm3, scheme.category(total.agatston), before)
+    )
     return rows
 
 
 def show_score(
-    tableNode, score: CaseScore, warnings: tuple[CaseWarning, ...] = (), proposed: CaseScore | None = None
+    tableNode,
+    score: CaseScore,
+    warnings: tuple[CaseWarning, ...] = (),
+    proposed: CaseScore | None = None,
+    scheme: RiskScheme = FIVE_CATEGORIES,
 ) -> None:
     """Write scores and warnings to the table node, in place of what it held; observers hear of it once.
 
@@ -89,11 +100,12 @@ def show_score(
         for title, kind in COLUMNS + (PROPOSAL_COLUMNS if proposed else ()):
             tableNode.AddColumn().SetName(title)
             tableNode.SetColumnType(title, kind)
-        for row in score_table_rows(score, proposed):
+        for row in score_table_rows(score, proposed, scheme):
             place = tableNode.AddEmptyRow()
             cells = [row.artery, row.lesions, row.agatston, row.volume_mm3, row.risk_category]
             for column, value in enumerate(cells + ([row.proposed, row.difference] if proposed else [])):
                 tableNode.GetTable().SetValue(place, column, value)
+        tableNode.SetAttribute(RULES_ATTRIBUTE, score.rules.name)
         tableNode.SetAttribute(WARNINGS_ATTRIBUTE, json.dumps([[entry.code, entry.message] for entry in warnings]))
         tableNode.Modified()
     finally:

@@ -26,6 +26,18 @@ def acquisitionOf(volumeNode) -> Acquisition | None:
     return acquisition_of(dataset, str(dataset.file_meta.get("TransferSyntaxUID", "")))
 
 
+def dicomFilesOf(volumeNode) -> tuple[list[str], str]:
+    """The DICOM files that a CT was loaded from, and why they are not known (one sentence, else empty)."""
+    uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split() if volumeNode else []
+    if not uids:
+        return [], _("This CT was not loaded from Slicer's DICOM database, so no DICOM object can refer to its images.")
+    database = getattr(slicer, "dicomDatabase", None)
+    files = [database.fileForInstance(uid) for uid in uids] if database else []
+    if not files or not all(path and os.path.isfile(path) for path in files):
+        return [], _("The images of this CT are not in Slicer's DICOM database any more: import and load them again.")
+    return files, ""
+
+
 def ensureRequirements(requirements: str) -> None:
     """Install the packages of a file of requirements that Slicer does not ship, asking first."""
     try:

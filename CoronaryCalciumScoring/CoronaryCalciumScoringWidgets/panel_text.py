@@ -3,17 +3,23 @@
 import html
 from collections.abc import Iterable
 
+from coronary_calcium.rules import LITERATURE
 from coronary_calcium.volume import CaseWarning
 from CoronaryCalciumScoringLib.score_table import TOTAL, ScoreRow
 from slicer.i18n import tr as _
 
 
-def total_html(rows: list[ScoreRow]) -> str:
-    """The total Agatston score, and below it the risk category, as rich text; empty without scores."""
+def total_html(rows: list[ScoreRow], rules: str = "") -> str:
+    """The total Agatston score, and below it the risk category, as rich text; empty without scores.
+
+    ``rules`` are named where they are not the literature's.
+    """
     for row in rows:
         if row.artery == TOTAL:
             score = _("Agatston {score}").format(score=f"{row.agatston:.1f}")
             category = _("Risk category {category}").format(category=html.escape(row.risk_category))
+            if rules and rules != LITERATURE.name:
+                category += "<br>" + _("{rules} rules").format(rules=html.escape(rules))
             return f"<span style='font-size: x-large; font-weight: bold'>{score}</span><br>{category}"
     return ""
 

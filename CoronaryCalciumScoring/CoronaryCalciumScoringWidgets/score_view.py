@@ -2,7 +2,7 @@
 
 import qt
 from coronary_calcium.arteries import BY_NAME
-from CoronaryCalciumScoringLib.score_table import TOTAL, score_rows, score_warnings
+from CoronaryCalciumScoringLib.score_table import RULES_ATTRIBUTE, TOTAL, score_rows, score_warnings
 from slicer.i18n import tr as _
 
 from CoronaryCalciumScoringWidgets.artery_chart import draw_chart
@@ -16,7 +16,8 @@ def showScores(ui, tableNode, nothing: str = "") -> None:
     """Show what a score table node holds, or that there is no score (None) and why, if that is known."""
     rows = score_rows(tableNode) if tableNode else []
     warnings = warnings_html(score_warnings(tableNode)) if tableNode else ""
-    ui.totalLabel.text = total_html(rows) or nothing or _("No score yet.")
+    rules = (tableNode.GetAttribute(RULES_ATTRIBUTE) or "") if tableNode else ""
+    ui.totalLabel.text = total_html(rows, rules) or nothing or _("No score yet.")
     ui.warningsLabel.text = warnings
     ui.warningsLabel.visible = bool(warnings)
     draw_chart(ui.chartLabel, rows)

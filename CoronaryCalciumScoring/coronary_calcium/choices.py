@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from coronary_calcium.scoring.mesa import RiskFactors
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES, RiskScheme
+from coronary_calcium.scoring.rods import MarkedRods
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,8 @@ class Choices:
     kvp_adapted : adapt the thresholds to the scan's tube voltage (``tube_voltage``).
     compare_rules : score the same lesions by every rule set too.
     mass_factor : calibration of calcium mass in mg/cm3/HU; None: the header's, or the typical one.
+    rods : a calibration phantom's rods in the scan, where the user marked them; they come before ``mass_factor``.
+    compare_ai : run the network beside a given label map too, and say what the reader changed.
     risk_scheme : the scheme of risk categories.
     risk_factors : what the MESA risk asks for; None: no such risk.
     """
@@ -22,6 +25,8 @@ class Choices:
     kvp_adapted: bool = False
     compare_rules: bool = False
     mass_factor: float | None = None
+    rods: MarkedRods | None = None
+    compare_ai: bool = False
     risk_scheme: RiskScheme = FIVE_CATEGORIES
     risk_factors: RiskFactors | None = None
 

@@ -15,9 +15,11 @@ from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.rules import LITERATURE, RuleSet
 from coronary_calcium.scoring import CaseScore, score_labels
 from coronary_calcium.scoring.compare import ScoredByRules, compare_rules
-from coronary_calcium.scoring.mass import calibration_of
+from coronary_calcium.scoring.mass import MassCalibration, calibration_of
 from coronary_calcium.scoring.mesa import MesaRisk, mesa_risk
 from coronary_calcium.scoring.quantities import Quantities, measure
+from coronary_calcium.scoring.reader_difference import ReaderDifference, reader_difference
+from coronary_calcium.scoring.rods import calibration_from_marks
 from coronary_calcium.scoring.standing import Standing, standing_of
 from coronary_calcium.stages import Stages
 from coronary_calcium.tube_voltage import adapted_to, adapted_warnings
@@ -50,6 +52,7 @@ class CaseResult:
     warnings : all warnings, those of the CT first.
     mask_given : whether ``labels`` were given in place of the network's.
     choices : what else the user chose.
+    difference : what the reader of a given label map changed in the network's proposal; None where there was none.
     """
 
     volume: CTVolume
@@ -63,12 +66,12 @@ class CaseResult:
     warnings: tuple[CaseWarning, ...]
     mask_given: bool
     choices: Choices = DEFAULT_CHOICES
+    difference: ReaderDifference | None = None
 
     @cached_property
     def quantities(self) -> Quantities:
         """Volume by the rule set, interpolated volume and calcium mass."""
-        calibration = calibration_of(self.volume.acquisition, self.choices.mass_factor)
-        return measure(self.volume, self.labels, self.rules, calibration)
+        return measure(self.volume, self.labels, self.rules, calibrated(self.volume, self.choices))
 
     @cached_property
     def standing(self) -> Standing:
@@ -93,6 +96,7 @@ def score_case(
     volume: CTVolume,
     *,
     labels: np.ndarray | None = None,
+    proposed: np.ndarray | None = None,
     model_path: Path | None = None,
     device: str = "auto",
     rules: RuleSet = LITERATURE,
@@ -102,7 +106,9 @@ def score_case(
 ) -> CaseResult:
     """Propose the calcium of a CT, or take it from ``labels``, and score it.
 
-    ``labels`` is a (k, j, i) uint8 array on the volume's grid; with it the network is neither loaded nor run.
+    ``labels`` is a (k, j, i) uint8 array on the volume's grid; with it the network is neither loaded nor run, unless
+    ``choices.compare_ai`` asks what the reader changed in its proposal. ``proposed`` is an earlier proposal to compare
+    ``labels`` with instead.
     ``device`` is ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``. ``stages`` has timed what went before. With
     ``choices.kvp_adapted``, ``rules`` are adapted to the scan's tube voltage first.
 
@@ -112,6 +118,7 @@ def score_case(
     stages = stages or Stages()
     if choices.kvp_adapted:
         rules = adapted_to(rules, volume.acquisition.kvp)
+    calibrated(volume, choices)  # refused before the minutes of work, not after
     with stages.timed("find heart"):
         field = find_heart(volume, part_of(progress, 0.0, 0.08))
     warnings = [*adapted_warnings(volume.warnings, rules), *contrast_warning(volume, field)]
@@ -120,20 +127,29 @@ def score_case(
     if labels is not None:
         with stages.timed("score"):
             score = score_labels(volume, labels, rules)
+        warnings += [*_mask_warning(score), *_amount_warning(score)]
+        difference, ran_on = None, "none"
+        if proposed is not None:
+            difference = reader_difference(score, score_labels(volume, proposed, rules))
+        elif choices.compare_ai:
+            proposal, marked, card = _propose(volume, field, model_path, device, rules, progress, stages)
+            difference = reader_difference(score, score_labels(volume, marked, rules), card)
+            ran_on = proposal.device
+            warnings += [*field.warnings, *proposal.warnings]
         progress(1.0, "Scored")
-        labels = np.asarray(labels, dtype=np.uint8)
         return CaseResult(
             volume,
-            labels,
+            np.asarray(labels, dtype=np.uint8),
             score,
             None,
             None,
             rules,
-            "none",
+            ran_on,
             stages.seconds,
-            _unique([*warnings, *_mask_warning(score), *_amount_warning(score)]),
+            _unique(warnings),
             True,
             choices,
+            difference,
         )
     if not field.found:
         warnings += field.warnings
@@ -154,6 +170,16 @@ def score_case(
         mask_given=False,
         choices=choices,
     )
+
+
+def calibrated(volume: CTVolume, choices: Choices) -> MassCalibration:
+    """The calibration of mass that the user chose: marked rods, a factor, or the header's or typical one.
+
+    Raises InputRefused("mass-rods") when the marks give none.
+    """
+    if choices.rods is not None:
+        return calibration_from_marks(volume, choices.rods)
+    return calibration_of(volume.acquisition, choices.mass_factor)
 
 
 def _propose(

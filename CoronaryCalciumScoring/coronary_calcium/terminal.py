@@ -150,6 +150,18 @@ def _comparison(result: "CaseResult") -> list[str]:
     return [*lines, ""]
 
 
+def _difference(result: "CaseResult") -> list[str]:
+    """The reader's scores beside the network's; nothing when there is no proposal to compare with."""
+    difference = result.difference
+    if difference is None:
+        return []
+    lines = ["", f"{'Artery':<12}{'Network':>10}{'Reader':>10}{'Change':>10}"]
+    rows = [(artery.name, *difference.of_artery(artery.name)) for artery in ARTERIES]
+    for name, proposed, change in [*rows, ("Total", *difference.of_total)]:
+        lines.append(f"{name:<12}{proposed:>10.2f}{proposed + change:>10.2f}{change:>+10.2f}")
+    return [*lines, difference.summary, ""]
+
+
 def print_result(result: "CaseResult", report: Path) -> None:
     """The scores as a table, what they stand for, the warnings, and where the report is."""
     score, standing, quantities = result.score, result.standing, result.quantities
@@ -170,7 +182,10 @@ def print_result(result: "CaseResult", report: Path) -> None:
             f"10-year risk of coronary heart disease (MESA): {100 * result.mesa.with_calcium:.1f} % with calcium, "
             f"{100 * result.mesa.without_calcium:.1f} % from the risk factors alone"
         )
+    if standing.rescan_limit is not None:
+        lines.append(f"Another scan would lie within {standing.rescan_limit:.0f} of this score in 95 % of patients.")
     lines += _comparison(result)
+    lines += _difference(result)
     lines += [f"Warning: {warning.message}" for warning in result.warnings]
     lines += [RESEARCH_USE, "", f"Report: {report.resolve()}", ""]
     text = "\n".join(lines)

@@ -9,11 +9,14 @@ from coronary_calcium.volume import CaseWarning
 
 # Code of the warning that the tube voltage is not the one that the thresholds hold for.
 KVP_WARNING = "kvp"
+# ... and of the one that says that the thresholds were adapted to it.
+ADAPTED_WARNING = "kvp-adapted"
 
-# Tube voltage in kV: threshold and limits of the weights 2, 3 and 4 in HU.
+# Tube voltage in kV: threshold and limits of the weights 2, 3 and 4 in HU. The table was taken over as others cite the
+# paper, which is not openly readable; whoever has it should compare.
 KVP_SOURCE = (
-    "Gräni et al., Eur Heart J Cardiovasc Imaging 2018, doi:10.1093/ehjci/jey019 (thresholds by tube voltage; between "
-    "two voltages of the table on a straight line, none beyond it)"
+    "Gräni et al., Eur Heart J Cardiovasc Imaging 2018, doi:10.1093/ehjci/jey019 (thresholds by tube voltage, taken "
+    "over second-hand; between two voltages of the table on a straight line, none beyond it)"
 )
 KVP_THRESHOLDS_HU = {
     70.0: (207.0, 318.0, 477.0, 636.0),
@@ -85,7 +88,7 @@ def adapted_warnings(warnings: Iterable[CaseWarning], rules: RuleSet) -> tuple[C
         return tuple(warnings)
     limits = "/".join(f"{limit:.0f}" for limit in (rules.threshold_hu, *rules.weight_limits_hu))
     adapted = CaseWarning(
-        "kvp-adapted",
+        ADAPTED_WARNING,
         f"The tube voltage was {rules.kvp:g} kVp, and the thresholds were adapted to it ({limits} HU): the score is "
         "not the one that a workstation gives with the thresholds of 120 kVp.",
     )

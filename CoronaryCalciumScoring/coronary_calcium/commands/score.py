@@ -3,7 +3,7 @@
 import argparse
 from dataclasses import replace
 
-from coronary_calcium.commands.score_choices import add_choices, choices_of, rules_of
+from coronary_calcium.commands.score_choices import add_choices, choices_of, rules_of, usable_comparison
 from coronary_calcium.commands.score_input import add_dicomweb, input_path, store_objects, usable_input
 from coronary_calcium.commands.usage import SCORED, WRONG_USAGE, named_path, usable_output
 from coronary_calcium.terminal import TerminalProgress, print_result, print_series
@@ -28,7 +28,9 @@ def add_score(commands: argparse._SubParsersAction) -> None:
         "--output", type=named_path, required=True, help="folder for the results; made when it is not there"
     )
     score.add_argument(
-        "--mask", type=named_path, help="label map (1 LM, 2 LAD, 3 LCX, 4 RCA) or DICOM SEG to score; no network is run"
+        "--mask",
+        type=named_path,
+        help="label map (1 LM, 2 LAD, 3 LCX, 4 RCA) or DICOM SEG to score in place of the network's",
     )
     score.add_argument("--series", metavar="UID", help="the series to score, when the folder holds several")
     score.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="default: auto")
@@ -59,7 +61,7 @@ def _score(options: argparse.Namespace) -> int:
     from coronary_calcium.reports.identity import read_identity  # noqa: PLC0415
     from coronary_calcium.stages import Stages  # noqa: PLC0415
 
-    if not (usable_output(options.output) and usable_input(options)):
+    if not (usable_output(options.output) and usable_input(options) and usable_comparison(options)):
         return WRONG_USAGE
     stages = Stages()
     sending = options.to_dicomweb is not None
@@ -71,10 +73,13 @@ def _score(options: argparse.Namespace) -> int:
                 require_sources(opened.volume)  # told before the minutes of work, not after
             if options.with_identity:
                 extras = replace(extras, identity=read_identity(opened.volume))
-            labels = None if options.mask is None else open_mask(options.mask, opened.volume)
+            labels, proposed = (
+                None if file is None else open_mask(file, opened.volume) for file in (options.mask, options.proposal)
+            )
         result = score_case(
             opened.volume,
             labels=labels,
+            proposed=proposed,
             model_path=options.weights,
             device=options.device,
             rules=rules_of(options),

@@ -48,6 +48,7 @@ from coronary_calcium.dicom_out.equipment import (
 from coronary_calcium.dicom_out.sources import Sources
 from coronary_calcium.scoring.case_score import Tally
 from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.scoring.reader_difference import ReaderDifference
 from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 from coronary_calcium.terminology import CALCIFICATION, region
 
@@ -120,7 +121,7 @@ def statements(result: "CaseResult") -> list[str]:
     checksum, standing = weights_checksum(result), result.standing
     calibration = result.quantities.calibration
     marked = (
-        "The calcium was marked in a given label map; no network was run."
+        "The calcium was marked in a given label map."
         if checksum is None
         else f"The calcium was marked by the network; SHA-256 of its weights {checksum}. {NO_CLINICAL_LABELS}"
     )
@@ -133,8 +134,17 @@ def statements(result: "CaseResult") -> list[str]:
         f"Mass from: {calibration.source}."
         if calibration.calibrated
         else "There is no mass in this report, because no calibration of this scanner is known.",
+        *([] if result.difference is None else [_compared_with_ai(result.difference)]),
         *(f"Warning: {warning.message}" for warning in result.warnings),
     ]
+
+
+def _compared_with_ai(difference: ReaderDifference) -> str:
+    proposed, change = difference.of_total
+    return (
+        f"Compared with the network's proposal (Agatston {proposed:.1f} in total, here {change:+.1f}): "
+        f"{difference.summary}"
+    )
 
 
 def _groups(result: "CaseResult", sources: Sources, segmentation: Dataset | None) -> list[_Group]:

@@ -16,6 +16,7 @@ from coronary_calcium.phantom.insert import (
     Placement,
 )
 from coronary_calcium.rules import LITERATURE
+from coronary_calcium.scoring.rods import mean_in_disc
 from coronary_calcium.volume import CTVolume
 
 # Noise is averaged over a disc as wide as this share of a large cylinder, which leaves the cylinder itself bright.
@@ -105,14 +106,3 @@ def _rod_side(volume: CTVolume, center: np.ndarray) -> np.ndarray:
     }
     known = {sign: mean for sign, mean in means.items() if mean is not None}
     return up * max(known, key=lambda sign: known[sign], default=1)
-
-
-def mean_in_disc(volume: CTVolume, position: np.ndarray, radius: float) -> float | None:
-    """Mean HU of the slice at a position (LPS, mm) within a radius in mm; None outside the scan."""
-    x, y, z = volume.direction.T @ (position - np.asarray(volume.origin))
-    k, j, i = z / volume.spacing[0], y / volume.spacing[1], x / volume.spacing[2]
-    if not 0 <= round(k) < volume.shape[0]:
-        return None
-    rows, columns = np.mgrid[: volume.shape[1], : volume.shape[2]]
-    inside = np.hypot((rows - j) * volume.spacing[1], (columns - i) * volume.spacing[2]) <= radius
-    return float(volume.hu[round(k)][inside].mean()) if inside.any() else None

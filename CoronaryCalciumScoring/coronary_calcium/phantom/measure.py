@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from coronary_calcium.arteries import UNASSIGNED
-from coronary_calcium.phantom.find import mean_in_disc
 from coronary_calcium.phantom.insert import (
     CALIBRATION_RADIUS_MM,
     CYLINDERS,
@@ -17,6 +16,7 @@ from coronary_calcium.rules import LITERATURE, RuleSet
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.mass import MassCalibration, calibration_from_rods, calibration_of
 from coronary_calcium.scoring.quantities import measure
+from coronary_calcium.scoring.rods import mean_in_disc
 from coronary_calcium.volume import CTVolume
 
 # Half the side of the box that is searched around a cylinder: its radius and room for blur, in mm. On the scan that

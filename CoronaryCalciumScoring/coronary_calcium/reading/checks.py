@@ -189,12 +189,15 @@ def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWar
     found = []
     thickness = facts.slice_thickness_mm
     if facts.kvp is not None and abs(facts.kvp - REFERENCE_KVP) > _KVP_TOLERANCE:
-        offer = " Thresholds adapted to the voltage can be chosen (--kvp-adapted)." if is_covered(facts.kvp) else ""
+        adaptable = is_covered(facts.kvp)
+        offer = (
+            " Thresholds adapted to it can be chosen (--kvp-adapted; Rules and outputs in Slicer)." if adaptable else ""
+        )
         found.append(
             CaseWarning(
                 KVP_WARNING,
-                f"The tube voltage was {facts.kvp:g} kVp; the thresholds hold for 120 kVp, and lower voltages raise "
-                f"the score.{offer}",
+                f"The tube voltage was {facts.kvp:g} kVp; the thresholds hold for 120 kVp, and "
+                f"{'lower voltages raise' if facts.kvp < REFERENCE_KVP else 'higher voltages lower'} the score.{offer}",
             )
         )
     if is_sharp(facts.kernel, facts.manufacturer):

@@ -5,12 +5,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coronary_calcium.arteries import ARTERIES, BY_NAME, Artery
+from coronary_calcium.arteries import ARTERIES, BY_NAME, UNASSIGNED, Artery
 from coronary_calcium.reports.case_pictures import CasePictures
 from coronary_calcium.reports.identity import Identity
 from coronary_calcium.reports.pictures import DETAIL_WINDOW, SLAB_MM, SURROUNDINGS_WINDOW
+from coronary_calcium.reports.reader_changes import listed_changes
 from coronary_calcium.reports.view_pictures import ViewPicture
 from coronary_calcium.resources import resource
+from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 # A bar's full length in the artery table, in the units of its drawing.
 BAR_LENGTH = 100.0
+# Lesions whose pictures stand beside the overview: with its two pictures, one row.
+KEY_PICTURES = 2
 
 
 def write_report(
@@ -41,6 +45,9 @@ def write_report(
             css=resource("Report", "report.css").read_text(encoding="utf-8"),
             facts=facts,
             score=result.score,
+            difference=result.difference,
+            changes=[] if result.difference is None else listed_changes(result.difference),
+            key_pictures=pictures.lesions[:KEY_PICTURES],
             calibration=result.quantities.calibration,
             created=datetime.fromisoformat(facts["provenance"]["created"]).astimezone(),
             research_use=RESEARCH_USE,
@@ -73,7 +80,9 @@ def page_environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=number, data_uri=data_uri, css_color=css_color)
+    environment.filters.update(
+        number=number, signed=signed, data_uri=data_uri, css_color=css_color, key_caption=key_caption
+    )
     return environment
 
 
@@ -82,7 +91,10 @@ def _artery_row(result: "CaseResult", artery: Artery) -> dict[str, Any]:
     total = result.score.total.agatston
     share = tally.agatston / total if total else 0.0
     quantities = result.quantities
+    proposed, change = (None, None) if result.difference is None else result.difference.of_artery(artery.name)
     return {
+        "proposed": proposed,
+        "change": change,
         "artery": artery,
         "tally": tally,
         "volume_mm3": quantities.volume_mm3.by_artery[artery.name],
@@ -116,6 +128,17 @@ def number(value: float | None, digits: int = 1) -> str:
     if 0 < value < smallest / 2:
         return f"< {smallest:.{digits}f}"
     return f"{value:.{digits}f}"
+
+
+def signed(change: float) -> str:
+    """A difference for the reader, rounded, with its sign; a dash for none at all."""
+    return f"{change:+.1f}".replace("-", "−") if change else "–"
+
+
+def key_caption(lesion: Lesion) -> str:
+    """What a key picture shows, in a few words."""
+    artery = "not assigned" if lesion.artery == UNASSIGNED.name else lesion.artery
+    return f"{lesion.id} · {artery}, slice {lesion.main_slice}: {number(lesion.agatston)}"
 
 
 def data_uri(picture: bytes) -> str:

@@ -4,10 +4,10 @@ import io
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from coronary_calcium.arteries import BY_LABEL, BY_NAME
+from coronary_calcium.arteries import BY_LABEL, BY_NAME, UNASSIGNED
 from coronary_calcium.heart.field import FIELD_SIZE_MM
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.volume import CTVolume
@@ -26,11 +26,10 @@ class Window:
         return self.level - self.width // 2, self.level + self.width // 2
 
 
-# The mediastinum's usual window for where a lesion lies; a wide one for the lesion itself, in which 130 HU is mid grey
-# and the core of a plaque up to 500 HU still shows; for means over the heart, one that keeps lung, fat and heart apart.
+# The mediastinum's usual window for where a lesion lies; a wide one for the lesion itself and for the maximum over the
+# heart, in which 130 HU is mid grey and the core of a plaque up to 500 HU still shows.
 SURROUNDINGS_WINDOW = Window(40, 400)
 DETAIL_WINDOW = Window(150, 700)
-OVERVIEW_WINDOW = Window(-150, 900)
 # A lesion's surroundings show where in the heart it lies, its detail what it looks like; sides in mm.
 SURROUNDINGS_MM = 110.0
 DETAIL_MM = 36.0
@@ -39,6 +38,10 @@ OVERVIEW_MM = FIELD_SIZE_MM
 OVERVIEW_PIXELS = 480
 # Seen from the front, a slab about the heart's centre: the whole depth would show the spine and the breastbone.
 SLAB_MM = 70.0
+# A sharp kernel's noise would cover the heart in a maximum, and lesions are coloured anyway: SD of a blur in a slice.
+OVERVIEW_BLUR_MM = 0.8
+# Size of an artery's name on the overview, in pixels of the picture, and its distance from the lesion.
+_NAME_PIXELS, _NAME_OFFSET = 32, 10
 # Lengths of the scale bar, in mm; the longest is drawn that takes at most a third of the picture.
 _SCALES_MM = (5, 10, 20, 50)
 _AIR_HU = -1024.0
@@ -85,12 +88,11 @@ def lesion_pictures(volume: CTVolume, lesion: Lesion) -> tuple[Picture, Picture]
 def overview_pictures(
     volume: CTVolume, labels: np.ndarray, center: tuple[float, float, float], slices: tuple[int, int]
 ) -> tuple[Picture, Picture]:
-    """The heart from the front and from below: mean intensity in grey, the labelled voxels in their arteries' colours.
+    """The heart from the front and from below: maximum intensity, the labelled voxels in their arteries' colours.
 
     ``labels`` holds the voxels to colour, (k, j, i); ``center`` is the voxel index that the square is centred on and
-    ``slices`` the first and last slice (inclusive) that are looked through.
-
-    Grey is the mean and not the maximum, because in a maximum the ribs and the spine hide the heart.
+    ``slices`` the first and last slice (inclusive) that are looked through. The place where an artery has most
+    labelled voxels bears its name, which shows without colours too.
     """
     dk, dj, di = volume.spacing
     along_k = slice(slices[0], slices[1] + 1)
@@ -104,29 +106,68 @@ def overview_pictures(
     )
     calcium = labels[along_k, along_j, along_i]
     at_k, at_j, at_i = center[0] - along_k.start, center[1] - along_j.start, center[2] - along_i.start
+    in_slab = slice(slab.start - along_j.start, slab.stop - along_j.start)
+    front, below = _maxima(volume.hu[along_k, along_j, along_i], (dj, di), in_slab)
     # From the front the feet are at the bottom: the picture's rows run against k.
-    from_front = _projection(volume.hu[along_k, slab, along_i], calcium, 1, (dk, di), (at_k, at_i))[::-1]
-    from_below = _projection(volume.hu[along_k, along_j, along_i], calcium, 0, (dj, di), (at_j, at_i))
+    from_front = _projection(front[::-1], calcium[::-1], 1, (dk, di), (calcium.shape[0] - 1 - at_k, at_i))
+    from_below = _projection(below, calcium, 0, (dj, di), (at_j, at_i))
     return (
         Picture(png(from_front), OVERVIEW_MM, "From the front"),
         Picture(png(from_below), OVERVIEW_MM, "From below"),
     )
 
 
+def _maxima(hu: np.ndarray, spacing: tuple[float, float], slab: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Maxima of a (k, j, i) box, blurred in its slices: along j within ``slab``, and along k."""
+    sigma = [OVERVIEW_BLUR_MM / step for step in spacing]
+    front = np.empty((hu.shape[0], hu.shape[2]), np.float32)
+    below = np.full(hu.shape[1:], _AIR_HU, np.float32)
+    # Slice by slice: all at once, a fine scan's heart would take a gigabyte.
+    for k, plane in enumerate(hu):
+        smooth = ndimage.gaussian_filter(np.nan_to_num(plane.astype(np.float32), nan=_AIR_HU), sigma)
+        front[k] = smooth[slab].max(axis=0)
+        np.maximum(below, smooth, out=below)
+    return front, below
+
+
 def _projection(
-    hu: np.ndarray, calcium: np.ndarray, axis: int, spacing: tuple[float, float], center: tuple[float, float]
+    maximum: np.ndarray, calcium: np.ndarray, axis: int, spacing: tuple[float, float], center: tuple[float, float]
 ) -> np.ndarray:
-    """RGB picture of a (k, j, i) box looked through along ``axis``: mean in grey, labelled voxels in colour."""
-    # The limits are whole numbers, with which clipping keeps int16: as doubles, a fine scan's heart would take 800 MB.
-    mean = np.clip(hu, *OVERVIEW_WINDOW.limits).mean(axis=axis, dtype=np.float32)
-    picture = to_rgb(grey(sample(mean, spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS), OVERVIEW_WINDOW))
+    """RGB picture of a maximum along ``axis`` of a (k, j, i) box, the labelled voxels in colour and by name."""
+    picture = to_rgb(grey(sample(maximum, spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS), DETAIL_WINDOW))
+    names = []
     for label, artery in BY_LABEL.items():
-        seen = (
-            sample((calcium == label).any(axis=axis), spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS, nearest=True) > 0
-        )
+        own = calcium == label
+        seen = sample(own.any(axis=axis), spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS, nearest=True) > 0
         picture[seen] = np.multiply(artery.color, 255).round()
         picture = draw_outline(picture, seen, (0.0, 0.0, 0.0))
-    return picture
+        if artery is not UNASSIGNED and seen.any():
+            names.append((artery.name, _largest(seen)))
+    return draw_names(picture, names)
+
+
+def _largest(mask: np.ndarray) -> tuple[int, int]:
+    """Right end and middle row (column, row) of the largest connected part of a mask."""
+    parts, _ = ndimage.label(mask)
+    rows, columns = np.nonzero(parts == np.bincount(parts[mask]).argmax())
+    return int(columns.max()), round(rows.mean())
+
+
+def draw_names(picture: np.ndarray, names: list[tuple[str, tuple[int, int]]]) -> np.ndarray:
+    """The picture with words in white, black around, beside places (column, row); words that would touch move down."""
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    font = ImageFont.load_default(_NAME_PIXELS)
+    taken: list[tuple[float, float, float]] = []
+    for name, (column, row) in sorted(names, key=lambda entry: entry[1][1]):
+        width = draw.textlength(name, font=font)
+        x = min(column + _NAME_OFFSET, picture.shape[1] - width - 2)
+        y = float(row)
+        while any(x < right and x + width > left and abs(y - at) < _NAME_PIXELS for left, right, at in taken):
+            y += _NAME_PIXELS
+        taken.append((x, x + width, y))
+        draw.text((x, y), name, fill="white", font=font, anchor="lm", stroke_width=2, stroke_fill="black")
+    return np.array(image)
 
 
 def sample(

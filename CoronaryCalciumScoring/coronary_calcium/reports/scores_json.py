@@ -14,13 +14,14 @@ from coronary_calcium.scoring.lesions import LESION_CONNECTIVITY, Lesion
 from coronary_calcium.scoring.mesa import MESA_SOURCE
 from coronary_calcium.scoring.parts import minimum_pixels
 from coronary_calcium.scoring.quantities import Quantity
-from coronary_calcium.scoring.standing import CAC_DRS_SOURCE, RESCAN_AGATSTON, RESCAN_SOURCE
+from coronary_calcium.scoring.reader_difference import ReaderDifference
+from coronary_calcium.scoring.standing import ASSUMED_BMI, CAC_DRS_SOURCE, RESCAN_SOURCE
 from coronary_calcium.statements import RESEARCH_USE
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "2.0"
 # What is copied from the model card; the rest of it, such as training logs, stays with the weights.
 _CARD_FACTS = ("name", "date", "statement", "sha256", "architecture", "metrics")
 
@@ -46,6 +47,7 @@ def scores(result: "CaseResult") -> dict[str, Any]:
         "acquisition": _acquisition(result),
         "rules": _rules(result),
         "rules_compared": [_compared(scored) for scored in result.compared],
+        "reader_difference": None if result.difference is None else _difference(result.difference),
         "coverage": _coverage(result),
         "provenance": _provenance(result),
     }
@@ -62,15 +64,26 @@ def _quantity(quantity: Quantity) -> dict[str, Any]:
 
 def _standing(result: "CaseResult") -> dict[str, Any]:
     standing, mesa = result.standing, result.mesa
-    low, high = standing.rescan_agatston
     return {
         "cac_drs": standing.cac_drs,
         "vessels": standing.vessels,
         "vessels_known": standing.vessels_known,
         "lesions": standing.lesions,
-        "rescan": {"mean_difference": RESCAN_AGATSTON, "agatston_low": low, "agatston_high": high},
+        "rescan": _rescan(result.score.total.agatston, standing.rescan_limit),
         "mesa_10_year_chd_risk": None if mesa is None else dataclasses.asdict(mesa),
         "sources": [CAC_DRS_SOURCE, RESCAN_SOURCE, *([MESA_SOURCE] if mesa else [])],
+    }
+
+
+def _rescan(agatston: float, limit: float | None) -> dict[str, float] | None:
+    """Between which scores another scan of the same patient lies in 95 % of patients; nothing for a score of 0."""
+    if limit is None:
+        return None
+    return {
+        "limit_95": limit,
+        "agatston_low": max(agatston - limit, 0.0),
+        "agatston_high": agatston + limit,
+        "assumed_body_mass_index": ASSUMED_BMI,
     }
 
 
@@ -87,6 +100,20 @@ def _compared(scored: ScoredByRules) -> dict[str, Any]:
         "connectivity_in_slice": rules.connectivity,
         "volume_method": rules.volume_method,
         "volume_threshold_hu": rules.for_volume.threshold_hu,
+    }
+
+
+def _difference(difference: ReaderDifference) -> dict[str, Any]:
+    names = [artery.name for artery in ARTERIES]
+    proposed, change = zip(*(difference.of_artery(name) for name in names))
+    proposed_total, change_of_total = difference.of_total
+    return {
+        "model": {name: difference.model.get(name) for name in ("name", "sha256")},
+        "proposed_agatston": {"total": proposed_total, "by_artery": dict(zip(names, proposed))},
+        "change_of_agatston": {"total": change_of_total, "by_artery": dict(zip(names, change))},
+        "lesions_unchanged": difference.unchanged,
+        "lesions_changed": [dataclasses.asdict(lesion) for lesion in difference.changes],
+        "summary": difference.summary,
     }
 
 

@@ -11,7 +11,7 @@ MESA_SOURCE = "McClelland et al., J Am Coll Cardiol 2015;66:1643-1653 (MESA 10-y
 MESA_AGES = (45, 85)
 ETHNICITIES = ("white", "chinese", "black", "hispanic")
 # What a person can have; anything else is a slip of the pen. Cholesterol in mg/dl, blood pressure in mmHg.
-_PLAUSIBLE = {"total_cholesterol": (50.0, 500.0), "hdl_cholesterol": (5.0, 200.0), "systolic_pressure": (60.0, 260.0)}
+PLAUSIBLE = {"total_cholesterol": (50.0, 500.0), "hdl_cholesterol": (5.0, 200.0), "systolic_pressure": (60.0, 260.0)}
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class RiskFactors:
             raise ValueError(f"the MESA risk holds for ages {lowest} to {highest}, not {self.age:g}")
         if self.ethnicity not in ETHNICITIES:
             raise ValueError(f"the MESA risk knows {', '.join(ETHNICITIES)}, not {self.ethnicity}")
-        for name, (low, high) in _PLAUSIBLE.items():
+        for name, (low, high) in PLAUSIBLE.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"{name.replace('_', ' ')} must be {low:g} to {high:g}, not {getattr(self, name):g}")
 

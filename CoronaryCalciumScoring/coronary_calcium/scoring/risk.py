@@ -35,7 +35,6 @@ class RiskScheme:
         return self.categories[1 + find(self.cuts, agatston)]
 
 
-_VAN_VELZEN = "van Velzen et al., Radiology 2020;295:66-79"
 # Each cut belongs to the category below it, as 10, 100 and 400 themselves do: 10.4 is "11-100".
 FIVE_CATEGORIES = RiskScheme(
     name="five",
@@ -44,7 +43,8 @@ FIVE_CATEGORIES = RiskScheme(
     cut_is_below=True,
     rule="The unrounded score decides. 0 is exactly 0; a score above 0 up to 10 is 1-10, above 10 up to 100 is 11-100, "
     "above 100 up to 400 is 101-400, and anything above 400 is >400.",
-    source=f"{_VAN_VELZEN} (five categories by total Agatston score)",
+    source="van Velzen et al., Radiology 2020;295:66-79, and Pieszko et al., Eur J Nucl Med Mol Imaging "
+    "2022;49:4122-4132 (five categories by total Agatston score)",
 )
 FOUR_300 = RiskScheme(
     name="four-300",
@@ -53,7 +53,7 @@ FOUR_300 = RiskScheme(
     cut_is_below=True,
     rule="The unrounded score decides. 0 is exactly 0; a score above 0 up to 100 is 1-100, above 100 up to 300 is "
     "101-300, and anything above 300 is >300.",
-    source=f"in use beside the five categories of {_VAN_VELZEN} (cuts at 100 and 300)",
+    source="in use for chest CT, with the cuts of CAC-DRS, where 100 and 300 themselves belong to the category above",
 )
 FOUR_400 = RiskScheme(
     name="four-400",
@@ -62,7 +62,8 @@ FOUR_400 = RiskScheme(
     cut_is_below=False,
     rule="The unrounded score decides. 0 is exactly 0; a score above 0 and below 100 is 1-99, from 100 and below 400 "
     "is 100-399, and anything from 400 on is >=400.",
-    source=f"in use beside the five categories of {_VAN_VELZEN} (cuts at 100 and 400)",
+    source="in use for cardiac CT, such as in Int J Cardiovasc Imaging 2022;38:2227-2234, "
+    "doi:10.1007/s10554-022-02615-x (categories bounded by 0, 1, 100 and 400)",
 )
 RISK_SCHEMES = {scheme.name: scheme for scheme in (FIVE_CATEGORIES, FOUR_300, FOUR_400)}
 

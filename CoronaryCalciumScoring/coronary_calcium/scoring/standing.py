@@ -1,5 +1,6 @@
 """What a total score stands for: its category, CAC-DRS, and how far another scan of the same patient would differ."""
 
+import math
 from dataclasses import dataclass
 
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
@@ -9,9 +10,15 @@ from coronary_calcium.scoring.risk import RiskScheme
 # CAC-DRS: A1 from above 0, A2 from 100, A3 from 300.
 CAC_DRS_CUTS = ((300.0, "A3"), (100.0, "A2"))
 CAC_DRS_SOURCE = "Dzaye et al., doi:10.1016/j.jcct.2019.03.011 (CAC-DRS by Agatston score and number of vessels)"
-# Mean difference between two scans of the same patient, as a share of the Agatston score.
-RESCAN_AGATSTON = 0.13
-RESCAN_SOURCE = "Horiguchi et al. 2009 (mean difference between the Agatston scores of two scans: 13 %)"
+# Between two scans of the same patient on the same day, 95 % of the Agatston scores differ by less than
+# 0.17 A + 4.89 sqrt(A) + 0.44 BMI - 10.84: a few points are far from certain, and hundreds within a quarter.
+RESCAN_LINEAR, RESCAN_ROOT, RESCAN_BMI, RESCAN_CONSTANT = 0.17, 4.89, 0.44, -10.84
+# The scan does not tell the body mass index; 5 kg/m2 more or less move the limit by 2.2.
+ASSUMED_BMI = 28.0
+RESCAN_SOURCE = (
+    "Chung et al., AJR 2008;190:W87-W92, doi:10.2214/AJR.07.2726 (95 % repeatability limit of the Agatston score on "
+    f"cardiac CT, for a body mass index of {ASSUMED_BMI:g})"
+)
 
 
 @dataclass(frozen=True)
@@ -25,7 +32,7 @@ class Standing:
     vessels : how many of LM, LAD, LCX and RCA hold calcium that counts.
     vessels_known : whether all that counts has an artery; if not, ``vessels`` is the least number.
     lesions : number of lesions.
-    rescan_agatston : the score less and plus the mean difference between two scans.
+    rescan_limit : by how much another scan's score differs at most, in 95 % of patients; None for a score of 0.
     """
 
     scheme: RiskScheme
@@ -34,7 +41,7 @@ class Standing:
     vessels: int
     vessels_known: bool
     lesions: int
-    rescan_agatston: tuple[float, float]
+    rescan_limit: float | None
 
 
 def standing_of(score: CaseScore, scheme: RiskScheme) -> Standing:
@@ -51,8 +58,16 @@ def standing_of(score: CaseScore, scheme: RiskScheme) -> Standing:
         vessels=vessels,
         vessels_known=not unassigned,
         lesions=score.total.lesions,
-        rescan_agatston=(total * (1 - RESCAN_AGATSTON), total * (1 + RESCAN_AGATSTON)),
+        rescan_limit=rescan_limit(total) if total else None,
     )
+
+
+def rescan_limit(agatston: float) -> float:
+    """By how much the Agatston scores of two scans of the same patient differ at most, in 95 % of patients.
+
+    Chung et al., AJR 2008;190:W87-W92, on cardiac CT; the limit holds for scores above 0.
+    """
+    return RESCAN_LINEAR * agatston + RESCAN_ROOT * math.sqrt(agatston) + RESCAN_BMI * ASSUMED_BMI + RESCAN_CONSTANT
 
 
 def cac_drs_category(agatston: float) -> str:

@@ -97,6 +97,7 @@ def test_scores_json_says_what_the_scores_depend_on():
     assert content["rules"]["minimum_pixels"] == 2
     assert content["rules"]["spacing_factor"] == 2.5 / 3
     assert content["rules"]["probability_threshold"] == 0.5
+    assert content["rules"]["extent_probability"] == 0.1
     assert content["coverage"]["windows"][0] == {
         "first_slice": 2,
         "last_slice": 13,
@@ -116,6 +117,7 @@ def test_with_a_given_mask_nothing_is_said_of_a_network():
     content = scores(scored_case(mask_given=True))
     assert content["provenance"]["weights"] is None
     assert content["rules"]["probability_threshold"] is None
+    assert content["rules"]["extent_probability"] is None
     assert content["coverage"]["labels_from"] == "mask"
     assert content["coverage"]["heart_found"] is None
     assert {lesion["probability"] for lesion in content["lesions"]} == {None}

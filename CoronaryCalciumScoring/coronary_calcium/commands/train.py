@@ -74,9 +74,8 @@ def _train(options: argparse.Namespace) -> int:
                 raise Cancelled
 
         try:
-            data, validation = (
-                training_cases(folder, options.output, progress) for folder in (options.data, options.validation)
-            )
+            data = training_cases(options.data, options.output, progress)
+            validation = options.validation and training_cases(options.validation, options.output, progress)
             where = (recipe, data, validation, options.output, progress)
             if options.ablation:
                 train_ablation(*where, device=options.device)
@@ -95,10 +94,10 @@ def _train(options: argparse.Namespace) -> int:
     return INTERRUPTED if stopped else SCORED
 
 
-def training_cases(folder: Path | None, output: Path, progress: Progress) -> Path | None:
+def training_cases(folder: Path, output: Path, progress: Progress) -> Path:
     """A folder of training cases: the one named, or one that is made of the data set in it beside the run."""
     # Several processes would all make them; they train on cases that `coronary-calcium prepare` has made.
-    if folder is None or int(os.environ.get(_TORCHRUN_PROCESSES, "1")) > 1:
+    if int(os.environ.get(_TORCHRUN_PROCESSES, "1")) > 1:
         return folder
     from coronary_calcium.datasets.prepare import ensure_cases  # noqa: PLC0415
 

@@ -22,7 +22,7 @@ BRANCH_WEIGHT = {
 }
 # Plaques per patient, and how much longer they are than spots; none, a trace, few and very many all occur often.
 BURDENS = ((0, 0, 1.0), (1, 2, 0.4), (1, 3, 1.0), (3, 7, 1.0), (7, 14, 1.1), (14, 30, 1.3), (25, 45, 1.7))
-BURDEN_WEIGHTS = (0.12, 0.16, 0.16, 0.19, 0.16, 0.13, 0.08)
+BURDEN_WEIGHTS = (0.13, 0.16, 0.18, 0.22, 0.14, 0.1, 0.07)
 
 
 def plaques_in(

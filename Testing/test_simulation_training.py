@@ -9,7 +9,8 @@ from coronary_calcium.rules import LITERATURE
 from coronary_calcium.simulation import training_cases
 from coronary_calcium.simulation.implants import implant, load_drawings, main
 from coronary_calcium.simulation.sample_stream import SimulatedSamples
-from coronary_calcium.simulation.training_cases import FIRST_TEST_SEED, draw_patients, make_cases
+from coronary_calcium.simulation.test_set import FIRST_TEST_SEED
+from coronary_calcium.simulation.training_cases import draw_patients, make_cases
 from coronary_calcium.training.cases import load_case
 from coronary_calcium.volume import Acquisition, CTVolume
 

@@ -1,10 +1,9 @@
 """Many patients, one after another or several at a time."""
 
-import multiprocessing
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -18,6 +17,7 @@ from coronary_calcium.evaluation.picture import draw_comparison
 from coronary_calcium.evaluation.precision import with_precision
 from coronary_calcium.evaluation.result import PatientResult, Refusal
 from coronary_calcium.network.weights import load_model
+from coronary_calcium.processes import outcomes
 from coronary_calcium.proposal.device import resolve_device
 from coronary_calcium.stages import Stages
 
@@ -71,7 +71,8 @@ def evaluate(patients: list[Patient], settings: Settings, kept: Kept, jobs: int,
             results[patient.name] = known
             told(known, True)
     # Closed here, so that the processes end at once whatever is raised.
-    with closing(_evaluated(waiting, settings, jobs)) as evaluated:
+    work = partial(evaluate_patient, settings=settings)
+    with closing(outcomes(work, waiting, jobs, _share_cores)) as evaluated:
         for patient, (result, picture) in evaluated:
             kept.save(patient, result, picture)
             results[patient.name] = result
@@ -79,39 +80,5 @@ def evaluate(patients: list[Patient], settings: Settings, kept: Kept, jobs: int,
     return [results[patient.name] for patient in patients]
 
 
-def _evaluated(
-    patients: list[Patient], settings: Settings, jobs: int
-) -> Generator[tuple[Patient, tuple[PatientResult, bytes | None]], None, None]:
-    """Patients with their results, as they are finished."""
-    if min(jobs, len(patients)) <= 1:
-        for patient in patients:
-            yield patient, evaluate_patient(patient, settings)
-        return
-    with _pool(min(jobs, len(patients))) as pool:
-        patient_of: dict[Future, Patient] = {
-            pool.submit(evaluate_patient, patient, settings): patient for patient in patients
-        }
-        for future in as_completed(patient_of):
-            yield patient_of[future], future.result()
-
-
-@contextmanager
-def _pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """Processes that share the processor's cores; when the work is broken off, they end at once."""
-    threads = max(1, torch.get_num_threads() // jobs)
-    # A fork of a process in which torch has run can hang.
-    context = multiprocessing.get_context("spawn")
-    before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker, initargs=(threads,))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        raise
-    pool.shutdown()
-
-
-def _start_worker(threads: int) -> None:
-    torch.set_num_threads(threads)
+def _share_cores(jobs: int) -> None:
+    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))

@@ -5,6 +5,7 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from coronary_calcium.volume import CTVolume
 
 # The offset that lets an unsigned 12-bit scanner store air; stored value = HU + 1024.
 INTERCEPT = -1024
+# The last file of a patient to appear.
+TRUTH = "truth.json"
 
 
 def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = no_progress) -> None:
@@ -28,26 +31,38 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
     and mass, and one for each of the other deposits.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    # The series appears when it is complete: the slices that an interrupted run leaves would pass for a shorter scan.
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
-        partial = Path(scratch) / "dicom"
-        partial.mkdir()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # All appears when it is complete: the slices that an interrupted run leaves would pass for a shorter scan.
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as scratch:
+        partial = Path(scratch)
+        (partial / "dicom").mkdir()
         write_slices(
             patient.volume,
-            partial,
+            partial / "dicom",
             identity=("Simulated^Patient", f"SIM{patient.seed:06d}"),
-            description=f"Simulated {'cardiac' if patient.protocol.gated else 'chest'} CT without contrast",
+            description=f"Simulated {patient.protocol.kind} CT without contrast",
             entropy=f"coronary-calcium simulated patient {patient.seed} {patient.protocol}",
             progress=progress,
         )
+        _write_labels(patient, partial / "labels.nrrd")
+        _write_plaques(patient, partial / "plaques.csv")
+        (partial / TRUTH).write_text(json.dumps(_truth(patient), indent=2) + "\n", encoding="utf-8")
+        folder.mkdir(exist_ok=True)
+        (folder / TRUTH).unlink(missing_ok=True)
         shutil.rmtree(folder / "dicom", ignore_errors=True)
-        partial.rename(folder / "dicom")
-    _write_labels(patient, folder / "labels.nrrd")
-    _write_plaques(patient, folder / "plaques.csv")
+        for name in ("dicom", "labels.nrrd", "plaques.csv", TRUTH):
+            (partial / name).replace(folder / name)
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether ``write_patient`` has written all of a patient into the folder."""
+    return (folder / TRUTH).is_file()
+
+
+def _truth(patient: SimulatedPatient) -> dict[str, Any]:
     score = score_labels(patient.volume, patient.labels)
     exact, build, protocol = exact_agatston(patient.deposits), patient.anatomy.build, patient.protocol
-    truth = {
+    return {
         "seed": patient.seed,
         "agatston_exact": {
             "total": exact["total"],
@@ -67,6 +82,7 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
             "dominance": "left" if "LPDA" in patient.anatomy.heart.arteries else "right",
         },
         "protocol": {
+            "kind": protocol.kind,
             "gated": protocol.gated,
             "kvp": protocol.kvp,
             "kernel": protocol.kernel,
@@ -77,7 +93,6 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
             "motion_mm": round(protocol.motion, 2),
         },
     }
-    (folder / "truth.json").write_text(json.dumps(truth, indent=2) + "\n", encoding="utf-8")
 
 
 def write_slices(

@@ -52,6 +52,11 @@ class Protocol:
     z_range: tuple[float, float]
 
     @property
+    def kind(self) -> str:
+        """``"cardiac"`` when gated, else ``"chest"``."""
+        return "cardiac" if self.gated else "chest"
+
+    @property
     def pixel(self) -> float:
         """Pixel size in mm."""
         return self.field_of_view / self.pixels

@@ -19,15 +19,13 @@ from coronary_calcium.errors import InputRefused
 from coronary_calcium.simulation.painting import PaintedBody, scan_grid
 from coronary_calcium.simulation.patient import SimulatedPatient, draw_anatomy, draw_deposits, scan_patient
 from coronary_calcium.simulation.protocol import KERNELS, draw_protocol
+from coronary_calcium.simulation.test_set import FIRST_TEST_SEED
 from coronary_calcium.training.cases import save_case
 
 # The square around the heart that a case keeps: a window of 192 mm with room for shifts and scales.
 BOX_MM = 250.0
 # The heart's reach below and above its centre, where slices are drawn for training.
 HEART_Z_MM = (-82.0, 78.0)
-# Seeds from here on belong to the test set (100 chest patients from 900000, 44 cardiac ones from 900100); training must
-# never see one of them.
-FIRST_TEST_SEED = 900_000
 # A case keeps a random stretch of at most this many slices: more patients teach more than more slices of one.
 MOST_SLICES = 28
 # The anatomy is painted this finely (mm, drawn for each) and this many sheets of it; the scans' slices are their means.

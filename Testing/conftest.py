@@ -5,6 +5,16 @@ from pathlib import Path
 import pytest
 
 
+@pytest.fixture(scope="module")
+def small_network():
+    """Every network that is built is a tiny one."""
+    from training_blobs import shrink_network
+
+    with pytest.MonkeyPatch.context() as patch:
+        shrink_network(patch.setattr)
+        yield
+
+
 @pytest.fixture
 def scene():
     """An empty scene with Slicer's data model and logics."""
@@ -13,6 +23,16 @@ def scene():
     made = Scene()
     yield made
     made.mrml.Clear(True)
+
+
+@pytest.fixture
+def watched(scene):
+    """A small case under live scores."""
+    from live_cases import Watched
+
+    made = Watched(scene)
+    yield made
+    made.live.close()
 
 
 @pytest.fixture

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_cases import run
-from coronary_calcium.datasets.crop import BOX_MM, around_heart, write_training_case
+from coronary_calcium.datasets.crop import around_heart, write_training_case
 from coronary_calcium.datasets.layouts import open_data_set
 from coronary_calcium.datasets.prepare import ensure_cases, list_path, prepare
 from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
-from coronary_calcium.training.cases import CaseFolder, load_case, save_case
+from coronary_calcium.training.cases import BOX_MM, CaseFolder, load_case, save_case
 from coronary_calcium.volume import CTVolume
 from data_set_cases import write_nongated, write_scores, write_simulated
 from thorax_model import chest, index_of
@@ -131,11 +131,11 @@ def test_an_interrupted_run_leaves_whole_cases_and_goes_on(tmp_path):
 def test_a_run_that_is_stopped_while_it_writes_leaves_no_half_a_case(tmp_path, monkeypatch):
     write_patient(tmp_path / "data")
 
-    def stop(stream, **arrays):
+    def stop(stream, array, **options):
         stream.write(b"half")
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("coronary_calcium.training.cases.np.savez_compressed", stop)
+    monkeypatch.setattr("coronary_calcium.training.cases.np.lib.format.write_array", stop)
     with pytest.raises(KeyboardInterrupt):
         prepare(open_data_set(tmp_path / "data"), tmp_path / "cases")
     assert list((tmp_path / "cases").iterdir()) == []

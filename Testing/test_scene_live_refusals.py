@@ -10,14 +10,7 @@ from coronary_calcium.arteries import ARTERIES  # noqa: E402
 from CoronaryCalciumScoringLib.live_scores import NOTHING_WATCHED  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import BINARY_LABELMAP  # noqa: E402
 from CoronaryCalciumScoringLib.volume_node import array_of  # noqa: E402
-from live_cases import Watched, add_calcium_case, assert_equal_to_full  # noqa: E402
-
-
-@pytest.fixture
-def watched(scene):
-    made = Watched(scene)
-    yield made
-    made.live.close()
+from live_cases import add_calcium_case, assert_equal_to_full  # noqa: E402
 
 
 def under_a_transform(node, scene):

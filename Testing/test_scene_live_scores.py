@@ -15,13 +15,6 @@ from live_cases import BOX, RULES, Editor, Watched, add_calcium_case, assert_equ
 from slicer_cases import add_volume_with_axes  # noqa: E402
 
 
-@pytest.fixture
-def watched(scene):
-    made = Watched(scene)
-    yield made
-    made.live.close()
-
-
 def paint(case):
     case.paint()
 

@@ -21,7 +21,7 @@ from coronary_calcium.training.loop import Trainer
 from coronary_calcium.training.ranks import Ranks
 from coronary_calcium.training.recipe import changed, load_recipe
 from test_datasets_prepare import write_patient
-from training_blobs import shrink_network, write_blobs
+from training_blobs import write_blobs
 
 TESTING = Path(__file__).resolve().parent
 RECIPE = """
@@ -36,11 +36,7 @@ gradient_norm = 0.0
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        shrink_network(patch.setattr)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")

@@ -19,16 +19,12 @@ from coronary_calcium.training.recipe import RECIPES, Recipe, changed, load_reci
 from coronary_calcium.training.records import METRICS, PICTURES, VALIDATIONS, Records
 from coronary_calcium.training.samples import SampleOptions, draw_batch
 from PIL import Image
-from training_blobs import shrink_network, write_blobs
+from training_blobs import write_blobs
 
 TINY = Recipe(name="tiny", iterations=3, batch=2, validation_slices=2, samples=SampleOptions(patch=64))
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_network():
-    with pytest.MonkeyPatch.context() as patch:
-        shrink_network(patch.setattr)
-        yield
+pytestmark = pytest.mark.usefixtures("small_network")
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +34,7 @@ def folders(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(folders, tmp_path_factory):
+def trained(small_network, folders, tmp_path_factory):
     output = tmp_path_factory.mktemp("output")
     reports = []
     weights = train(TINY, *folders, output, lambda fraction, text: reports.append((fraction, text)))

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tqdm import tqdm
 
@@ -26,7 +26,21 @@ def say(text: str) -> None:
     sys.stderr.write("".join(letter if letter.isprintable() else "?" for letter in text) + "\n")
 
 
-class TerminalProgress:
+class _Bar:
+    """A bar on stderr that goes when its ``with`` block ends."""
+
+    _bar: tqdm
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+
+class TerminalProgress(_Bar):
     """A progress bar on stderr with the stage's name and the elapsed time; quiet when stderr is not a terminal."""
 
     def __init__(self) -> None:
@@ -38,21 +52,13 @@ class TerminalProgress:
             file=sys.stderr,
         )
 
-    def __enter__(self) -> "TerminalProgress":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bar.close()
-
     def __call__(self, fraction: float, text: str) -> None:
         """Show the fraction done and what is being done."""
         self._bar.set_description_str(text[:44], refresh=False)
         self._bar.update(max(round(fraction * _STEPS) - self._bar.n, 0))
 
 
-class LongProgress(TerminalProgress):
+class LongProgress(_Bar):
     """Progress over hours: a bar with the time that remains, or a line a minute where stderr is no terminal."""
 
     def __init__(self, quiet: bool = False) -> None:
@@ -86,21 +92,13 @@ class LongProgress(TerminalProgress):
             say(f"{100 * fraction:5.1f} %  {text}")
 
 
-class PatientProgress:
+class PatientProgress(_Bar):
     """A bar over many patients on stderr with the time left; a line a patient when stderr is not a terminal."""
 
     def __init__(self, patients: int) -> None:
         # Patients differ tenfold in their slices: the time left follows the mean, not the last ones.
         self._bar = tqdm(total=patients, disable=None, unit="patient", leave=False, smoothing=0, file=sys.stderr)
         self._done = 0
-
-    def __enter__(self) -> "PatientProgress":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._bar.close()
 
     def __call__(self, text: str, kept: bool) -> None:
         """One patient more is done; those ``kept`` from an earlier run say nothing of the time that the others take."""

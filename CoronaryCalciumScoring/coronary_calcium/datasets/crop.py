@@ -7,12 +7,8 @@ import numpy as np
 
 from coronary_calcium.heart.field import Window
 from coronary_calcium.rules import LITERATURE
-from coronary_calcium.training.cases import save_case
+from coronary_calcium.training.cases import BOX_MM, save_case
 from coronary_calcium.volume import CTVolume
-
-# The square around the heart, as wide as that of the simulated training cases: a window of 192 mm with room for
-# shifts and scales.
-BOX_MM = 250.0
 
 
 def around_heart(

@@ -5,12 +5,12 @@ Beside each case's folder Slicer writes the part around the heart as a training 
 """
 
 from dataclasses import fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from coronary_calcium.arteries import BY_NAME
-from coronary_calcium.datasets.case import TOTAL, Case, DataSet, Entry, LeftOut, checked_scores, folders_in, in_order
+from coronary_calcium.datasets.case import TOTAL, Case, DataSet, checked_scores
+from coronary_calcium.datasets.case_folders import find_with, open_with
 from coronary_calcium.datasets.json_file import read_json
 from coronary_calcium.datasets.saved_case import CT, FACTS, LABELS
 from coronary_calcium.errors import InputRefused
@@ -23,28 +23,20 @@ NAME = "reviewed"
 
 def find(folder: Path) -> Path | None:
     """The folder of the cases, or None when this is another layout; a single case's folder is one, too."""
-    found = (folder / FACTS).is_file() or any((path / FACTS).is_file() for path in folders_in(folder).values())
-    return folder if found else None
+    return find_with(FACTS, folder)
 
 
 def open_folder(folder: Path) -> DataSet:
     """The data set in a folder that ``find`` found. Raises InputRefused("partial-data-set") when no case is whole."""
-    cases = {folder.name: folder} if (folder / FACTS).is_file() else folders_in(folder)
-    entries, left_out = [], []
-    for name in in_order(set(cases)):
-        path = cases[name]
-        missing = [part for part in (CT, LABELS, FACTS) if not (path / part).is_file()]
-        if missing:
-            left_out.append(LeftOut(name, f"It lacks {' and '.join(missing)}: save the case in Slicer again."))
-        else:
-            sources = tuple(path / part for part in (CT, LABELS, FACTS))
-            entries.append(Entry(name, sources, partial(_open, name, path)))
-    if not entries:
-        raise InputRefused(
-            "partial-data-set",
-            f"No case in {folder} is complete ({CT}, {LABELS} and {FACTS}): save the cases in Slicer again.",
-        )
-    return DataSet(NAME, folder, tuple(entries), tuple(left_out))
+    return open_with(
+        FACTS,
+        folder,
+        layout=NAME,
+        parts=(CT, LABELS, FACTS),
+        open_case=_open,
+        what="case saved from Slicer",
+        remedy="save the case in Slicer again",
+    )
 
 
 def _open(name: str, folder: Path, progress: Progress) -> Case:

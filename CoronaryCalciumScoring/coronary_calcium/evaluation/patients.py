@@ -10,19 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from coronary_calcium.datasets.saved_case import FACTS
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.evaluation.facts import Facts, facts_of
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.rules import LITERATURE
 from coronary_calcium.scoring import score_labels
+from coronary_calcium.simulation.patient_files import TRUTH
 from coronary_calcium.volume import CTVolume
 
 # In a patient's folder: the CT as a folder of DICOM files or as one image, the label map, and what is known beside it.
 _CTS = ("dicom", "ct", "ct.nrrd", "ct.nii.gz", "ct.nii", "ct.mha")
 _LABELS = ("labels.nrrd", "labels.seg.nrrd", "labels.nii.gz", "labels.nii", "labels.mha", "labels.dcm")
-_TRUTH, _CASE_FACTS = "truth.json", "case.json"
-_MARKS = (*_CTS, *_LABELS, _TRUTH)
+_MARKS = (*_CTS, *_LABELS, TRUTH)
 _CASE_SUFFIX = ".npz"
 # How far the score of the label map may lie from the one that was written beside it.
 _TRUTH_TOLERANCE = 1e-3
@@ -103,7 +104,7 @@ def _open_folder(folder: Path) -> OpenedPatient:
 
     ct = _present(folder, _CTS, "no-ct", "CT")
     mask = _present(folder, _LABELS, "no-truth", "label map")
-    truth, facts = _read_json(folder / _TRUTH), _read_json(folder / _CASE_FACTS)
+    truth, facts = _read_json(folder / TRUTH), _read_json(folder / FACTS)
     volume = open_ct(ct).volume
     labels = open_mask(mask, volume)
     labels[volume.hu < LITERATURE.threshold_hu] = 0
@@ -145,7 +146,7 @@ def _check_truth(volume: CTVolume, labels: np.ndarray, truth: dict[str, Any]) ->
     if abs(found - total) > _TRUTH_TOLERANCE * max(total, 1.0):
         raise InputRefused(
             "truth-mismatch",
-            f"The label map scores {found:.1f} on this CT, but {_TRUTH} says {total:.1f}: they belong to different "
+            f"The label map scores {found:.1f} on this CT, but {TRUTH} says {total:.1f}: they belong to different "
             "scans; make the patient again.",
         )
 

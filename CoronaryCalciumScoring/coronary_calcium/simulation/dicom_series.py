@@ -14,13 +14,12 @@ from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.risk import risk_category
 from coronary_calcium.simulation.patient import SimulatedPatient
+from coronary_calcium.simulation.patient_files import CT, LABELS, PLAQUES, TRUTH
 from coronary_calcium.simulation.truth import exact_agatston, plaques_of
 from coronary_calcium.volume import CTVolume
 
 # The offset that lets an unsigned 12-bit scanner store air; stored value = HU + 1024.
 INTERCEPT = -1024
-# The last file of a patient to appear.
-TRUTH = "truth.json"
 
 
 def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = no_progress) -> None:
@@ -35,22 +34,22 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
     # All appears when it is complete: the slices that an interrupted run leaves would pass for a shorter scan.
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as scratch:
         partial = Path(scratch)
-        (partial / "dicom").mkdir()
+        (partial / CT).mkdir()
         write_slices(
             patient.volume,
-            partial / "dicom",
+            partial / CT,
             identity=("Simulated^Patient", f"SIM{patient.seed:06d}"),
             description=f"Simulated {patient.protocol.kind} CT without contrast",
             entropy=f"coronary-calcium simulated patient {patient.seed} {patient.protocol}",
             progress=progress,
         )
-        _write_labels(patient, partial / "labels.nrrd")
-        _write_plaques(patient, partial / "plaques.csv")
+        _write_labels(patient, partial / LABELS)
+        _write_plaques(patient, partial / PLAQUES)
         (partial / TRUTH).write_text(json.dumps(_truth(patient), indent=2) + "\n", encoding="utf-8")
         folder.mkdir(exist_ok=True)
         (folder / TRUTH).unlink(missing_ok=True)
-        shutil.rmtree(folder / "dicom", ignore_errors=True)
-        for name in ("dicom", "labels.nrrd", "plaques.csv", TRUTH):
+        shutil.rmtree(folder / CT, ignore_errors=True)
+        for name in (CT, LABELS, PLAQUES, TRUTH):
             (partial / name).replace(folder / name)
 
 

@@ -20,10 +20,8 @@ from coronary_calcium.simulation.painting import PaintedBody, scan_grid
 from coronary_calcium.simulation.patient import SimulatedPatient, draw_anatomy, draw_deposits, scan_patient
 from coronary_calcium.simulation.protocol import KERNELS, draw_protocol
 from coronary_calcium.simulation.test_set import FIRST_TEST_SEED
-from coronary_calcium.training.cases import save_case
+from coronary_calcium.training.cases import BOX_MM, save_case
 
-# The square around the heart that a case keeps: a window of 192 mm with room for shifts and scales.
-BOX_MM = 250.0
 # The heart's reach below and above its centre, where slices are drawn for training.
 HEART_Z_MM = (-82.0, 78.0)
 # A case keeps a random stretch of at most this many slices: more patients teach more than more slices of one.

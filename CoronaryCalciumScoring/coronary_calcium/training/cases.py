@@ -25,6 +25,9 @@ from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.rules import LITERATURE
 
+# A case file made of a whole scan keeps a square of this side around the heart: a window of 192 mm with room for shifts
+# and scales.
+BOX_MM = 250.0
 # Bright voxels further from the window's centre than this are bones that the search for the heart leaves out.
 HARD_NEGATIVE_RADIUS_MM = 80.0
 _ARRAYS = ("hu", "labels", "spacing", "field_center", "facts")

@@ -319,9 +319,17 @@ def _modules(application: Application) -> dict[str, types.ModuleType]:
         torchInstalled=lambda: application.torch_installed,
         installTorch=lambda askConfirmation, torchVersionRequirement: None,
     )
-    sample_data = types.SimpleNamespace(
-        registerCustomSampleDataSource=lambda **source: application.sample_data.append(source)
-    )
+
+    def register(category, sampleName, uris=None, fileNames=None, nodeNames=None, **others) -> None:
+        # As the real one: one address makes a list of everything, and no address is an error.
+        if isinstance(uris, str):
+            uris, fileNames, nodeNames = [uris], [fileNames], [nodeNames]
+        if not len(uris) == len(fileNames) == len(nodeNames):
+            raise ValueError("All fields of sample data source must have the same length")
+        source = {"category": category, "sampleName": sampleName, "uris": uris, "nodeNames": nodeNames, **others}
+        application.sample_data.append(source)
+
+    sample_data = types.SimpleNamespace(registerCustomSampleDataSource=register)
     contents = {
         "slicer.ScriptedLoadableModule": vars(base),
         "slicer.parameterNodeWrapper": {"parameterNodeWrapper": parameterNodeWrapper},

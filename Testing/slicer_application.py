@@ -322,11 +322,10 @@ def _modules(application: Application) -> dict[str, types.ModuleType]:
 
     def register(category, sampleName, uris=None, fileNames=None, nodeNames=None, **others) -> None:
         # As the real one: one address makes a list of everything, and no address is an error.
-        if isinstance(uris, str):
-            uris, fileNames, nodeNames = [uris], [fileNames], [nodeNames]
-        if not len(uris) == len(fileNames) == len(nodeNames):
+        lists = [[value] if isinstance(uris, str) else value for value in (uris, fileNames, nodeNames)]
+        if len({len(values) for values in lists}) != 1:
             raise ValueError("All fields of sample data source must have the same length")
-        source = {"category": category, "sampleName": sampleName, "uris": uris, "nodeNames": nodeNames, **others}
+        source = {"category": category, "sampleName": sampleName, "uris": lists[0], "nodeNames": lists[2], **others}
         application.sample_data.append(source)
 
     sample_data = types.SimpleNamespace(registerCustomSampleDataSource=register)

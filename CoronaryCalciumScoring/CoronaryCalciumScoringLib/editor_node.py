@@ -21,8 +21,8 @@ BRUSH_SETTINGS = {
 def prepare_editor_node(scene):
     """The module's vtkMRMLSegmentEditorNode of a scene, with the settings for calcium; it is made when it is not there.
 
-    Voxels below the threshold (see ``mask_from``) cannot be marked, and neither can those of another artery: the editor's own "overwrite
-    none" would leave such a voxel in two segments, and the score gives it to one of them.
+    Voxels below the threshold (see ``mask_from``) cannot be marked, and neither can those of another artery: the
+    editor's own "overwrite none" would leave such a voxel in two segments, and the score gives it to one of them.
     """
     node = scene.GetSingletonNode(SINGLETON_TAG, "vtkMRMLSegmentEditorNode")
     if node is None:

@@ -90,10 +90,9 @@ def editor_history(segmentationNode, volumeNode):
 class Edits:
     """Edits of one segmentation on its CT, each of them one step of the undo history.
 
-    Positions are RAS in mm. Only voxels that the rules count for anything are marked (``RuleSet.for_volume``); ``rules``
-    may be changed between calls. Every call raises InputRefused
-    when the CT or the segmentation cannot be used (under a transform, on another grid, no voxels); then nothing has
-    changed.
+    Positions are RAS in mm. Only voxels that the rules count for anything are marked (``RuleSet.for_volume``);
+    ``rules`` may be changed between calls. Every call raises InputRefused when the CT or the segmentation cannot be
+    used (under a transform, on another grid, no voxels); then nothing has changed.
     """
 
     def __init__(self, segmentationNode, volumeNode, history: History, rules: RuleSet = LITERATURE) -> None:

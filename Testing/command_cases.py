@@ -74,10 +74,14 @@ def run(*arguments) -> Outcome:
     return Outcome(code, out.getvalue(), err.getvalue())
 
 
+# Where the tests themselves run in the background, Ctrl-C is ignored, which a started process inherits.
+INTERRUPTIBLE = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)"
+
+
 def start(*arguments, program="from coronary_calcium.cli import main; sys.exit(main())", **environment):
     """Start the command, or a program around it, in a process of its own; returns the Popen."""
     return subprocess.Popen(
-        [sys.executable, "-c", f"import sys; {program}", *map(str, arguments)],
+        [sys.executable, "-c", f"{INTERRUPTIBLE}; {program}", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -24,6 +24,8 @@ from command_cases import (
     write_weights,
 )
 from coronary_calcium.reading import open_ct
+from coronary_calcium.reports.case_pictures import MOST_PICTURES
+from coronary_calcium.reports.html_report import KEY_PICTURES
 from dicom_factory import write_series
 
 IDENTITY = {
@@ -133,7 +135,8 @@ def test_more_calcium_than_coronary_arteries_hold_is_warned_of(tmp_path, shape, 
     assert ("implausible-amount" in [warning["code"] for warning in scores["warnings"]]) is warned
     assert ("more than coronary arteries hold" in outcome.out) is warned
     report = (tmp_path / "result" / "report.html").read_text(encoding="utf-8")
-    assert report.count("data:image/png") <= 2 + 2 * 60  # the overview, and two pictures a lesion
+    # The overview, the key pictures beside it, and two pictures a lesion.
+    assert report.count("data:image/png") <= 2 + KEY_PICTURES + 2 * MOST_PICTURES
     with (tmp_path / "result" / "lesions.csv").open() as file:
         assert len(file.readlines()) == 1 + len(scores["lesions"])
 

@@ -6,7 +6,7 @@ from CoronaryCalciumScoringWidgets.run_control import RunControl
 
 
 def showRun(ui, run: RunControl, reason: str, message: str) -> None:
-    """Make the buttons say what can be done: ``reason`` is why no run can start; ``message`` is the status otherwise."""
+    """Make the buttons say what can be done: ``reason`` is why no run can start, ``message`` the status otherwise."""
     running, cancelling = run.running, run.cancelling
     ui.inputSelector.enabled = ui.deviceComboBox.enabled = not running
     ui.progressBar.visible = running

@@ -319,9 +319,16 @@ def _modules(application: Application) -> dict[str, types.ModuleType]:
         torchInstalled=lambda: application.torch_installed,
         installTorch=lambda askConfirmation, torchVersionRequirement: None,
     )
-    sample_data = types.SimpleNamespace(
-        registerCustomSampleDataSource=lambda **source: application.sample_data.append(source)
-    )
+
+    def register(category, sampleName, uris=None, fileNames=None, nodeNames=None, **others) -> None:
+        # As the real one: one address makes a list of everything, and no address is an error.
+        lists = [[value] if isinstance(uris, str) else value for value in (uris, fileNames, nodeNames)]
+        if len({len(values) for values in lists}) != 1:
+            raise ValueError("All fields of sample data source must have the same length")
+        source = {"category": category, "sampleName": sampleName, "uris": lists[0], "nodeNames": lists[2], **others}
+        application.sample_data.append(source)
+
+    sample_data = types.SimpleNamespace(registerCustomSampleDataSource=register)
     contents = {
         "slicer.ScriptedLoadableModule": vars(base),
         "slicer.parameterNodeWrapper": {"parameterNodeWrapper": parameterNodeWrapper},

@@ -8,6 +8,7 @@ slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install sl
 import vtk  # noqa: E402 after the check that there is a Slicer
 from coronary_calcium.arteries import LAD, LCX, LM, RCA, UNASSIGNED  # noqa: E402
 from coronary_calcium.errors import InputRefused  # noqa: E402
+from coronary_calcium.rules import PHILIPS  # noqa: E402
 from CoronaryCalciumScoringLib.edits import Edit, Edits, editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.made_up_ct import add_made_up_ct  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation, artery_segments, read_labels  # noqa: E402
@@ -265,3 +266,11 @@ def test_a_segmentation_of_another_ct_is_refused(scene, case):
     with pytest.raises(InputRefused) as refused:
         case.edits.remove(case.ras(IN_LAD))
     assert refused.value.code == "mask-grid"
+
+
+def test_a_click_marks_what_the_rules_count_for_anything(case):
+    case.hu()[30, 60, 60], case.hu()[31, 61, 61], case.hu()[31, 61, 62] = 113, 131, 112
+    assert case.edits.assign(case.ras((30, 60, 60)), LAD).edit is Edit.NOTHING
+    case.edits.rules = PHILIPS
+    assert case.edits.assign(case.ras((30, 60, 60)), LAD).voxels == 2
+    assert case.edits.assign(case.ras(IN_TISSUE), LAD).message.startswith("Nothing here reaches 113 HU")

@@ -309,3 +309,33 @@ def test_the_open_section_is_drawn_with_its_texts_in_full(panel, known, tmp_path
         assert not any(cut_off(label) for label in labels if label.text)
         known.selfTestButton.click()
         done(panel)
+
+
+def test_clicks_candidates_and_brush_follow_the_threshold_of_the_rules(panel, form):
+    review, faint = panel.widget.reviewPanel.review, (24, 60, 60)
+    scalars = slicer.util.arrayFromVolume(panel.volume)
+    scalars[24, 60:62, 60:64] = 120
+    panel.volume.GetImageData().Modified()
+    panel.ui.candidatesCheckBox.click()
+    panel.until(lambda: not panel.running())
+    assert "White: what reaches 130 HU" in panel.ui.editLabel.text
+    node = slicer.mrmlScene.GetSingletonNode("CoronaryCalciumScoring", "vtkMRMLSegmentEditorNode")
+    node.SetAttribute("BrushAbsoluteDiameter", "9")
+
+    def click_on_faint():
+        panel.app.layoutManager().sliceWidget("Red").click(ras_of(panel.volume, faint))
+        return panel.ui.editLabel.text
+
+    for name, threshold, candidates in (("literature", 130, 0), ("philips", 113, 8), ("canon", 130, 0)):
+        choose(form.rulesComboBox, name)
+        assert node.GetSourceVolumeIntensityMaskRange()[0] == threshold
+        assert review.candidates().voxels.size == 24 + candidates
+        if not candidates:
+            assert click_on_faint() == f"Nothing here reaches {threshold} HU within 2 mm of the click."
+    choose(form.rulesComboBox, "philips")
+    assert "Volume and mass from 113 HU" in form.standingLabel.text
+    volume = total(panel).volume_mm3
+    assert click_on_faint() == "LAD: 150.0 mm³ marked."
+    assert total(panel).agatston == MADE_UP_AGATSTON
+    assert review.case_result().quantities.volume_mm3.total == pytest.approx(volume + 150.0)
+    assert node.GetAttribute("BrushAbsoluteDiameter") == "9"  # what the reader has set stays

@@ -245,7 +245,7 @@ def test_candidates_and_proposal_are_shown_on_demand(reviewing, scene):
 def test_a_search_for_candidates_that_comes_to_nothing_shows_none(reviewing, scene, monkeypatch, end):
     started, let_go = threading.Event(), threading.Event()
 
-    def search(volume, progress):
+    def search(volume, progress, rules):
         while not let_go.wait(0.002):
             progress(0.5, "Looking for the heart")
             started.set()

@@ -3,6 +3,7 @@
 import csv
 import json
 import types
+from pathlib import Path
 
 import pytest
 
@@ -62,7 +63,8 @@ def test_the_module_offers_a_simulated_patient_without_download(application, sce
     application.module.CoronaryCalciumScoring(types.SimpleNamespace())
     application.app.startupCompleted.emit()
     (source,) = application.sample_data
-    assert "uris" not in source
+    assert not any(source["uris"])
+    assert Path(source["thumbnailFileName"]).is_file()
     assert source["category"] == "Coronary Calcium Scoring"
 
     def simulate(seed, *, progress, **changes):

@@ -1,14 +1,15 @@
 """Candidates: everything in the heart's region that could be calcium, shown faintly for the reader to choose from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.reading.axes import AxialOrder
-from coronary_calcium.rules import LITERATURE, RuleSet
+from coronary_calcium.rules import LITERATURE, RULE_SETS, RuleSet
 from coronary_calcium.scoring.parts import find_parts
+from coronary_calcium.tube_voltage import KVP_THRESHOLDS_HU
 from coronary_calcium.volume import CaseWarning, CTVolume
 
 from .hierarchy import place_beside, remove_with_item
@@ -18,6 +19,11 @@ SEGMENT = "candidates"
 # Paler than any artery's colour, and faint over the CT.
 COLOR = (1.0, 1.0, 1.0)
 FILL_OPACITY, OUTLINE_OPACITY = 0.25, 0.6
+# No rules count a voxel below this: what reaches it is kept, so that other rules need no second search for the heart.
+LOWEST_HU = min(
+    *(rules.for_volume.threshold_hu for rules in RULE_SETS.values()),
+    *(threshold for threshold, *_limits in KVP_THRESHOLDS_HU.values()),
+)
 
 
 @dataclass(frozen=True)
@@ -26,26 +32,43 @@ class Candidates:
 
     Attributes
     ----------
-    voxels : flat (k, j, i) indices on the axial CT, of the parts in the heart's region that would count.
+    voxels : flat (k, j, i) indices on the axial CT, of the parts in the heart's region that would count by ``rules``.
+    rules : the rules.
+    bright : flat indices of all voxels of the region from ``LOWEST_HU`` on.
     windows : where the heart is (``heart.field``).
     warnings : what the search for the heart found.
     """
 
     voxels: np.ndarray
+    rules: RuleSet
+    bright: np.ndarray
     windows: tuple[Window, ...]
     warnings: tuple[CaseWarning, ...]
 
+    def by(self, volume: CTVolume, rules: RuleSet) -> "Candidates":
+        """The candidates of the same CT by other rules."""
+        if rules == self.rules:
+            return self
+        return replace(self, voxels=_counting(volume, self.bright, rules), rules=rules)
+
 
 def find_candidates(volume: CTVolume, progress: Progress = no_progress, rules: RuleSet = LITERATURE) -> Candidates:
-    """All parts of the heart's region that reach the threshold and the minimum area; touches no scene.
+    """All parts of the heart's region that the rules count for anything; touches no scene.
 
     Bones at the border of the region, valves and the aorta's wall are among them: they are what the reader leaves.
     Raises Cancelled when ``progress`` does.
     """
     field = find_heart(volume, progress)
-    # Any artery's label will do to find the parts that would count.
-    bright = (field.region & (volume.hu >= rules.threshold_hu)).view(np.uint8)
-    return Candidates(np.sort(find_parts(volume, bright, rules).voxels), field.windows, field.warnings)
+    bright = np.flatnonzero(field.region & (volume.hu >= LOWEST_HU))
+    return Candidates(_counting(volume, bright, rules), rules, bright, field.windows, field.warnings)
+
+
+def _counting(volume: CTVolume, bright: np.ndarray, rules: RuleSet) -> np.ndarray:
+    """Flat indices, ascending, of those of the voxels ``bright`` that are in parts that the rules count."""
+    # Any artery's label will do to find them; voxels below the rules' threshold are in no part.
+    labels = np.zeros(volume.shape, dtype=np.uint8)
+    labels.reshape(-1)[bright] = 1
+    return np.sort(find_parts(volume, labels, rules.for_volume).voxels)
 
 
 def add_candidates_node(volumeNode):

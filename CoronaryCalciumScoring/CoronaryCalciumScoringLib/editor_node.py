@@ -21,8 +21,8 @@ BRUSH_SETTINGS = {
 def prepare_editor_node(scene):
     """The module's vtkMRMLSegmentEditorNode of a scene, with the settings for calcium; it is made when it is not there.
 
-    Voxels below the threshold cannot be marked, and neither can those of another artery: the editor's own "overwrite
-    none" would leave such a voxel in two segments, and the score gives it to one of them.
+    Voxels below the threshold (see ``mask_from``) cannot be marked, and neither can those of another artery: the
+    editor's own "overwrite none" would leave such a voxel in two segments, and the score gives it to one of them.
     """
     node = scene.GetSingletonNode(SINGLETON_TAG, "vtkMRMLSegmentEditorNode")
     if node is None:
@@ -31,8 +31,13 @@ def prepare_editor_node(scene):
         node = scene.AddNode(node)
     node.SetOverwriteMode(slicer.vtkMRMLSegmentEditorNode.OverwriteNone)
     node.SetMaskMode(slicer.vtkMRMLSegmentationNode.EditAllowedOutsideAllSegments)
-    node.SourceVolumeIntensityMaskOn()
-    node.SetSourceVolumeIntensityMaskRange(LITERATURE.threshold_hu, HIGHEST_HU)
+    mask_from(node, LITERATURE.threshold_hu)
     for name, value in BRUSH_SETTINGS.items():
         node.SetAttribute(name, value)
     return node
+
+
+def mask_from(node, threshold_hu: float) -> None:
+    """Let only voxels from this intensity on be marked."""
+    node.SourceVolumeIntensityMaskOn()
+    node.SetSourceVolumeIntensityMaskRange(threshold_hu, HIGHEST_HU)

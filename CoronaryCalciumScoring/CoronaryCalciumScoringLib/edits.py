@@ -90,9 +90,9 @@ def editor_history(segmentationNode, volumeNode):
 class Edits:
     """Edits of one segmentation on its CT, each of them one step of the undo history.
 
-    Positions are RAS in mm. Only voxels of at least the rules' threshold are marked. Every call raises InputRefused
-    when the CT or the segmentation cannot be used (under a transform, on another grid, no voxels); then nothing has
-    changed.
+    Positions are RAS in mm. Only voxels that the rules count for anything are marked (``RuleSet.for_volume``);
+    ``rules`` may be changed between calls. Every call raises InputRefused when the CT or the segmentation cannot be
+    used (under a transform, on another grid, no voxels); then nothing has changed.
     """
 
     def __init__(self, segmentationNode, volumeNode, history: History, rules: RuleSet = LITERATURE) -> None:
@@ -108,17 +108,18 @@ class Edits:
         threshold; voxels of other arteries are neither taken nor crossed. On a lesion of another artery, that lesion
         moves, and nothing that touches it.
         """
-        seed = self._seed(ras, lambda hu, labels: hu >= self.rules.threshold_hu)
+        threshold_hu = self.rules.for_volume.threshold_hu
+        seed = self._seed(ras, lambda hu, labels: hu >= threshold_hu)
         if seed is None:
             return EditResult(
-                Edit.NOTHING, f"Nothing here reaches {self.rules.threshold_hu:g} HU within {SNAP_MM:g} mm of the click."
+                Edit.NOTHING, f"Nothing here reaches {threshold_hu:g} HU within {SNAP_MM:g} mm of the click."
             )
         index, label = seed
         if label not in (0, artery.label):
             return self._move(index, BY_LABEL[label], artery)
         found = self._connected(
             index,
-            lambda hu, labels: (hu >= self.rules.threshold_hu) & ((labels == 0) | (labels == artery.label)),
+            lambda hu, labels: (hu >= threshold_hu) & ((labels == 0) | (labels == artery.label)),
             MOST_VOLUME_MM3,
             REACH_MM,
         )

@@ -75,7 +75,7 @@ class Review:
         self.rules: RuleSet = rules_for(self.rules_name, self.choices, self.kvp)
         self.proposed_score = self._score_proposal()
         self._moved = False  # whether the last edit has changed a label
-        self.edits = Edits(segmentationNode, volumeNode, history)
+        self.edits = Edits(segmentationNode, volumeNode, history, self.rules)
         self.onChanged: list[Callable[[CaseScore | None], object]] = []
         self.live = LiveScores(schedule, self.rules)
         self.live.onChanged.append(self._on_live)
@@ -93,7 +93,11 @@ class Review:
         Raises InputRefused when the rules cannot be adapted to the tube voltage; then everything stays as it was.
         """
         rules = rules_for(rules_name, choices, self.kvp)
+        if self._candidates is not None:
+            volume = self.ct.volume  # lets go of candidates that were found on another
+            self._candidates = self._candidates and self._candidates.by(volume, rules)
         self.rules_name, self.choices, self.rules = rules_name, choices, rules
+        self.edits.rules = rules
         self.proposed_score = self._score_proposal()
         if self.segmentationNode.GetScene():
             keep_choices(self.segmentationNode, rules_name, choices)
@@ -108,6 +112,11 @@ class Review:
 
     def _score_proposal(self) -> CaseScore | None:
         return score_labels(self.ct.volume, self.proposal.labels, self.rules) if self.proposal else None
+
+    @property
+    def marking_threshold_hu(self) -> float:
+        """From which HU on a voxel can be marked: below, the rules count it for nothing."""
+        return self.rules.for_volume.threshold_hu
 
     @property
     def ct(self) -> SceneCT:
@@ -242,12 +251,12 @@ class Review:
         """What could be calcium; the first call searches the heart, which takes seconds in a large CT."""
         volume = self.ct.volume
         if self._candidates is None:
-            self._candidates = find_candidates(volume)
+            self._candidates = find_candidates(volume, rules=self.rules)
         return self._candidates
 
     def use_candidates(self, candidates: Candidates) -> None:
         """Take candidates that were found before, such as in another thread, on the CT as it is now."""
-        self._candidates = candidates
+        self._candidates = candidates.by(self.ct.volume, self.rules)
 
     def show_candidates(self, shown: bool) -> None:
         """Show or hide the candidates that no artery has."""

@@ -109,6 +109,10 @@ class ClinicSection:
             rules=review.rules.name,
             threshold=f"{review.rules.threshold_hu:.0f}",
         )
+        if review.marking_threshold_hu != review.rules.threshold_hu:
+            form.standingLabel.text += " " + _("Volume and mass from {threshold} HU; clicks and brush, too.").format(
+                threshold=f"{review.marking_threshold_hu:.0f}"
+            )
         if standing.rescan_limit is not None:
             form.standingLabel.text += " " + _("Another cardiac scan: within {limit}, in 95 % of patients.").format(
                 limit=f"{standing.rescan_limit:.0f}"

@@ -154,7 +154,8 @@ class ReviewPanel:
             self._reason = str(refusal)
             self.editor.close()
             return
-        self.review.onChanged.append(lambda _score: self._show())
+        self.review.onChanged.append(lambda _score: self._followReview())
+        self.editor.markFrom(self.review.marking_threshold_hu)
         self.choose(self._artery)
         self._unfold(True)
         self._listen()
@@ -174,7 +175,8 @@ class ReviewPanel:
             self._ui.candidatesCheckBox.checked = False
             review.close()
             self.editor.close()
-            hide_mark(slicer.mrmlScene)
+            if slicer.mrmlScene:  # there is none any more when the application ends
+                hide_mark(slicer.mrmlScene)
         self._unfold(False)
         self._ui.editLabel.text = ""
         self._show()
@@ -259,7 +261,7 @@ class ReviewPanel:
                 else:
                     ct = review.ct
                     self._run.start(
-                        functools.partial(find_candidates, ct.volume),
+                        functools.partial(find_candidates, ct.volume, rules=review.rules),
                         lambda outcome, _seconds: self._foundCandidates(review, ct, outcome),
                     )
             except InputRefused as refusal:
@@ -274,7 +276,11 @@ class ReviewPanel:
                     ct.check_unchanged(review.volumeNode)
                     review.use_candidates(outcome.result)
                     review.show_candidates(True)
-                    self._say(_("White: what reaches the threshold in the heart's region and no artery has."))
+                    self._say(
+                        _("White: what reaches {threshold} HU in the heart's region and no artery has.").format(
+                            threshold=f"{review.marking_threshold_hu:g}"
+                        )
+                    )
                 elif isinstance(outcome, Failed):
                     self._withoutCandidates("")
                     raise outcome.error
@@ -290,6 +296,12 @@ class ReviewPanel:
     def _showProposal(self, shown: bool) -> None:
         if self.review is not None and self.review.proposal is not None:
             proposal_node(self.review.segmentationNode).GetDisplayNode().SetVisibility(shown)
+
+    def _followReview(self) -> None:
+        """The scores have changed, or the rules."""
+        if self.review is not None:
+            self.editor.markFrom(self.review.marking_threshold_hu)
+        self._show()
 
     def _show(self) -> None:
         """Make the panel show the review as it is."""

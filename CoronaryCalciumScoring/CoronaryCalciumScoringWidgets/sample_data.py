@@ -6,6 +6,7 @@ from CoronaryCalciumScoringLib.slice_views import show_in_slices
 from slicer.i18n import tr as _
 
 CATEGORY = "Coronary Calcium Scoring"
+NO_ADDRESS = ""
 
 
 def registerSampleData() -> None:
@@ -16,6 +17,9 @@ def registerSampleData() -> None:
         category=CATEGORY,
         sampleName=NAME,
         thumbnailFileName=thumbnail(),
+        # Sample Data counts addresses and names also where it downloads nothing, and fails without them.
+        uris=NO_ADDRESS,
+        nodeNames=NAME,
         customDownloader=makePatient,
     )
 

@@ -1,7 +1,7 @@
 """The Segment Editor inside the panel, with the settings for calcium."""
 
 import slicer
-from CoronaryCalciumScoringLib.editor_node import EFFECTS, prepare_editor_node
+from CoronaryCalciumScoringLib.editor_node import EFFECTS, mask_from, prepare_editor_node
 from CoronaryCalciumScoringLib.edits import UNDO_STEPS
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 
@@ -23,6 +23,7 @@ class SegmentEditor:
         widget.unorderedEffectsVisible = False
         widget.maximumNumberOfUndoStates = UNDO_STEPS
         self._node = None
+        self._marked_from: float | None = None
 
     def open(self, segmentationNode, volumeNode) -> None:
         """Edit this segmentation on this CT."""
@@ -34,6 +35,7 @@ class SegmentEditor:
         self._widget.setSourceVolumeNode(volumeNode)
         prepare_editor_node(slicer.mrmlScene)  # choosing nodes resets some of the settings
         self._widget.enabled = True
+        self._marked_from = None
 
     def close(self) -> None:
         """Edit nothing."""
@@ -57,6 +59,12 @@ class SegmentEditor:
     def effectActive(self) -> bool:
         """Whether an effect, such as Paint, takes the clicks in the views."""
         return self._widget.activeEffect() is not None
+
+    def markFrom(self, threshold_hu: float) -> None:
+        """Let strokes mark voxels from this intensity on; a range that the reader has set stays until it changes."""
+        if self._node is not None and threshold_hu != self._marked_from:
+            self._marked_from = threshold_hu
+            mask_from(self._node, threshold_hu)
 
     def choose(self, segmentationNode, artery: str) -> None:
         """Let strokes go to an artery."""

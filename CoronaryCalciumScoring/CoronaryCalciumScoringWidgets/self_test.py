@@ -5,17 +5,23 @@ from pathlib import Path
 
 import slicer
 from coronary_calcium.arteries import BY_NAME, LCX, RCA
+from coronary_calcium.rules import CANON, LITERATURE, RULE_SETS, RuleSet
 from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, PLAQUES, add_made_up_ct
 from CoronaryCalciumScoringLib.score_table import score_rows, table_text
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 from CoronaryCalciumScoringLib.training_case import save_training_case
+from CoronaryCalciumScoringLib.volume_node import array_of
 
-from CoronaryCalciumScoringWidgets.self_test_hands import SelfTestHands
+from CoronaryCalciumScoringWidgets.self_test_panel import PanelTest
 
 PNG_START = b"\x89PNG"
+# A lesion of one pixel, which some rules count and others do not: where, its HU, and its score of weight 1.
+SPECK, SPECK_HU, SPECK_AGATSTON = (24, 60, 60), 150, 6.25
+# Of the self-test with the digital insert: nine cylinders and their total; slices that take long enough to cancel.
+INSERT_ROWS, THICK_MM, THIN_MM = 10, 5.0, 0.5
 
 
-class CoronaryCalciumScoringTest(SelfTestHands):
+class CoronaryCalciumScoringTest(PanelTest):
     """The module's work in the application, on a made-up CT with a given label map: no network, no download."""
 
     def runTest(self) -> None:
@@ -31,6 +37,8 @@ class CoronaryCalciumScoringTest(SelfTestHands):
             self.test_outputs,
             self.test_saved_scene,
             self.test_without_ai,
+            self.test_rules,
+            self.test_insert,
         ):
             self.setUp()
             try:
@@ -180,3 +188,54 @@ class CoronaryCalciumScoringTest(SelfTestHands):
         for plaque in range(len(PLAQUES)):
             self._click(plaque)
         self._expect("Total", MADE_UP_AGATSTON, "two clicks mark the two plaques")
+
+    def test_rules(self) -> None:
+        """Other rules change the scores at once; rules side by side; what needs DICOM images says so; and back."""
+        volumeNode, labels = add_made_up_ct(slicer.mrmlScene)
+        array_of(volumeNode.GetImageData())[SPECK], labels[SPECK] = SPECK_HU, LCX.label
+        volumeNode.GetImageData().Modified()
+        widget = self._scored(volumeNode, labels)
+        form = widget.clinic.form
+        widget.ui.clinicSection.collapsed = False
+        self._restore.callback(setattr, widget.ui.clinicSection, "collapsed", True)
+        self._expect("Total", MADE_UP_AGATSTON + SPECK_AGATSTON, "the literature's rules count one pixel")
+        self._choose(form, CANON)
+        self._expect("LCX", 0.0, "Canon's rules do not count one pixel")
+        self._expect("Total", MADE_UP_AGATSTON, "the total follows the rules")
+        self.assertIn(f"{CANON.name} rules", widget.ui.totalLabel.text)
+        form.compareButton.click()
+        self._wait(widget)
+        self.assertEqual(form.rulesTable.rowCount, len(RULE_SETS), form.statusLabel.text)
+        self.assertEqual(form.rulesTable.item(0, 3).text(), f"{MADE_UP_AGATSTON + SPECK_AGATSTON:.1f}")
+        self._picture("rules")
+        for button in (form.segButton, form.srButton):
+            self.assertFalse(button.enabled)
+            self.assertIn("DICOM database", button.toolTip)
+        self.assertTrue(form.reportButton.enabled)
+        self._choose(form, LITERATURE)
+        self._expect("Total", MADE_UP_AGATSTON + SPECK_AGATSTON, "back to the literature's rules")
+
+    def test_insert(self) -> None:
+        """The self-test with the digital insert shows truth and measurement; a second one is cancelled."""
+        volumeNode, _labels = add_made_up_ct(slicer.mrmlScene)
+        widget = self._widget(volumeNode)
+        form = widget.clinic.form
+        widget.ui.clinicSection.collapsed = False
+        self._restore.callback(setattr, widget.ui.clinicSection, "collapsed", True)
+        self._restore.callback(setattr, form.thicknessSpinBox, "value", form.thicknessSpinBox.value)
+        form.thicknessSpinBox.value = THICK_MM
+        form.selfTestButton.click()
+        self.assertFalse(form.selfTestButton.enabled)
+        self._wait(widget)
+        self.assertEqual(form.insertTable.rowCount, INSERT_ROWS, form.statusLabel.text)
+        self._picture("insert")
+        form.thicknessSpinBox.value = THIN_MM
+        form.selfTestButton.click()
+        form.cancelButton.click()
+        self._wait(widget)
+        self.assertEqual(form.statusLabel.text, "Cancelled.")
+        self.assertTrue(form.selfTestButton.enabled)
+
+    def _choose(self, form, rules: RuleSet) -> None:
+        """Choose a rule set in the section for rules and outputs."""
+        form.rulesComboBox.currentIndex = list(RULE_SETS).index(rules.name)

@@ -1,4 +1,4 @@
-"""What the module's test does in the application: it makes the panel work, clicks, waits and looks."""
+"""What the steps of the module's test in the application share: the panel, clicks, waiting, pictures."""
 
 import contextlib
 import os
@@ -20,8 +20,8 @@ RUN_SECONDS = 60
 SCREENSHOTS_VARIABLE = "CORONARY_CALCIUM_SCREENSHOTS"
 
 
-class SelfTestHands(ScriptedLoadableModuleTest):
-    """Every test starts from an empty scene, and leaves the panel as it was."""
+class PanelTest(ScriptedLoadableModuleTest):
+    """A test that works in the module's panel, on a made-up CT with a given label map: no network, no download."""
 
     def setUp(self) -> None:
         """Start from an empty scene."""
@@ -33,9 +33,10 @@ class SelfTestHands(ScriptedLoadableModuleTest):
         """Give the panel back its own engine, so that whoever tests in a running application can go on working."""
         self._restore.close()
 
-    def _scored(self):
-        """The panel after a run on the made-up CT, whose plaques are the proposal."""
-        volumeNode, labels = add_made_up_ct(slicer.mrmlScene)
+    def _scored(self, volumeNode=None, labels: np.ndarray | None = None):
+        """The panel after a run on a CT with the label map for its proposal; without, on the made-up CT."""
+        if volumeNode is None:
+            volumeNode, labels = add_made_up_ct(slicer.mrmlScene)
         widget = self._widget(volumeNode, labels)
         widget.ui.applyButton.click()
         self._wait(widget)
@@ -108,8 +109,8 @@ class SelfTestHands(ScriptedLoadableModuleTest):
         return widget
 
     def _wait(self, widget) -> None:
-        """Let the panel's run come to its end."""
-        self._until(lambda: not widget.run.running, "the run ends")
+        """Let what runs in the panel come to its end."""
+        self._until(lambda: not (widget.run.running or widget.clinic.running), "the run ends")
 
     def _until(self, condition, what: str) -> None:
         """Let the application live until a condition holds."""
@@ -124,7 +125,7 @@ class SelfTestHands(ScriptedLoadableModuleTest):
         scores = {artery: self._agatston(artery) for artery in (*BY_NAME, "Total")}
         self.fail(
             f"not within {RUN_SECONDS} s: {what}; the panel says {widget.ui.statusLabel.text!r}, "
-            f"{widget.ui.editLabel.text!r} and the scores are {scores}"
+            f"{widget.ui.editLabel.text!r}, {widget.clinic.form.statusLabel.text!r} and the scores are {scores}"
         )
 
     def _picture(self, step: str) -> None:

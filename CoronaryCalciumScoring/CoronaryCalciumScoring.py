@@ -18,6 +18,7 @@ from CoronaryCalciumScoringWidgets.device import Device
 from CoronaryCalciumScoringWidgets.help_text import helpText
 from CoronaryCalciumScoringWidgets.panel_text import device_text, volume_text
 from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
+from CoronaryCalciumScoringWidgets.run_buttons import showRun
 from CoronaryCalciumScoringWidgets.run_control import RunControl
 from CoronaryCalciumScoringWidgets.sample_data import registerSampleData
 from CoronaryCalciumScoringWidgets.saving import Saving
@@ -287,22 +288,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if volumeNode is not self._shownVolume:
             self._shownVolume, self._message = volumeNode, ""
         reason = self._whyNot(volumeNode)
-        running, cancelling = self.run.running, self.run.cancelling
-        self.ui.inputSelector.enabled = self.ui.deviceComboBox.enabled = not running
-        self.ui.progressBar.visible = running
-        self.ui.applyButton.text = _("Cancel") if running else _("Run")
-        self.ui.applyButton.enabled = not cancelling if running else not reason
-        self.ui.startButton.enabled = not running and not reason
-        if running:
-            self.ui.applyButton.toolTip = _("Stop; the scene stays as it was.")
-            self.ui.startButton.toolTip = _("Wait for the run, or cancel it.")
-            if cancelling:
-                self.ui.applyButton.toolTip = _("Stops at the end of the step that it is in.")
-                self.ui.statusLabel.text = _("Cancelling ...")
-        else:
-            self.ui.applyButton.toolTip = reason or _("Find and score coronary calcium on this CT.")
-            self.ui.startButton.toolTip = reason or _("Show all candidates, and mark the calcium yourself.")
-            self.ui.statusLabel.text = reason or self._message or self._readyText(volumeNode)
+        showRun(self.ui, self.run, reason, reason or self._message or self._readyText(volumeNode))
         self.reviewPanel.follow(self._parameterNode.segmentation, volumeNode, self._parameterNode.scoreTable)
         self.clinic.update()
         self._saving.update()

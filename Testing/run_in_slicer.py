@@ -16,7 +16,7 @@ from pathlib import Path
 MODULE_FOLDER = Path(__file__).resolve().parent.parent / "CoronaryCalciumScoring"
 # A first start of Slicer on a slow machine takes a minute; the tests take seconds.
 TIMEOUT_SECONDS = 600
-# The module's test looks for the folder of the pictures here (CoronaryCalciumScoringWidgets/self_test.py).
+# The module's test looks for the folder of the pictures here (CoronaryCalciumScoringWidgets/self_test_panel.py).
 SCREENSHOTS_VARIABLE = "CORONARY_CALCIUM_SCREENSHOTS"
 
 # Runs in Slicer's Python once the application is up, and ends it with the result.

@@ -5,8 +5,9 @@ import io
 import numpy as np
 import pytest
 from coronary_calcium.arteries import LAD, RCA
+from coronary_calcium.drawing import Window, draw_outline, grey, sample
 from coronary_calcium.reports import pictures
-from coronary_calcium.reports.pictures import Window, draw_outline, grey, lesion_pictures, overview_pictures, sample
+from coronary_calcium.reports.pictures import lesion_pictures, overview_pictures
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.volume import CTVolume
 from example_results import example_labels, example_volume

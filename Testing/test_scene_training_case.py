@@ -147,10 +147,10 @@ def test_a_file_in_the_place_of_the_folder_is_refused(review, tmp_path):
 
 
 def test_when_writing_fails_nothing_is_left(review, tmp_path, monkeypatch):
-    def fail(*arguments):
+    def fail(*arguments, **options):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("CoronaryCalciumScoringLib.training_case.crop.write_training_case", fail)
+    monkeypatch.setattr("coronary_calcium.training.cases.np.lib.format.write_array", fail)
     with pytest.raises(InputRefused, match="No space left"):
         save_training_case(review, tmp_path)
     assert list(tmp_path.iterdir()) == []

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from coronary_calcium.choices import DEFAULT_CHOICES, Choices
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputRefused, not_written
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.rules import LITERATURE, RULE_SETS, RuleSet
 from coronary_calcium.scoring.mass import is_plausible
@@ -156,11 +156,7 @@ def write_dicom_files(
             for name in names:
                 os.replace(Path(partial) / name, folder / name)
     except OSError as error:
-        raise InputRefused(
-            "output",
-            f"The files cannot be written to {folder} ({error.strerror or error}); "
-            "name a folder on a disk with free space that you may write to.",
-        ) from error
+        raise not_written("The files", folder, error) from error
     return folder / names[0]
 
 

@@ -1,24 +1,22 @@
 """A review: the reader's segmentation of a CT, its edits, its live scores, and what the network had proposed."""
 
-import json
-import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from coronary_calcium.arteries import ARTERIES, Artery
+from coronary_calcium.arteries import Artery
 from coronary_calcium.choices import Choices
 from coronary_calcium.rules import RuleSet
 from coronary_calcium.scoring.case_score import CaseScore, score_labels
-from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.tube_voltage import ADAPTED_WARNING, adapted_warnings
 from coronary_calcium.volume import Acquisition, CaseWarning
 
 from .candidates import Candidates, add_candidates_node, find_candidates, remove_candidates_node, show_candidates
 from .clinic_outputs import keep_choices, kept_choices, rules_for
 from .edits import Edit, EditResult, Edits, History
+from .effort import Effort, EffortCount
 from .kept_proposal import KeptProposal, read_proposal
+from .lesion_rows import LesionRow, lesion_rows
 from .live_scores import LiveScores
 from .score_table import score_warnings, show_score
 from .segmentation import read_labels
@@ -29,42 +27,8 @@ if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
     from coronary_calcium.reports.view_pictures import ViewPicture
 
-# Seconds and counts of edits, as JSON, so that a saved scene goes on counting.
-EFFORT_ATTRIBUTE = "CoronaryCalcium.Review"
 # Warnings about the segments come with every update; those kept in the table are about the CT.
 SEGMENT_WARNINGS = "segments-"
-
-
-@dataclass
-class Effort:
-    """What the reader did: lesions assigned, moved and removed by clicks, strokes and other edits, steps back and
-    forth, and the seconds from the review's opening to its last edit, over all sessions.
-    """
-
-    assigned: int = 0
-    moved: int = 0
-    removed: int = 0
-    other: int = 0
-    undone: int = 0
-    redone: int = 0
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class LesionRow:
-    """A lesion as the list shows it.
-
-    ``slice_number`` is its main slice, k, as in the exported tables; ``ras`` its place there in mm; ``probability``
-    the network's, None where it proposed nothing.
-    """
-
-    id: int
-    artery: str
-    slice_number: int
-    agatston: float
-    maximum_hu: float
-    probability: float | None
-    ras: tuple[float, float, float]
 
 
 class Review:
@@ -80,7 +44,6 @@ class Review:
     proposal : what the network proposed, or None.
     proposed_score : the scores of the proposal by the rules in use, or None.
     rules, choices : what the scores are counted by, and the other choices of the reader; see ``use``.
-    effort : what the reader did so far.
     onChanged : functions that are called with the scores (or None) after every change.
     """
 
@@ -100,8 +63,7 @@ class Review:
         self._candidates: Candidates | None = None
         read_labels(segmentationNode, volumeNode)
         self.proposal: KeptProposal | None = read_proposal(segmentationNode, volumeNode, self.ct)
-        self.effort = Effort(**json.loads(segmentationNode.GetAttribute(EFFORT_ATTRIBUTE) or "{}"))
-        self._opened = time.monotonic() - self.effort.seconds
+        self._counted = EffortCount(segmentationNode)
         self._kept_warnings = [
             warning
             for warning in (score_warnings(tableNode) if tableNode else ())
@@ -222,14 +184,14 @@ class Review:
         elif not self._moved:
             counted = None
         if counted is not None:
-            self._count(counted)
+            self._counted.add(counted)
         return result
 
     def _on_live(self, score: CaseScore | None) -> None:
         """The scores have changed: table, counts and listeners follow."""
         self._moved = True
         if not self._own_edit:
-            self._count("other")
+            self._counted.add("other")
         if self.tableNode is not None and self.tableNode.GetScene() and score is not None:
             show_score(self.tableNode, score, self.warnings, self.proposed_score, self.choices.risk_scheme)
         if self._candidatesNode is not None:
@@ -237,30 +199,14 @@ class Review:
         for callback in list(self.onChanged):
             callback(score)
 
-    def _count(self, what: str) -> None:
-        setattr(self.effort, what, getattr(self.effort, what) + 1)
-        self.effort.seconds = time.monotonic() - self._opened
-        if self.segmentationNode.GetScene():
-            self.segmentationNode.SetAttribute(EFFORT_ATTRIBUTE, json.dumps(asdict(self.effort)))
+    @property
+    def effort(self) -> Effort:
+        """What the reader did so far."""
+        return self._counted.effort
 
     def lesion_rows(self) -> list[LesionRow]:
         """The lesions by descending score; empty while there are no scores."""
-        return [self._row(lesion) for lesion in (self.score.lesions if self.score else ())]
-
-    def _row(self, lesion: Lesion) -> LesionRow:
-        k, j, i = np.unravel_index(lesion.voxels, self.ct.volume.shape)
-        main = k == lesion.main_slice
-        x, y, z = self.ct.volume.position((lesion.main_slice, j[main].mean(), i[main].mean()))
-        probability = self.proposal.probability_of(lesion) if self.proposal else None
-        return LesionRow(
-            lesion.id,
-            lesion.artery,
-            lesion.main_slice,
-            lesion.agatston,
-            lesion.maximum_hu,
-            probability,
-            (-float(x), -float(y), float(z)),
-        )
+        return lesion_rows(self.score, self.ct.volume, self.proposal) if self.score else []
 
     def labels(self) -> np.ndarray:
         """The reader's label map, uint8 (k, j, i) on the axial CT."""
@@ -328,17 +274,3 @@ class Review:
             show_candidates(
                 self._candidatesNode, self.candidates(), self.segmentationNode, self.volumeNode, self.ct.order
             )
-
-    def difference_text(self) -> str:
-        """By how much the reader's score differs from the network's, in words; empty without a proposal."""
-        if self.proposal is None or self.score is None:
-            return ""
-        arteries = [
-            f"{artery.name} {change:+.1f}"
-            for artery in ARTERIES
-            if (
-                change := self.score.by_artery[artery.name].agatston
-                - self.proposed_score.by_artery[artery.name].agatston
-            )
-        ]
-        return ", ".join(arteries)

@@ -22,7 +22,7 @@ import SimpleITK
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.datasets import crop
 from coronary_calcium.datasets.saved_case import CT, FACTS, LABELS, PROPOSAL
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputRefused, not_written
 from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress, part_of
@@ -101,11 +101,7 @@ def write_training_case(case: TrainingCase, folder: str | Path, progress: Progre
         crop.write_training_case(path, volume, labels, windows, case.facts)
     except OSError as error:
         shutil.rmtree(folder / name, ignore_errors=True)
-        raise InputRefused(
-            "output",
-            f"The training case cannot be written to {folder} ({error.strerror or error}); "
-            "name a folder on a disk with free space that you may write to.",
-        ) from error
+        raise not_written("The training case", folder, error) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return path

@@ -8,6 +8,11 @@ from slicer.i18n import tr as _
 LEAST_WIDTH, MOST_WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 240, 600, 16, 6, 40
 
 
+def artery_color(name: str):
+    """The colour of an artery as Qt's."""
+    return qt.QColor(*(round(255 * part) for part in BY_NAME[name].color))
+
+
 def draw_chart(label, rows: list[ScoreRow]) -> None:
     """Draw the rows of a score table into a label; nothing when there is no calcium."""
     bars = [(_("You"), [(row.artery, row.agatston) for row in rows if row.artery != TOTAL])]
@@ -28,8 +33,7 @@ def draw_chart(label, rows: list[ScoreRow]) -> None:
         for name, score in parts:
             # The ends are rounded, not the lengths, so that the parts leave no gap.
             right = left + score / longest * (width - TITLE_WIDTH)
-            color = qt.QColor(*(round(255 * part) for part in BY_NAME[name].color))
-            painter.fillRect(qt.QRect(round(left), top, round(right) - round(left), BAR_HEIGHT), color)
+            painter.fillRect(qt.QRect(round(left), top, round(right) - round(left), BAR_HEIGHT), artery_color(name))
             left = right
     painter.end()
     label.setPixmap(picture)

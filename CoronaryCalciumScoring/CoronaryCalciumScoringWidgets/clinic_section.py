@@ -7,7 +7,7 @@ import slicer
 from coronary_calcium.choices import DEFAULT_CHOICES
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.rules import LITERATURE, RULE_SETS
-from coronary_calcium.scoring.mass import PLAUSIBLE_MG_PER_CM3_HU, is_plausible
+from coronary_calcium.scoring.mass import PLAUSIBLE_MG_PER_CM3_HU, REFERENCE_KVP, is_plausible
 from coronary_calcium.scoring.mesa import ETHNICITIES, RiskFactors, mesa_risk
 from coronary_calcium.scoring.risk import RISK_SCHEMES
 from coronary_calcium.scoring.rods import calibration_from_marks
@@ -20,8 +20,7 @@ from slicer.i18n import tr as _
 from CoronaryCalciumScoringWidgets.application import dicomFilesOf
 from CoronaryCalciumScoringWidgets.clinic_form import build_form
 from CoronaryCalciumScoringWidgets.clinic_work import ClinicWork
-
-REFERENCE_KVP = 120.0
+from CoronaryCalciumScoringWidgets.panel_text import no_review_text
 
 
 class ClinicSection:
@@ -65,10 +64,10 @@ class ClinicSection:
     def update(self) -> None:
         """Make the section show the review as it is, and say what cannot be done and why."""
         review = self._current()
-        if review is not self._review:
-            self._follow(review)
         self._showing = True
         try:
+            if review is not self._review:
+                self._follow(review)
             self._showChoices()
             self._showReasons()
         finally:
@@ -79,7 +78,6 @@ class ClinicSection:
         self._review = review
         self.form.rulesTable.visible = False
         self.work.say("")
-        self._showing = True
         self.form.mesaBox.checked = False
         self._unknown = dicomFilesOf(review.volumeNode)[1] if review is not None else ""
         if review is not None:
@@ -134,7 +132,7 @@ class ClinicSection:
     def _showReasons(self) -> None:
         """Enable what can be done; what cannot says why in its tooltip."""
         form, review = self.form, self._review
-        reason = _("Press Run or Start without AI first.") if review is None else ""
+        reason = no_review_text() if review is None else ""
         if review is not None and review.score is None:
             reason = review.live.reason
         if self.running:

@@ -43,6 +43,11 @@ def warnings_html(warnings: Iterable[CaseWarning]) -> str:
     return f"<b>{_('Check before relying on this score')}</b>{items}" if items else ""
 
 
+def no_review_text() -> str:
+    """Why nothing that belongs to a review can be done yet."""
+    return _("Press Run or Start without AI first.")
+
+
 def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, float]) -> str:
     """A CT in a few words; ``dimensions`` and ``spacing`` (mm) in Slicer's order (i, j, k)."""
     return _("Ready. {slices} slices {distance} mm apart, {columns} x {rows} pixels of {pixel} mm.").format(

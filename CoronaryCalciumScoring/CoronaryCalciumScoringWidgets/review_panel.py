@@ -10,16 +10,19 @@ from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.candidates import find_candidates
 from CoronaryCalciumScoringLib.edits import Edit, EditResult
 from CoronaryCalciumScoringLib.kept_proposal import proposal_node
-from CoronaryCalciumScoringLib.review import LesionRow, Review
+from CoronaryCalciumScoringLib.lesion_rows import LesionRow
+from CoronaryCalciumScoringLib.review import Review
 from CoronaryCalciumScoringLib.score_table import is_score_of
 from CoronaryCalciumScoringLib.slice_views import hide_mark, jump_to
 from slicer.i18n import tr as _
 
 from CoronaryCalciumScoringWidgets.application import acquisitionOf
+from CoronaryCalciumScoringWidgets.artery_chart import artery_color
 from CoronaryCalciumScoringWidgets.explained import Explained
 from CoronaryCalciumScoringWidgets.lesion_list import LesionList
+from CoronaryCalciumScoringWidgets.panel_text import no_review_text
 from CoronaryCalciumScoringWidgets.run_control import RunControl
-from CoronaryCalciumScoringWidgets.score_view import artery_color, showScores
+from CoronaryCalciumScoringWidgets.score_view import showScores
 from CoronaryCalciumScoringWidgets.segment_editor import SegmentEditor
 from CoronaryCalciumScoringWidgets.slice_clicks import SliceClicks
 
@@ -121,7 +124,7 @@ class ReviewPanel:
     @property
     def whyNot(self) -> str:
         """Why there is nothing to review; empty while there is a review."""
-        return "" if self.review is not None else _("Press Run or Start without AI first.")
+        return "" if self.review is not None else no_review_text()
 
     def follow(self, segmentationNode, volumeNode, tableNode) -> None:
         """Review these nodes, if they belong together; any may be None."""

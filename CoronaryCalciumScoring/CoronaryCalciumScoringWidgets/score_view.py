@@ -5,7 +5,7 @@ from coronary_calcium.arteries import BY_NAME
 from CoronaryCalciumScoringLib.score_table import RULES_ATTRIBUTE, TOTAL, score_rows, score_warnings
 from slicer.i18n import tr as _
 
-from CoronaryCalciumScoringWidgets.artery_chart import draw_chart
+from CoronaryCalciumScoringWidgets.artery_chart import artery_color, draw_chart
 from CoronaryCalciumScoringWidgets.panel_text import table_cells, total_html, warnings_html
 
 # The columns that only a proposal fills.
@@ -33,11 +33,6 @@ def showScores(ui, tableNode, nothing: str = "") -> None:
             table.item(index, 0).setData(qt.Qt.DecorationRole, artery_color(row.artery))
     table.resizeRowsToContents()
     table.updateGeometry()
-
-
-def artery_color(name: str):
-    """The colour of an artery as Qt's."""
-    return qt.QColor(*(round(255 * part) for part in BY_NAME[name].color))
 
 
 def _tableItem(text: str, *, number: bool, bold: bool):

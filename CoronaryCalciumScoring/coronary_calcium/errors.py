@@ -17,5 +17,14 @@ class InputRefused(ValueError):
         self.code = code
 
 
+def not_written(what: str, folder: object, error: OSError) -> InputRefused:
+    """The refusal, code ``"output"``, of ``what``, such as "The results", that cannot be written."""
+    return InputRefused(
+        "output",
+        f"{what} cannot be written to {folder} ({error.strerror or error}); "
+        "name a folder on a disk with free space that you may write to.",
+    )
+
+
 class Cancelled(Exception):
     """The user cancelled; progress callbacks raise it, and nothing has been written."""

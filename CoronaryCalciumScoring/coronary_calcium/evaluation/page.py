@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from coronary_calcium.arteries import ARTERIES, NAMED_ARTERIES
+from coronary_calcium.drawing import MEDIASTINUM_WINDOW
 from coronary_calcium.evaluation.charts import COLORS, OTHER_COLOR, Point, bland_altman_svg
 from coronary_calcium.evaluation.kept import Kept
 from coronary_calcium.evaluation.paper import PAPER_PATIENTS, PARTS, ROWS
@@ -12,7 +13,6 @@ from coronary_calcium.evaluation.result import PatientResult
 from coronary_calcium.evaluation.statistics import BlandAltman
 from coronary_calcium.evaluation.summary import worst_first
 from coronary_calcium.reports.html_report import page_environment
-from coronary_calcium.reports.pictures import SURROUNDINGS_WINDOW
 from coronary_calcium.resources import resource
 from coronary_calcium.statements import RESEARCH_USE
 
@@ -37,7 +37,7 @@ def evaluation_page(results: list[PatientResult], content: dict[str, Any], kept:
         other_color=OTHER_COLOR,
         worst=[(result, kept.picture(result.name)) for result in worst],
         side_mm=SIDE_MM,
-        window=SURROUNDINGS_WINDOW,
+        window=MEDIASTINUM_WINDOW,
         paper=ROWS[-1],
         paper_patients=PAPER_PATIENTS,
     )

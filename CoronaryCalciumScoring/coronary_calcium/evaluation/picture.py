@@ -3,7 +3,7 @@
 import numpy as np
 
 from coronary_calcium.arteries import BY_LABEL
-from coronary_calcium.reports.pictures import SURROUNDINGS_WINDOW, draw_outline, grey, png, sample, to_rgb
+from coronary_calcium.drawing import MEDIASTINUM_WINDOW, draw_outline, grey, png, sample, to_rgb
 from coronary_calcium.volume import CTVolume
 
 # Wide enough to show where in the heart it is, narrow enough to see an outline of a pixel.
@@ -35,7 +35,7 @@ def draw_comparison(volume: CTVolume, truth: np.ndarray, found: np.ndarray) -> b
     # The middle of what is marked, not its mean: a single mark at the edge must be in the picture, too.
     center = tuple((places.min(axis=0) + places.max(axis=0)) / 2)
     spacing = volume.spacing[1:]
-    plain = to_rgb(grey(sample(volume.hu[k], spacing, center, SIDE_MM, _SIDE_PIXELS), SURROUNDINGS_WINDOW))
+    plain = to_rgb(grey(sample(volume.hu[k], spacing, center, SIDE_MM, _SIDE_PIXELS), MEDIASTINUM_WINDOW))
     panels = [plain]
     for labels in (truth[k], found[k]):
         panel = plain

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 import coronary_calcium
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import not_written
 from coronary_calcium.phantom.measure import Measurement
 from coronary_calcium.simulation.dicom_series import write_slices
 from coronary_calcium.statements import RESEARCH_USE
@@ -44,11 +44,7 @@ def write_measurement(volume: CTVolume, measurement: Measurement, folder: Path, 
             _write_scan(volume, folder)
         (folder / "selftest.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
-        raise InputRefused(
-            "output",
-            f"The results cannot be written to {folder} ({error.strerror or error}); "
-            "name a folder on a disk with free space that you may write to.",
-        ) from error
+        raise not_written("The results", folder, error) from error
 
 
 def _write_scan(volume: CTVolume, folder: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputRefused, not_written
 from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.reports.case_pictures import CasePictures, draw_pictures
 from coronary_calcium.reports.html_report import write_report
@@ -88,11 +88,7 @@ def write_case(
             progress(1.0, "Results written")
             _move(partial, folder)
     except OSError as error:
-        raise InputRefused(
-            "output",
-            f"The results cannot be written to {folder} ({error.strerror or error}); "
-            "name a folder on a disk with free space that you may write to.",
-        ) from error
+        raise not_written("The results", folder, error) from error
     return folder / REPORT
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coronary_calcium.arteries import ARTERIES, BY_NAME, UNASSIGNED, Artery
+from coronary_calcium.drawing import MEDIASTINUM_WINDOW
 from coronary_calcium.reports.case_pictures import CasePictures
 from coronary_calcium.reports.identity import Identity
-from coronary_calcium.reports.pictures import DETAIL_WINDOW, SLAB_MM, SURROUNDINGS_WINDOW
+from coronary_calcium.reports.pictures import DETAIL_WINDOW, SLAB_MM
 from coronary_calcium.reports.reader_changes import listed_changes
 from coronary_calcium.reports.view_pictures import ViewPicture
 from coronary_calcium.resources import resource
@@ -62,7 +63,7 @@ def write_report(
             left_out=pictures.left_out,
             slab_mm=SLAB_MM,
             bar_length=BAR_LENGTH,
-            windows=(SURROUNDINGS_WINDOW, DETAIL_WINDOW),
+            windows=(MEDIASTINUM_WINDOW, DETAIL_WINDOW),
         )
     )
     path.write_text(page, encoding="utf-8")

@@ -1,6 +1,5 @@
 """Pictures of the calcium: each lesion in its slice, and an overview of the heart from the front and from below."""
 
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,27 +7,23 @@ from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
 from coronary_calcium.arteries import BY_LABEL, BY_NAME, UNASSIGNED
+from coronary_calcium.drawing import (
+    AIR_HU,
+    MEDIASTINUM_WINDOW,
+    Window,
+    draw_outline,
+    grey,
+    png,
+    rgb,
+    sample,
+    to_rgb,
+)
 from coronary_calcium.heart.field import FIELD_SIZE_MM
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.volume import CTVolume
 
-
-@dataclass(frozen=True)
-class Window:
-    """Which intensities are shown between black and white, in HU."""
-
-    level: int
-    width: int
-
-    @property
-    def limits(self) -> tuple[int, int]:
-        """The intensities that are black and white."""
-        return self.level - self.width // 2, self.level + self.width // 2
-
-
-# The mediastinum's usual window for where a lesion lies; a wide one for the lesion itself and for the maximum over the
-# heart, in which 130 HU is mid grey and the core of a plaque up to 500 HU still shows.
-SURROUNDINGS_WINDOW = Window(40, 400)
+# A wide window for the lesion itself and for the maximum over the heart, in which 130 HU is mid grey and the core of a
+# plaque up to 500 HU still shows.
 DETAIL_WINDOW = Window(150, 700)
 # A lesion's surroundings show where in the heart it lies, its detail what it looks like; sides in mm.
 SURROUNDINGS_MM = 110.0
@@ -44,9 +39,6 @@ OVERVIEW_BLUR_MM = 0.8
 _NAME_PIXELS, _NAME_OFFSET = 32, 10
 # Lengths of the scale bar, in mm; the longest is drawn that takes at most a third of the picture.
 _SCALES_MM = (5, 10, 20, 50)
-_AIR_HU = -1024.0
-# Width of an outline, in pixels of the picture.
-_OUTLINE_PIXELS = 2
 
 
 @dataclass(frozen=True)
@@ -72,7 +64,7 @@ def lesion_pictures(volume: CTVolume, lesion: Lesion) -> tuple[Picture, Picture]
     mask[rows, columns] = True
     center = (float(rows.mean()), float(columns.mean()))
     spacing = volume.spacing[1:]
-    wide = grey(sample(volume.hu[k], spacing, center, SURROUNDINGS_MM, SIDE_PIXELS), SURROUNDINGS_WINDOW)
+    wide = grey(sample(volume.hu[k], spacing, center, SURROUNDINGS_MM, SIDE_PIXELS), MEDIASTINUM_WINDOW)
     outlined = sample(mask, spacing, center, SURROUNDINGS_MM, SIDE_PIXELS, nearest=True) > 0
     near = grey(sample(volume.hu[k], spacing, center, DETAIL_MM, SIDE_PIXELS), DETAIL_WINDOW)
     return (
@@ -121,10 +113,10 @@ def _maxima(hu: np.ndarray, spacing: tuple[float, float], slab: slice) -> tuple[
     """Maxima of a (k, j, i) box, blurred in its slices: along j within ``slab``, and along k."""
     sigma = [OVERVIEW_BLUR_MM / step for step in spacing]
     front = np.empty((hu.shape[0], hu.shape[2]), np.float32)
-    below = np.full(hu.shape[1:], _AIR_HU, np.float32)
+    below = np.full(hu.shape[1:], AIR_HU, np.float32)
     # Slice by slice: all at once, a fine scan's heart would take a gigabyte.
     for k, plane in enumerate(hu):
-        smooth = ndimage.gaussian_filter(np.nan_to_num(plane.astype(np.float32), nan=_AIR_HU), sigma)
+        smooth = ndimage.gaussian_filter(np.nan_to_num(plane.astype(np.float32), nan=AIR_HU), sigma)
         front[k] = smooth[slab].max(axis=0)
         np.maximum(below, smooth, out=below)
     return front, below
@@ -139,7 +131,7 @@ def _projection(
     for label, artery in BY_LABEL.items():
         own = calcium == label
         seen = sample(own.any(axis=axis), spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS, nearest=True) > 0
-        picture[seen] = np.multiply(artery.color, 255).round()
+        picture[seen] = rgb(artery.color)
         picture = draw_outline(picture, seen, (0.0, 0.0, 0.0))
         if artery is not UNASSIGNED and seen.any():
             names.append((artery.name, _largest(seen)))
@@ -168,55 +160,3 @@ def draw_names(picture: np.ndarray, names: list[tuple[str, tuple[int, int]]]) ->
         taken.append((x, x + width, y))
         draw.text((x, y), name, fill="white", font=font, anchor="lm", stroke_width=2, stroke_fill="black")
     return np.array(image)
-
-
-def sample(
-    plane: np.ndarray,
-    spacing: tuple[float, float],
-    center: tuple[float, float],
-    side_mm: float,
-    pixels: int,
-    *,
-    nearest: bool = False,
-) -> np.ndarray:
-    """A square of a plane with equal scales along both axes; outside the plane is air (0 for ``nearest``).
-
-    ``spacing`` (rows, columns) in mm, ``center`` (row, column) as an index; float32 (pixels, pixels) comes back.
-    """
-    offsets = (np.arange(pixels) + 0.5) / pixels * side_mm - side_mm / 2
-    rows = center[0] + offsets / spacing[0]
-    columns = center[1] + offsets / spacing[1]
-    grid = np.broadcast_arrays(rows[:, None], columns[None, :])
-    return ndimage.map_coordinates(
-        plane.astype(np.float32),
-        grid,
-        order=0 if nearest else 1,
-        mode="grid-constant",
-        cval=0.0 if nearest else _AIR_HU,
-    )
-
-
-def grey(hu: np.ndarray, window: Window) -> np.ndarray:
-    """Intensities through a window as uint8 grey; NaN is black."""
-    scaled = (np.nan_to_num(hu, nan=_AIR_HU) - window.limits[0]) / window.width
-    return np.clip(scaled * 255, 0, 255).round().astype(np.uint8)
-
-
-def to_rgb(picture: np.ndarray) -> np.ndarray:
-    """A grey picture with three equal channels."""
-    return np.repeat(picture[:, :, None], 3, axis=2)
-
-
-def draw_outline(picture: np.ndarray, mask: np.ndarray, color: tuple[float, float, float]) -> np.ndarray:
-    """A copy of an RGB picture with a line around, not over, the True pixels; ``color`` in 0..1."""
-    outline = ndimage.binary_dilation(mask, np.ones((3, 3)), iterations=_OUTLINE_PIXELS) & ~mask
-    drawn = picture.copy()
-    drawn[outline] = np.multiply(color, 255).round()
-    return drawn
-
-
-def png(picture: np.ndarray) -> bytes:
-    """A uint8 picture, grey (rows, columns) or RGB (rows, columns, 3), as PNG."""
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, format="PNG")
-    return buffer.getvalue()

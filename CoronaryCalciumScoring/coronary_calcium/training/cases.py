@@ -103,7 +103,7 @@ def read_summary(path: Path) -> CaseSummary:
             shape, _, _ = np.lib.format.read_array_header_1_0(stream)
             return CaseSummary(dict(json.loads(str(archive["facts"]))), int(shape[0]))
     except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-        raise _refused(path, f"it cannot be read ({error})") from error
+        raise _refused(path, "it cannot be read, being damaged or another kind of file") from error
 
 
 def load_case(path: Path) -> TrainingCase:
@@ -120,7 +120,7 @@ def load_case(path: Path) -> TrainingCase:
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputRefused):
             raise
-        raise _refused(path, f"it cannot be read ({error})") from error
+        raise _refused(path, "it cannot be read, being damaged or another kind of file") from error
     if hu.ndim != 3 or hu.shape != labels.shape or hu.dtype != np.int16 or labels.dtype != np.uint8:
         raise _refused(path, "hu must be int16 and labels uint8, both of the same (k, j, i) shape")
     if len(spacing) != 3 or len(center) != 2 or min(spacing) <= 0:
@@ -282,8 +282,11 @@ def save_case(
         "facts": np.array(json.dumps(facts)),
     }
     # An .npz file by hand: numpy's own compression level took a fifth of the time that a simulated case takes.
-    with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, array in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, array, allow_pickle=False)
-    partial.replace(path)
+    try:
+        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+            for name, array in arrays.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                    np.lib.format.write_array(stream, array, allow_pickle=False)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -6,11 +6,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES, UNASSIGNED
+from coronary_calcium.drawing import MEDIASTINUM_WINDOW, grey, rgb, to_rgb
 from coronary_calcium.network.preprocessing import INPUT_SIZE
 from coronary_calcium.training.validation import Prediction
 
-# The mediastinum's usual window, level 40 and width 400 HU.
-_BLACK_HU, _WHITE_HU = -160.0, 240.0
 # Each panel shows this many of the window's pixels (96 mm) around the calcium, each as a square of two by two.
 _SHOWN_PIXELS, _ENLARGED = 256, 2
 _CAPTION_PIXELS, _GAP_PIXELS = 26, 6
@@ -33,7 +32,7 @@ def picture_sheet(predictions: list[Prediction], title: str) -> np.ndarray:
     legend = columns[1] + 90
     unnamed = any((prediction.found == UNASSIGNED.label).any() for prediction in predictions)
     for artery in (*NAMED_ARTERIES, *([UNASSIGNED] if unnamed else [])):
-        draw.text((legend, _CAPTION_PIXELS + 3), artery.name, fill=_rgb(artery.color), font=font)
+        draw.text((legend, _CAPTION_PIXELS + 3), artery.name, fill=rgb(artery.color), font=font)
         legend += 20 + int(draw.textlength(artery.name, font=font))
     for index, prediction in enumerate(predictions):
         top = 2 * _CAPTION_PIXELS + index * (side + _CAPTION_PIXELS)
@@ -49,13 +48,12 @@ def _panels(prediction: Prediction) -> list[np.ndarray]:
     middle = marked.mean(axis=0) if len(marked) else np.full(2, INPUT_SIZE / 2)
     j, i = np.clip(np.round(middle - _SHOWN_PIXELS / 2), 0, INPUT_SIZE - _SHOWN_PIXELS).astype(int)
     part = np.s_[j : j + _SHOWN_PIXELS, i : i + _SHOWN_PIXELS]
-    scaled = (prediction.center_hu[part] - _BLACK_HU) / (_WHITE_HU - _BLACK_HU)
-    grey = np.repeat((np.clip(scaled, 0, 1) * 255).astype(np.uint8)[:, :, None], 3, axis=2)
-    panels = [grey]
+    plain = to_rgb(grey(prediction.center_hu[part], MEDIASTINUM_WINDOW))
+    panels = [plain]
     for labels in (prediction.labels[part], prediction.found[part]):
-        panel = grey.copy()
+        panel = plain.copy()
         for label in np.unique(labels[labels > 0]):
-            panel[labels == label] = _rgb(BY_LABEL.get(int(label), UNASSIGNED).color)
+            panel[labels == label] = rgb(BY_LABEL.get(int(label), UNASSIGNED).color)
         panels.append(panel)
     return panels
 
@@ -66,8 +64,3 @@ def _caption(prediction: Prediction) -> str:
         f"{Path(prediction.case).stem}, slice {prediction.k}: {int(true.sum())} calcium pixels, "
         f"{int((true & found).sum())} found, {int((found & ~true).sum())} false"
     )
-
-
-def _rgb(color: tuple[float, float, float]) -> tuple[int, int, int]:
-    red, green, blue = (round(255 * value) for value in color)
-    return red, green, blue

@@ -150,7 +150,7 @@ def test_when_writing_fails_nothing_is_left(review, tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("CoronaryCalciumScoringLib.training_case.write_training_case", fail)
+    monkeypatch.setattr("coronary_calcium.datasets.crop.write_training_case", fail)
     with pytest.raises(InputRefused, match="No space left"):
         save_training_case(review, tmp_path)
     assert list(tmp_path.iterdir()) == []

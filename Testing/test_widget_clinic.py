@@ -282,6 +282,12 @@ def test_the_self_test_shows_truth_and_measurement_without_a_ct(application, mon
     assert column(form.insertTable, 4)[-1] == "168.2"
     assert float(column(form.insertTable, 3)[-1]) == pytest.approx(168.2, rel=0.15)
     assert form.selfTestButton.enabled
+    assert not form.insertTable.isHidden()
+    form.selfTestButton.click()
+    assert form.insertTable.isHidden()  # a cancelled test leaves no values of the one before
+    form.cancelButton.click()
+    done(application)
+    assert form.insertTable.isHidden()
 
 
 def test_cancel_stops_the_self_test_and_closing_the_scene_does_too(application, scene):

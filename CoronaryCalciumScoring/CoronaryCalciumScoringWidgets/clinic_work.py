@@ -110,6 +110,7 @@ class ClinicWork:
     def selfTest(self) -> None:
         """Scan the digital insert and show truth beside measurement."""
         form = self.form
+        form.insertTable.visible = False  # what it shows was measured with other settings
         thickness, kernel, dose = form.thicknessSpinBox.value, form.kernelComboBox.currentText, form.doseSpinBox.value
         self._start(
             lambda progress: clinic_outputs.measure_digital_insert(thickness, kernel, dose, SELF_TEST_KVP, progress),

@@ -127,12 +127,18 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def cleanup(self) -> None:
         """Called when the application closes and the module widget is destroyed."""
-        self.run.abandon(CLEANUP_WAIT_SECONDS)
-        self.reviewPanel.exit()
-        self.reviewPanel.close()
-        self.clinic.close(CLEANUP_WAIT_SECONDS)
+        self._letGo(CLEANUP_WAIT_SECONDS)
+        if self.reviewPanel is not None:
+            self.reviewPanel.exit()
         self.setParameterNode(None)
         self.removeObservers()
+
+    def _letGo(self, seconds: float = 0.0) -> None:
+        """Stop what runs, wait for its end at most so long, and end the review; nothing after a setup that failed."""
+        if self.clinic is not None:
+            self.run.abandon(seconds)
+            self.reviewPanel.close()
+            self.clinic.close(seconds)
 
     def enter(self) -> None:
         """Called each time the user opens this module."""
@@ -149,9 +155,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def onSceneStartClose(self, caller, event) -> None:
         """Called just before the scene is closed: what runs is for a CT that goes away."""
-        self.run.abandon()
-        self.reviewPanel.close()
-        self.clinic.close()
+        self._letGo()
         self.setParameterNode(None)
 
     def onSceneEndClose(self, caller, event) -> None:
@@ -167,9 +171,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def onReload(self) -> None:
         """Reload the module with its libraries, which Slicer's reload alone would leave as they were."""
-        self.run.abandon()
-        self.reviewPanel.close()
-        self.clinic.close()
+        self._letGo()
         for name in [name for name in sys.modules if name.split(".")[0] in LIBRARIES]:
             del sys.modules[name]
         importlib.invalidate_caches()

@@ -7,12 +7,15 @@ import pytest
 
 @pytest.fixture(scope="module")
 def small_network():
-    """Every network that is built is a tiny one."""
+    """Every network that is built is a tiny one; afterwards, torch computes on as many threads as before."""
+    import torch
     from training_blobs import shrink_network
 
+    threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         shrink_network(patch.setattr)
         yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -1,5 +1,7 @@
 """The search for the heart on a chest whose geometry is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from coronary_calcium.errors import Cancelled
@@ -223,3 +225,18 @@ def test_progress_rises_to_one_and_its_cancellation_ends_the_search(found):
 
     with pytest.raises(Cancelled):
         find_heart(volume, cancel)
+
+
+def test_a_calcified_artery_that_touches_the_sternum_is_not_taken_for_bone():
+    volume, _ = chest()
+    hu, artery = volume.hu.copy(), np.zeros(volume.shape, bool)
+    # From the sternum's back to the heart, 5 mm thick, and 70 mm down along the heart's left border.
+    k, j, i = index_of(volume, -8, -70, 40)
+    artery[k, j : index_of(volume, 0, -32, 0)[1], i : i + 2] = True
+    k0, j, i0 = index_of(volume, -8, -34, -30)
+    artery[k, j : j + 2, i0 : index_of(volume, 42, 0, 0)[2]] = True
+    artery[k0 : k + 1, j : j + 2, index_of(volume, 40, 0, 0)[2] + np.arange(2)] = True
+    hu[artery] = 600
+    field = find_heart(replace(volume, hu=hu))
+    beyond = artery & (np.arange(volume.shape[1])[:, None] >= j)
+    assert field.region[beyond].mean() > 0.9

@@ -24,7 +24,9 @@ from test_datasets_prepare import write_patient
 from training_blobs import write_blobs
 
 TESTING = Path(__file__).resolve().parent
+# One thread: sums over several threads round otherwise than the one of a process that was killed.
 RECIPE = """
+threads = 1
 iterations = 10
 batch = 2
 checkpoint_minutes = 0.0

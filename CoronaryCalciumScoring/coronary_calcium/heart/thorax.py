@@ -120,6 +120,11 @@ def find_lungs(coarse: Coarse, body: np.ndarray) -> np.ndarray:
     return np.isin(labels, chosen)
 
 
+# Radius of what stays bone between the lungs when it hangs together with bone; the widest plaques are 5 mm across. At
+# 5 mm, 4 % of the dense bone of a real scan with 8 mm slices came into the region, at 3.5 mm none.
+THICK_BONE_MM = 3.5
+
+
 def _rim(coarse: Coarse) -> np.ndarray:
     """(1, j, i) mask of the field of view's rim (of its circle when the corners are empty), where a cut spine ends."""
     _, height, width = coarse.hu.shape
@@ -148,7 +153,10 @@ def find_bones(coarse: Coarse, cavity: np.ndarray, between: np.ndarray) -> np.nd
     bones = keep[labels]
     if np.count_nonzero(bones & between) > CONTRAST_SHARE * np.count_nonzero(between):
         return (coarse.hu >= BONE_HU) & ~cavity
-    return bones
+    # A densely calcified artery that touches a rib or another bone hangs together with it, and is thin where bones are
+    # thick: of a simulated patient's LAD two thirds were taken for bone, and an Agatston score of 2384 became 589.
+    thick = ndimage.binary_opening(bones, disc(coarse, THICK_BONE_MM))
+    return bones & ~(between & ~ndimage.binary_dilation(thick, disc(coarse, 2 * THICK_BONE_MM)))
 
 
 def find_wall(coarse: Coarse, bones: np.ndarray, hull: np.ndarray) -> np.ndarray:

@@ -40,7 +40,8 @@ def test_closing_ends_the_processes_at_once_and_their_temporary_folders_go(tmp_p
         while len(list(tmp_path.iterdir())) < 2 and time.monotonic() - started < 30:
             time.sleep(0.05)
         assert len(list(Path(tmp_path).iterdir())) == 2
-    for process in set(multiprocessing.active_children()) - before:
-        process.join(10)
-        assert not process.is_alive()
+    # A process that the pool's own thread is just reaping passes for alive for a moment.
+    while set(multiprocessing.active_children()) - before and time.monotonic() - started < 30:
+        time.sleep(0.05)
+    assert not set(multiprocessing.active_children()) - before
     assert time.monotonic() - started < 30 and list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from coronary_calcium.phantom.insert import HU_PER_MG_PER_CM3
 from coronary_calcium.scoring.risk import risk_category
-from coronary_calcium.simulation.patient import draw_anatomy, draw_deposits, label_voxels
+from coronary_calcium.simulation.patient import draw_anatomy, draw_deposits, label_voxels, other_voxels
 from coronary_calcium.simulation.shapes import Column, Ellipsoid, Inside, Pose, Rod, Tube
 from coronary_calcium.simulation.tissue import Deposit
 from coronary_calcium.simulation.truth import exact_agatston, plaques_of
@@ -59,7 +59,11 @@ def test_a_voxel_that_other_calcium_brightens_more_is_not_the_artery_s():
     added[2, 0, 0] = [200, 100, 30, 100]
     added[4, 0, 0] = [50, 200, 0, 0]
     # More of the LCX; more of the annulus; too little of the LCX; below the threshold.
-    assert label_voxels(hu, added).tolist() == [[[3, 0, 0, 0]]]
+    labels = label_voxels(hu, added)
+    assert labels.tolist() == [[[3, 0, 0, 0]]]
+    added[4, 0, 0, 3] = 80
+    # The annulus' own voxel; not the one below the threshold.
+    assert other_voxels(hu, added, labels).tolist() == [[0, 0, 1]]
 
 
 def test_a_pose_moves_all_shapes_alike():

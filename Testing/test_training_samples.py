@@ -46,6 +46,27 @@ def test_bright_pixels_are_neither_calcium_nor_far_from_the_heart(folder):
     (folder / "far.npz").unlink()
 
 
+def test_what_is_large_or_far_from_the_heart_is_taken_for_bone(tmp_path):
+    hu = np.zeros((2, 300, 300), np.int16)
+    hu[0, 130:150, 120:130] = 500
+    hu[1, 130:150, 120:136] = 500
+    save_case(tmp_path / "large.npz", hu, np.zeros_like(hu, np.uint8), (3.0, 1.0, 1.0), (150.0, 150.0), {})
+    case = load_case(tmp_path / "large.npz")
+    assert list(case.bright_slices) == [0]
+    assert len(case.bright_pixels(0)) == 200
+    assert len(case.bright_pixels(1)) == 0
+
+
+def test_a_case_that_knows_its_other_calcium_names_no_other_bright_pixels(tmp_path):
+    hu = np.full((3, 60, 60), 300, np.int16)
+    other = np.array([[1, 2, 3], [1, 40, 50], [2, 5, 6]])
+    save_case(tmp_path / "known.npz", hu, np.zeros_like(hu, np.uint8), (3.0, 1.0, 1.0), (30.0, 30.0), {}, other)
+    case = load_case(tmp_path / "known.npz")
+    assert list(case.bright_slices) == [1, 2]
+    assert case.bright_pixels(1).tolist() == [[2, 3], [40, 50]]
+    assert len(case.bright_pixels(0)) == 0
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -55,6 +76,8 @@ def test_bright_pixels_are_neither_calcium_nor_far_from_the_heart(folder):
         {"spacing": np.array([3.0, 0.0, 1.0])},
         {"spacing": np.array([3.0, 1.0])},
         {"facts": np.array("{")},
+        {"other": np.array([[0, 1, 4]], np.uint16)},
+        {"other": np.array([0, 1, 2], np.uint16)},
     ],
 )
 def test_a_file_that_breaks_the_format_is_refused(tmp_path, changes):

@@ -25,7 +25,7 @@ from coronary_calcium.simulation.bright_tissue import (
 )
 from coronary_calcium.simulation.calcium import BRANCH_WEIGHT, plaques_in
 from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits
-from coronary_calcium.simulation.patient import label_voxels
+from coronary_calcium.simulation.patient import label_voxels, other_voxels
 from coronary_calcium.simulation.real_background import Background, draw_background, processed
 from coronary_calcium.simulation.scanner import ADDED_BY
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit
@@ -36,15 +36,19 @@ PATHS = Path(__file__).with_name("implant_paths.toml")
 # How far the drawn path may be off, drawn anew for every artery and along it: the drawing is by eye.
 _PATH_ERROR_MM = 1.5
 # A share of the cases hold no coronary plaque, only what must not be scored: calcium in a window proves nothing.
-_WITHOUT_PLAQUES = 0.12
+_WITHOUT_PLAQUES = 0.2
 
 
 @dataclass(frozen=True)
 class Implanted:
-    """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's centre (j, i), and the truth."""
+    """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's centre (j, i), and the truth.
+
+    ``other`` (n, 3) are the voxels (k, j, i) of implanted calcium and metal that is not coronary.
+    """
 
     hu: np.ndarray
     labels: np.ndarray
+    other: np.ndarray
     spacing: tuple[float, float, float]
     field_center: tuple[float, float]
     deposits: tuple[Deposit, ...]
@@ -98,7 +102,9 @@ def implant(volume: CTVolume, drawing: dict[str, Any], seed: int) -> Implanted:
         "kvp": kvp,
         **facts,
     }
-    return Implanted(whole, label_voxels(whole, added), scan.spacing, scan.field_center, tuple(deposits), facts)
+    labels = label_voxels(whole, added)
+    other = other_voxels(whole, added, labels)
+    return Implanted(whole, labels, other, scan.spacing, scan.field_center, tuple(deposits), facts)
 
 
 def _reaches(deposit: Deposit, z: float, thickness: float) -> bool:
@@ -140,7 +146,7 @@ def _aorta_and_valves(r, scan, drawing):
 
 def _beside_the_heart(r, scan, drawing):
     deposits: list[Deposit] = []
-    if r.random() < 0.15:
+    if r.random() < 0.3:
         for run in drawing["pericardium"]:
             deposits += surface_plates(r, scan.path(run, 2.0) + r.normal(0, 1, 3), int(r.integers(0, 6)), "pericardium")
     if r.random() < 0.4:
@@ -160,7 +166,7 @@ def implant_case(volume: CTVolume, name: str, drawing: dict[str, Any], seed: int
     path = folder / f"implant-{name}-{seed:04d}.npz"
     if not path.exists():
         made = implant(volume, drawing, seed)
-        save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts)
+        save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts, made.other)
     return path
 
 

@@ -17,11 +17,13 @@ from coronary_calcium.simulation.thorax_anatomy import Thorax
 from coronary_calcium.simulation.tissue import Deposit
 
 
-def other_calcium(random: np.random.Generator, heart: Heart, thorax: Thorax, age: float) -> list[Deposit]:
-    """Calcium and metal that must not be scored; more of it with age."""
+def other_calcium(
+    random: np.random.Generator, heart: Heart, thorax: Thorax, age: float, more: float = 1.0
+) -> list[Deposit]:
+    """Calcium and metal that must not be scored; more of it with age, and ``more`` times as likely in the heart."""
     likely = float(np.clip((age - 28) / 42, 0.2, 1.0))
     return [
-        *_heart_calcium(random, heart, likely),
+        *_heart_calcium(random, heart, more * likely),
         *_lung_calcium(random, thorax, likely),
         *_metal(random, heart),
         *_chest_wall_metal(random, heart, thorax),

@@ -47,11 +47,13 @@ class Anatomy:
 class SimulatedPatient:
     """A scan with its truth: ``labels`` (k, j, i) uint8 holds the artery of each calcified voxel of at least 130 HU.
 
-    ``heart_center`` is the (k, j, i) voxel index of the heart's centre, ``deposits`` everything calcified in it.
+    ``other`` (n, 3) are the voxels (k, j, i) of calcium and metal that is not coronary, ``heart_center`` is the
+    (k, j, i) voxel index of the heart's centre, ``deposits`` everything calcified in it.
     """
 
     volume: CTVolume
     labels: np.ndarray
+    other: np.ndarray
     heart_center: tuple[float, float, float]
     protocol: Protocol
     deposits: tuple[Deposit, ...]
@@ -68,11 +70,11 @@ def draw_anatomy(r: np.random.Generator) -> Anatomy:
     return Anatomy(build, heart, build_thorax(r, build), Pose(roll, (float(lean[0]), float(lean[1]))))
 
 
-def draw_deposits(r: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
-    """The calcium and metal of a patient with this anatomy."""
+def draw_deposits(r: np.random.Generator, anatomy: Anatomy, more: float = 1.0) -> list[Deposit]:
+    """The calcium and metal of a patient with this anatomy; ``more`` multiplies how likely other calcium is."""
     heart = anatomy.heart
     upright = [
-        *other_calcium(r, heart, anatomy.thorax, anatomy.build.age),
+        *other_calcium(r, heart, anatomy.thorax, anatomy.build.age, more),
         *plaques_in(r, heart.arteries, heart.vessel_radius),
     ]
     return [replace(deposit, shape=anatomy.pose.shape(deposit.shape)) for deposit in upright]
@@ -122,7 +124,9 @@ def scan_patient(
         ),
     )
     center = (-grid.z[0] / protocol.spacing, -grid.y[0] / protocol.pixel, -grid.x[0] / protocol.pixel)
-    return SimulatedPatient(volume, label_voxels(hu, added), center, protocol, tuple(deposits), anatomy, seed)
+    labels = label_voxels(hu, added)
+    other = other_voxels(hu, added, labels)
+    return SimulatedPatient(volume, labels, other, center, protocol, tuple(deposits), anatomy, seed)
 
 
 def label_voxels(hu: np.ndarray, added: np.ndarray) -> np.ndarray:
@@ -139,3 +143,11 @@ def label_voxels(hu: np.ndarray, added: np.ndarray) -> np.ndarray:
             marked = (strongest >= LABEL_FROM_HU) & (strongest > added[4, k]) & (hu[k] >= LITERATURE.threshold_hu)
             labels[k][marked] = coronary.argmax(axis=0)[marked] + 1
     return labels
+
+
+def other_voxels(hu: np.ndarray, added: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(n, 3) voxels (k, j, i) that pass the threshold because of calcium or metal that is not coronary.
+
+    Arguments as for ``label_voxels``, and what it returns.
+    """
+    return np.argwhere((added[4] >= LABEL_FROM_HU) & (hu >= LITERATURE.threshold_hu) & (labels == 0))

@@ -47,5 +47,6 @@ class SimulatedSamples(IterableDataset):
         while True:
             for number, patient in enumerate(draw_patients(seed, self.kind, VARIANTS)):
                 volume, center = patient.volume, patient.heart_center[1:]
-                yield case_of(f"{self.kind}-{seed}-{number}", volume.hu, patient.labels, volume.spacing, center, {})
+                name = f"{self.kind}-{seed}-{number}"
+                yield case_of(name, volume.hu, patient.labels, volume.spacing, center, {}, patient.other)
             seed += step

@@ -30,6 +30,9 @@ MOST_SLICES = 28
 SHEET_STEPS_MM = (0.6, 0.75, 1.0, 1.0, 1.25, 1.5)
 SHEETS = 72
 VARIANTS = 4
+# What must be told from coronary calcium is this much likelier than in life: at 1, the network's false lesions were
+# those of aortic root, valves, annulus and pericardium (33 of 65 on 39 patients, and 94 % of the false score).
+MORE_OTHER_CALCIUM = 1.8
 
 
 def refuse_test_seed(seed: int) -> None:
@@ -64,7 +67,7 @@ def draw_patients(seed: int, kind: str, variants: int = VARIANTS, **changes: Any
         # On whole sheets, so that a slice is the mean of those inside of it.
         first = int(r.integers(0, max(int((room - (count - 1) * spacing) / step) + 1, 1)))
         z = bottom + first * step + (thickness - step) / 2 + np.arange(count) * spacing
-        deposits = draw_deposits(r, anatomy)
+        deposits = draw_deposits(r, anatomy, MORE_OTHER_CALCIUM)
         yield scan_patient(r, body, deposits, protocol, replace(grid, z=z), anatomy, seed)
 
 
@@ -100,7 +103,8 @@ def make_cases(
             "kvp": protocol.kvp,
         }
         volume = patient.volume
-        save_case(path, volume.hu, patient.labels, volume.spacing, patient.heart_center[1:], facts)
+        center = patient.heart_center[1:]
+        save_case(path, volume.hu, patient.labels, volume.spacing, center, facts, patient.other)
     return paths
 
 

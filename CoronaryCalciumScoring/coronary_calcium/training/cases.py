@@ -7,6 +7,8 @@ A case file has these arrays:
   130 HU, 0 elsewhere;
 * ``spacing`` (3,) in mm, along (k, j, i);
 * ``field_center`` (2,), the voxel index (j, i) of the centre of the heart's window;
+* ``other`` (n, 3) uint16, where it is known: the voxels (k, j, i) of at least 130 HU that are calcium or metal but not
+  coronary. A case without this array is searched for small bright parts instead;
 * ``facts``, a JSON object as a string: how the case was made. Sampling knows two of them: ``kind``, "chest" or
   "cardiac", and ``source``, whose beginning says where the calcium comes from.
 """
@@ -20,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.errors import InputRefused
@@ -28,9 +31,11 @@ from coronary_calcium.rules import LITERATURE
 # A case file made of a whole scan keeps a square of this side around the heart: a window of 192 mm with room for shifts
 # and scales.
 BOX_MM = 250.0
-# Bright voxels further from the window's centre than this are bones that the search for the heart leaves out.
-HARD_NEGATIVE_RADIUS_MM = 80.0
+# Where a case does not say which voxels are other calcium, bright parts of a slice that are larger or further from the
+# window's centre are taken for bone. Of the pixels of at least 130 HU within 80 mm of it, two thirds were bone.
+HARD_NEGATIVE_RADIUS_MM, HARD_NEGATIVE_AREA_MM2 = 70.0, 300.0
 _ARRAYS = ("hu", "labels", "spacing", "field_center", "facts")
+_EIGHT = np.ones((3, 3), bool)
 _LOG = logging.getLogger(__name__)
 
 
@@ -60,8 +65,8 @@ class CaseSummary:
 class TrainingCase:
     """One case in memory; arrays as the module describes.
 
-    ``calcium_slices`` and ``bright_slices`` are the slices that hold calcium, and those that hold something bright
-    near the heart which is not calcium.
+    ``calcium_slices`` are the slices that hold coronary calcium, ``bright_slices`` those with something bright near the
+    heart that is not coronary calcium and could be taken for it.
     """
 
     name: str
@@ -72,17 +77,18 @@ class TrainingCase:
     facts: dict[str, Any]
     calcium_slices: np.ndarray
     bright_slices: np.ndarray
+    other: np.ndarray | None = None
 
     def calcium_pixels(self, k: int) -> np.ndarray:
         """(n, 2) voxel indices (j, i) of the calcium in slice ``k``."""
         return np.argwhere(self.labels[k] > 0)
 
     def bright_pixels(self, k: int) -> np.ndarray:
-        """(n, 2) voxel indices (j, i) of what is bright, near the heart and not calcium in slice ``k``."""
-        return np.argwhere(_is_bright(self.hu[k], self.labels[k], self._near_heart()))
-
-    def _near_heart(self) -> np.ndarray:
-        return _disc(self.hu.shape[1:], self.field_center, self.spacing[1:])
+        """(n, 2) voxel indices (j, i) of what is bright, near the heart and not coronary calcium in slice ``k``."""
+        if self.other is not None:
+            return self.other[self.other[:, 0] == k, 1:]
+        near = _disc(self.hu.shape[1:], self.field_center, self.spacing[1:])
+        return np.argwhere(_is_bright(self.hu[k], self.labels[k], near, self.spacing[1:]))
 
 
 def _disc(shape: tuple[int, ...], center: tuple[float, ...], spacing_ji: tuple[float, ...]) -> np.ndarray:
@@ -91,8 +97,11 @@ def _disc(shape: tuple[int, ...], center: tuple[float, ...], spacing_ji: tuple[f
     return j**2 + i**2 <= HARD_NEGATIVE_RADIUS_MM**2
 
 
-def _is_bright(hu: np.ndarray, labels: np.ndarray, near: np.ndarray) -> np.ndarray:
-    return (hu >= LITERATURE.threshold_hu) & (labels == 0) & near
+def _is_bright(hu: np.ndarray, labels: np.ndarray, near: np.ndarray, spacing_ji: tuple[float, ...]) -> np.ndarray:
+    part_of, _ = ndimage.label(hu >= LITERATURE.threshold_hu, structure=_EIGHT)
+    small = np.bincount(part_of.ravel()) * (spacing_ji[0] * spacing_ji[1]) <= HARD_NEGATIVE_AREA_MM2
+    small[0] = False
+    return small[part_of] & (labels == 0) & near
 
 
 def read_summary(path: Path) -> CaseSummary:
@@ -117,6 +126,7 @@ def load_case(path: Path) -> TrainingCase:
             spacing = tuple(float(value) for value in archive["spacing"])
             center = tuple(float(value) for value in archive["field_center"])
             facts = json.loads(str(archive["facts"]))
+            other = archive.get("other")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputRefused):
             raise
@@ -128,7 +138,9 @@ def load_case(path: Path) -> TrainingCase:
     highest = max(artery.label for artery in ARTERIES)
     if labels.max(initial=0) > highest:
         raise _refused(path, f"labels must be 0 to {highest}")
-    return case_of(path.name, hu, labels, spacing, center, facts)
+    if other is not None and not (other.ndim == 2 and other.shape[1] == 3 and (other < hu.shape).all()):
+        raise _refused(path, "other must be voxel indices (k, j, i) inside of the case")
+    return case_of(path.name, hu, labels, spacing, center, facts, other)
 
 
 def case_of(
@@ -138,9 +150,14 @@ def case_of(
     spacing: tuple[float, ...],
     field_center: tuple[float, ...],
     facts: dict[str, Any],
+    other: np.ndarray | None = None,
 ) -> TrainingCase:
     """A case of arrays in memory, as the module describes them."""
-    bright = _is_bright(hu, labels, _disc(hu.shape[1:], field_center, spacing[1:]))
+    if other is None:
+        near = _disc(hu.shape[1:], field_center, spacing[1:])
+        bright = [k for k in range(len(hu)) if _is_bright(hu[k], labels[k], near, spacing[1:]).any()]
+    else:
+        bright = np.unique(other[:, 0]).tolist()
     return TrainingCase(
         name=name,
         hu=hu,
@@ -149,7 +166,8 @@ def case_of(
         field_center=(field_center[0], field_center[1]),
         facts=facts,
         calcium_slices=np.flatnonzero(labels.any(axis=(1, 2))),
-        bright_slices=np.flatnonzero(bright.any(axis=(1, 2))),
+        bright_slices=np.array(bright, int),
+        other=other,
     )
 
 
@@ -271,6 +289,7 @@ def save_case(
     spacing: tuple[float, float, float],
     field_center: tuple[float, float],
     facts: dict[str, Any],
+    other: np.ndarray | None = None,
 ) -> None:
     """Write a case file; it appears under its name only when it is complete, so that training may run meanwhile."""
     partial = path.with_name(path.name + ".partial")
@@ -281,6 +300,8 @@ def save_case(
         "field_center": np.asarray(field_center, float),
         "facts": np.array(json.dumps(facts)),
     }
+    if other is not None:
+        arrays["other"] = other.astype(np.uint16)
     # An .npz file by hand: numpy's own compression level took a fifth of the time that a simulated case takes.
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

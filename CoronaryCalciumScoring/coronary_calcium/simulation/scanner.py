@@ -10,13 +10,12 @@ from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits, smear
 from coronary_calcium.simulation.protocol import KERNELS
 from coronary_calcium.simulation.protocol import Protocol as ScanProtocol
+from coronary_calcium.simulation.streaks import bone_streaks, metal_streaks
 from coronary_calcium.simulation.texture import Texture
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit
 
 # What the maps of added HU belong to; label n lies at n - 1, and label 0 therefore last.
 ADDED_BY = ("LM", "LAD", "LCX", "RCA", "not coronary")
-# Pixels above this HU send out streaks.
-METAL_FROM_HU = 2600.0
 # In a scan that is not gated, the heart rises and sinks by this share of its motion, with waves of this length.
 BREATH_SHARE, BREATH_MM = 0.5, 9.0
 
@@ -42,8 +41,8 @@ def expose(
     """The scan: HU (k, j, i) int16, and what calcium adds to it in HU, (5, k, j, i) float16 as ``ADDED_BY`` lists.
 
     The second array is blurred like the image, without noise: it tells which voxels are bright because of a plaque.
-    Without ``textured``, soft tissue is as even as a phantom's plastic. Calcium is sampled through the slice every
-    ``finest_step`` mm.
+    Without ``textured``, soft tissue is as even as a phantom's plastic, and bone hardens no beam. Calcium is sampled
+    through the slice every ``finest_step`` mm.
     """
     r = random
     factor = CALCIUM_FACTOR.get(protocol.kvp, 1.0)
@@ -75,30 +74,12 @@ def expose(
         for label in np.flatnonzero(extra.any(axis=(1, 2))):
             added[label, k] = blur(extra[label], protocol)
         blurred += metal_streaks(r, tissue, grid.pixel)
+        if textured:
+            blurred += bone_streaks(tissue, grid.pixel)
         noise = noise_of(r, shape[1:], protocol.pixel, KERNELS[protocol.kernel], protocol.noise)
         image[k] = np.clip(np.rint(blurred + noise), -1024, 3071)
         progress((k + 1) / len(grid.z), "Scanning the simulated patient")
     return image, added
-
-
-def metal_streaks(r: np.random.Generator, tissue: np.ndarray, pixel: float) -> np.ndarray | float:
-    """Bright and dark rays from what is too dense for the detector: metal, as a star that fades with the distance."""
-    metal = tissue > METAL_FROM_HU
-    if not metal.any():
-        return 0.0
-    pieces, count = ndimage.label(metal)
-    rows, columns = np.indices(tissue.shape, dtype=np.float32)
-    streaks = np.zeros(tissue.shape, dtype=np.float32)
-    for center, size in zip(
-        ndimage.center_of_mass(metal, pieces, range(1, count + 1)), np.bincount(pieces.ravel())[1:]
-    ):
-        down, right = rows - center[0], columns - center[1]
-        rays = ndimage.gaussian_filter1d(r.normal(0, 1, 360), r.uniform(1.0, 3.0), mode="wrap")
-        rays = (rays + np.roll(rays, 180)) / max(float(rays.std()), 1e-6)
-        angle = ((np.arctan2(down, right) / (2 * np.pi) + 0.5) * 360).astype(int) % 360
-        strength = min(25.0 + 9.0 * np.sqrt(size) * pixel, 140.0) / (1 + np.hypot(down, right) * pixel / 14)
-        streaks += (rays[angle] * strength).astype(np.float32)
-    return streaks * (tissue > -700)
 
 
 def blur(image: np.ndarray, protocol: ScanProtocol) -> np.ndarray:

@@ -10,6 +10,12 @@ from coronary_calcium.reports import write_case
 from coronary_calcium.reports.lesions_csv import COLUMNS
 from coronary_calcium.reports.scores_json import scores, write_scores
 from coronary_calcium.resources import resource
+from coronary_calcium.rules import (
+    EXTENT_PROBABILITY,
+    LARGE_LESION_MEAN_PROBABILITY,
+    LARGE_LESION_MM3,
+    LESION_PROBABILITY,
+)
 from coronary_calcium.statements import RESEARCH_USE
 from example_results import CARD, WARNING, empty_case, scored_case
 
@@ -97,7 +103,10 @@ def test_scores_json_says_what_the_scores_depend_on():
     assert content["rules"]["minimum_pixels"] == 2
     assert content["rules"]["spacing_factor"] == 2.5 / 3
     assert content["rules"]["probability_threshold"] == 0.5
-    assert content["rules"]["extent_probability"] == 0.1
+    assert content["rules"]["extent_probability"] == EXTENT_PROBABILITY
+    assert content["rules"]["lesion_probability"] == LESION_PROBABILITY
+    assert content["rules"]["large_lesion_mm3"] == LARGE_LESION_MM3
+    assert content["rules"]["large_lesion_mean_probability"] == LARGE_LESION_MEAN_PROBABILITY
     assert content["coverage"]["windows"][0] == {
         "first_slice": 2,
         "last_slice": 13,
@@ -117,7 +126,8 @@ def test_with_a_given_mask_nothing_is_said_of_a_network():
     content = scores(scored_case(mask_given=True))
     assert content["provenance"]["weights"] is None
     assert content["rules"]["probability_threshold"] is None
-    assert content["rules"]["extent_probability"] is None
+    for name in ("extent_probability", "lesion_probability", "large_lesion_mm3", "large_lesion_mean_probability"):
+        assert content["rules"][name] is None
     assert content["coverage"]["labels_from"] == "mask"
     assert content["coverage"]["heart_found"] is None
     assert {lesion["probability"] for lesion in content["lesions"]} == {None}

@@ -78,7 +78,9 @@ def test_the_network_s_lesions_reach_down_to_the_threshold_of_philips_volume():
     """What is proposed at 113 to 129 HU is marked for Philips alone, and a lesion of nothing else too."""
     result = scored_case()
     artery = np.where(result.labels <= 4, result.labels, 0)
-    volume, proposal = result.volume, dataclasses.replace(result.proposal, artery=artery)
+    probability = np.where(result.labels > 0, 0.9, 0.0).astype(np.float16)
+    proposal = dataclasses.replace(result.proposal, artery=artery, probability=probability)
+    volume = result.volume
     volume.hu[9, 30:34, 30:33] = 115
     assert not (label_lesions(volume, proposal, LITERATURE) == 4).any()
     assert (label_lesions(volume, proposal, RULE_SETS["philips"]) == 4).sum() == 12

@@ -7,7 +7,14 @@ from coronary_calcium.evaluation.statistics import (
     KAPPA_SOURCE,
     WILSON_SOURCE,
 )
-from coronary_calcium.rules import EXTENT_PROBABILITY, LITERATURE, PROBABILITY_THRESHOLD
+from coronary_calcium.rules import (
+    EXTENT_PROBABILITY,
+    LARGE_LESION_MEAN_PROBABILITY,
+    LARGE_LESION_MM3,
+    LESION_PROBABILITY,
+    LITERATURE,
+    PROBABILITY_THRESHOLD,
+)
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 
 _HU = f"{LITERATURE.threshold_hu:g} HU"
@@ -34,8 +41,9 @@ DEFINITIONS: dict[str, str] = {
     "not applied either.",
     "cac_filter_rate": "CAC filter rate: the share of patients whose risk category is right with post-processing, "
     f"which is the score that the program gives: pixels of at least {_HU} in the heart's region, with their rims "
-    f"(probability at least {EXTENT_PROBABILITY:g}, joined to a marked pixel in the slice), connected components, "
-    f"parts of at least {_AREA}.",
+    f"(probability at least {EXTENT_PROBABILITY:g}, joined to a marked pixel in the slice), connected components of "
+    f"which the network is sure (highest probability at least {LESION_PROBABILITY:g}, mean at least "
+    f"{LARGE_LESION_MEAN_PROBABILITY:g} above {LARGE_LESION_MM3:g} mm3), parts of at least {_AREA}.",
     "refused": "A patient that is refused has no score: it counts as wrong in both CAC rates, and is in no other "
     "figure.",
     "truth": "The true category and score are those of the true label map on the same CT, noise and blur included.",

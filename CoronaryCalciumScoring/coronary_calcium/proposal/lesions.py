@@ -5,7 +5,15 @@ from scipy import ndimage
 
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.proposal.propose import Proposal
-from coronary_calcium.rules import EXTENT_PROBABILITY, LITERATURE, PROBABILITY_THRESHOLD, RuleSet
+from coronary_calcium.rules import (
+    EXTENT_PROBABILITY,
+    LARGE_LESION_MEAN_PROBABILITY,
+    LARGE_LESION_MM3,
+    LESION_PROBABILITY,
+    LITERATURE,
+    PROBABILITY_THRESHOLD,
+    RuleSet,
+)
 from coronary_calcium.scoring.parts import find_parts
 from coronary_calcium.volume import CTVolume
 
@@ -20,7 +28,9 @@ def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERAT
 
     ``marked_voxels`` says which voxels belong to a lesion. Those that touch in three dimensions (26 neighbours) are one
     lesion, which goes as a whole to the artery that most of its voxels were given to (the first of equals), or is
-    unassigned when the network knows no arteries. A lesion without a part of the minimum area in any slice is left out.
+    unassigned when the network knows no arteries. A lesion without a part of the minimum area in any slice is left out,
+    and so is one of which the network is not sure enough: its highest probability is below ``LESION_PROBABILITY``, or
+    it is larger than ``LARGE_LESION_MM3`` and its mean below ``LARGE_LESION_MEAN_PROBABILITY``.
     """
     marked = marked_voxels(proposal.probability, volume.hu, rules)
     labels = np.zeros(volume.shape, np.uint8)
@@ -39,8 +49,21 @@ def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERAT
     counted.reshape(-1)[find_parts(volume, labels, rules.for_volume).voxels] = True
     kept = np.zeros(count + 1, bool)
     kept[lesion_of[counted[box]]] = True
+    kept &= _sure_lesions(lesion_of, count, proposal.probability[box], float(np.prod(volume.spacing)))
     labels[box][~kept[lesion_of]] = 0
     return labels
+
+
+def _sure_lesions(lesion_of: np.ndarray, count: int, probability: np.ndarray, voxel_mm3: float) -> np.ndarray:
+    """Whether the network is sure enough of each lesion, by its number; (count + 1,) bool, False for number 0."""
+    numbers, found = lesion_of[lesion_of > 0], probability[lesion_of > 0].astype(np.float64)
+    voxels = np.maximum(np.bincount(numbers, minlength=count + 1), 1)
+    highest = np.zeros(count + 1)
+    np.maximum.at(highest, numbers, found)
+    mean = np.bincount(numbers, found, count + 1) / voxels
+    small = voxels * voxel_mm3 <= LARGE_LESION_MM3
+    # A half-precision probability of 0.8 is a little less.
+    return (highest >= float(np.float16(LESION_PROBABILITY))) & (small | (mean >= LARGE_LESION_MEAN_PROBABILITY))
 
 
 def marked_voxels(probability: np.ndarray, hu: np.ndarray, rules: RuleSet = LITERATURE) -> np.ndarray:

@@ -91,7 +91,7 @@ PROBABILITY_THRESHOLD = 0.5
 # sure of a calcification's core and in doubt about its rim: without this, a quarter of the pixels are lost.
 EXTENT_PROBABILITY = 0.05
 # A lesion is proposed when the network is this sure of one of its voxels at least and, if it is large, of all of them
-# on average. A small lesion is all rim, and the network in doubt of most of it; a large one of which it is not sure as a
-# whole is calcium of the aortic root, a valve, the annulus or the pericardium.
+# on average. A small lesion is all rim, and the network in doubt of most of it; a large one of which it is in doubt as
+# a whole is calcium of the aortic root, a valve, the annulus or the pericardium.
 LESION_PROBABILITY = 0.8
 LARGE_LESION_MM3, LARGE_LESION_MEAN_PROBABILITY = 40.0, 0.45

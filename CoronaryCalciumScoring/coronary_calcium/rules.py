@@ -92,6 +92,8 @@ PROBABILITY_THRESHOLD = 0.5
 EXTENT_PROBABILITY = 0.05
 # A lesion is proposed when the network is this sure of one of its voxels at least and, if it is large, of all of them
 # on average. A small lesion is all rim, and the network in doubt of most of it; a large one of which it is in doubt as
-# a whole is calcium of the aortic root, a valve, the annulus or the pericardium.
-LESION_PROBABILITY = 0.8
-LARGE_LESION_MM3, LARGE_LESION_MEAN_PROBABILITY = 40.0, 0.45
+# a whole is calcium of the aortic root, a valve, the annulus or the pericardium. On 30 cases of unseen seeds, implanted
+# and simulated, the F1 of the pixels rose from 0.77 to 0.84, false lesions a scan fell from 0.40 to 0.10, 26 risk
+# categories were right in place of 23, and 37 of 48 lesions were found in place of 42, the others being small.
+LESION_PROBABILITY = 0.7
+LARGE_LESION_MM3, LARGE_LESION_MEAN_PROBABILITY = 60.0, 0.5

@@ -62,7 +62,7 @@ def _sure_lesions(lesion_of: np.ndarray, count: int, probability: np.ndarray, vo
     np.maximum.at(highest, numbers, found)
     mean = np.bincount(numbers, found, count + 1) / voxels
     small = voxels * voxel_mm3 <= LARGE_LESION_MM3
-    # A half-precision probability of 0.8 is a little less.
+    # A probability of 0.7 in half precision is a little more or less.
     return (highest >= float(np.float16(LESION_PROBABILITY))) & (small | (mean >= LARGE_LESION_MEAN_PROBABILITY))
 
 

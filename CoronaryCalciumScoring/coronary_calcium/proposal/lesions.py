@@ -56,14 +56,13 @@ def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERAT
 
 def _sure_lesions(lesion_of: np.ndarray, count: int, probability: np.ndarray, voxel_mm3: float) -> np.ndarray:
     """Whether the network is sure enough of each lesion, by its number; (count + 1,) bool, False for number 0."""
-    numbers, found = lesion_of[lesion_of > 0], probability[lesion_of > 0].astype(np.float64)
-    voxels = np.maximum(np.bincount(numbers, minlength=count + 1), 1)
-    highest = np.zeros(count + 1)
-    np.maximum.at(highest, numbers, found)
-    mean = np.bincount(numbers, found, count + 1) / voxels
-    small = voxels * voxel_mm3 <= LARGE_LESION_MM3
-    # A probability of 0.7 in half precision is a little more or less.
-    return (highest >= float(np.float16(LESION_PROBABILITY))) & (small | (mean >= LARGE_LESION_MEAN_PROBABILITY))
+    numbers = np.arange(1, count + 1)
+    probability = probability.astype(np.float32)
+    highest = ndimage.maximum(probability, lesion_of, numbers)
+    mean = ndimage.mean(probability, lesion_of, numbers)
+    small = np.bincount(lesion_of.reshape(-1))[1:] * voxel_mm3 <= LARGE_LESION_MM3
+    sure = (highest >= LESION_PROBABILITY) & (small | (mean >= LARGE_LESION_MEAN_PROBABILITY))
+    return np.concatenate([[False], sure])
 
 
 def marked_voxels(probability: np.ndarray, hu: np.ndarray, rules: RuleSet = LITERATURE) -> np.ndarray:

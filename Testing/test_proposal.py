@@ -13,12 +13,7 @@ from coronary_calcium.proposal import propose as propose_module
 from coronary_calcium.proposal.device import resolve_device
 from coronary_calcium.proposal.lesions import label_lesions, marked_voxels
 from coronary_calcium.proposal.propose import propose
-from coronary_calcium.rules import (
-    EXTENT_PROBABILITY,
-    LARGE_LESION_MEAN_PROBABILITY,
-    LARGE_LESION_MM3,
-    LESION_PROBABILITY,
-)
+from coronary_calcium.rules import PROPOSAL_LIMITS as LIMITS
 from coronary_calcium.scoring.case_score import score_labels
 from coronary_calcium.volume import CTVolume
 
@@ -169,8 +164,10 @@ def test_a_lesion_grows_over_its_uncertain_rim_within_the_slice_and_no_further()
     hu = np.full((3, 6, 12), 300, np.int16)
     probability = np.zeros(hu.shape, np.float16)
     probability[1, 1, 1] = 0.5  # a sure pixel,
-    probability[1, 2, 2:5] = EXTENT_PROBABILITY  # its rim, which begins at a corner of it,
-    probability[1, 2, 5] = 0.9 * EXTENT_PROBABILITY  # what is too improbable, and what only that would join to it,
+    probability[1, 2, 2:5] = LIMITS.extent_probability  # its rim, which begins at a corner of it,
+    probability[1, 2, 5] = (
+        0.9 * LIMITS.extent_probability
+    )  # what is too improbable, and what only that would join to it,
     probability[1, 2, 6] = 0.4
     probability[2, 1, 1] = 0.4  # as probable in the next slice, and somewhere else,
     probability[1, 5, 9:11] = 0.49
@@ -282,8 +279,8 @@ def _proposal(volume, probability, artery):
 def test_probability_and_intensity_both_decide():
     volume = _volume(((4, 5), (40, 44), (50, 54), 300), ((4, 5), (40, 44), (50, 51), 129))
     probability = np.where(volume.hu > 100, 0.5, 0.0)
-    probability[4, 42, 53] = LESION_PROBABILITY
-    probability[4, 43] = 0.99 * EXTENT_PROBABILITY
+    probability[4, 42, 53] = LIMITS.lesion_probability
+    probability[4, 43] = 0.99 * LIMITS.extent_probability
     labels = label_lesions(volume, _proposal(volume, probability, volume.hu > 100))
     assert (labels[4, 40:43, 51:54] == 1).all()
     assert np.count_nonzero(labels) == 9
@@ -291,7 +288,7 @@ def test_probability_and_intensity_both_decide():
 
 def test_a_lesion_of_which_the_network_is_nowhere_sure_is_left_out():
     volume = _volume(((4, 6), (40, 42), (50, 52), 300))
-    for highest, proposed in ((LESION_PROBABILITY, True), (0.99 * LESION_PROBABILITY, False)):
+    for highest, proposed in ((LIMITS.lesion_probability, True), (0.99 * LIMITS.lesion_probability, False)):
         probability = np.where(volume.hu >= 130, 0.5, 0.0)
         # One voxel of the lesion decides for all of it, in the other slice too.
         probability[5, 41, 51] = highest
@@ -301,8 +298,12 @@ def test_a_lesion_of_which_the_network_is_nowhere_sure_is_left_out():
 
 def test_a_large_lesion_of_which_the_network_is_sure_in_one_place_alone_is_left_out():
     voxel = float(np.prod(SPACING))
-    columns = int(LARGE_LESION_MM3 // voxel)
-    for mean, longer, proposed in ((0.3, 0, True), (0.3, 1, False), (LARGE_LESION_MEAN_PROBABILITY + 0.01, 1, True)):
+    columns = int(LIMITS.large_lesion_mm3 // voxel)
+    for mean, longer, proposed in (
+        (0.3, 0, True),
+        (0.3, 1, False),
+        (LIMITS.large_lesion_mean_probability + 0.01, 1, True),
+    ):
         count = columns + longer
         volume = _volume(((4, 5), (40, 41), (50, 50 + count), 300))
         probability = np.zeros(SHAPE)

@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+from dataclasses import asdict
 
 import jsonschema
 import pytest
@@ -10,12 +11,7 @@ from coronary_calcium.reports import write_case
 from coronary_calcium.reports.lesions_csv import COLUMNS
 from coronary_calcium.reports.scores_json import scores, write_scores
 from coronary_calcium.resources import resource
-from coronary_calcium.rules import (
-    EXTENT_PROBABILITY,
-    LARGE_LESION_MEAN_PROBABILITY,
-    LARGE_LESION_MM3,
-    LESION_PROBABILITY,
-)
+from coronary_calcium.rules import PROPOSAL_LIMITS
 from coronary_calcium.statements import RESEARCH_USE
 from example_results import CARD, WARNING, empty_case, scored_case
 
@@ -103,10 +99,7 @@ def test_scores_json_says_what_the_scores_depend_on():
     assert content["rules"]["minimum_pixels"] == 2
     assert content["rules"]["spacing_factor"] == 2.5 / 3
     assert content["rules"]["probability_threshold"] == 0.5
-    assert content["rules"]["extent_probability"] == EXTENT_PROBABILITY
-    assert content["rules"]["lesion_probability"] == LESION_PROBABILITY
-    assert content["rules"]["large_lesion_mm3"] == LARGE_LESION_MM3
-    assert content["rules"]["large_lesion_mean_probability"] == LARGE_LESION_MEAN_PROBABILITY
+    assert content["rules"] | asdict(PROPOSAL_LIMITS) == content["rules"]
     assert content["coverage"]["windows"][0] == {
         "first_slice": 2,
         "last_slice": 13,

@@ -85,15 +85,37 @@ PHILIPS = _vendor("philips", 0.5, volume_threshold_hu=113.0)
 CANON = _vendor("canon", 0.0, minimum_pixels=3)
 RULE_SETS = {rules.name: rules for rules in (LITERATURE, GE, SIEMENS, PHILIPS, CANON)}
 
-# The network's probability from which a pixel is proposed as calcium (DenseRAUnet, section 2.5).
-PROBABILITY_THRESHOLD = 0.5
-# ... and from which it is proposed as well when such pixels join it to one of the former in its slice. The network is
-# sure of a calcification's core and in doubt about its rim: without this, a quarter of the pixels are lost.
-EXTENT_PROBABILITY = 0.05
-# A lesion is proposed when the network is this sure of one of its voxels at least and, if it is large, of all of them
-# on average. A small lesion is all rim, and the network in doubt of most of it; a large one of which it is in doubt as
-# a whole is calcium of the aortic root, a valve, the annulus or the pericardium. On 30 cases of unseen seeds, implanted
-# and simulated, the F1 of the pixels rose from 0.77 to 0.84, false lesions a scan fell from 0.40 to 0.10, 26 risk
-# categories were right in place of 23, and 37 of 48 lesions were found in place of 42, the others being small.
-LESION_PROBABILITY = 0.7
-LARGE_LESION_MM3, LARGE_LESION_MEAN_PROBABILITY = 60.0, 0.5
+
+@dataclass(frozen=True)
+class ProposalLimits:
+    """What the network must give, as probabilities of calcium, before pixels and lesions are proposed.
+
+    Attributes
+    ----------
+    probability_threshold : a pixel is marked from this on.
+    extent_probability : ... or from this on where such pixels join it to a marked one in its slice.
+    lesion_probability : a lesion's highest must reach this.
+    large_lesion_mm3 : from more than this volume on, its mean counts as well:
+    large_lesion_mean_probability : ... which must reach this.
+    """
+
+    probability_threshold: float
+    extent_probability: float
+    lesion_probability: float
+    large_lesion_mm3: float
+    large_lesion_mean_probability: float
+
+
+# 0.5: DenseRAUnet, section 2.5. The network is sure of a calcification's core and in doubt about its rim: without the
+# extent, a quarter of the pixels are lost. A small lesion is all rim, and the network in doubt of most of it; a large
+# one of which it is in doubt as a whole is calcium of the aortic root, a valve, the annulus or the pericardium. With
+# the limits for lesions, on 30 cases of unseen seeds, implanted and simulated, the F1 of the pixels rose from 0.77 to
+# 0.84, false lesions a scan fell from 0.40 to 0.10, 26 risk categories were right in place of 23, and 37 of 48 lesions
+# were found in place of 42, the others being small.
+PROPOSAL_LIMITS = ProposalLimits(
+    probability_threshold=0.5,
+    extent_probability=0.05,
+    lesion_probability=0.7,
+    large_lesion_mm3=60.0,
+    large_lesion_mean_probability=0.5,
+)

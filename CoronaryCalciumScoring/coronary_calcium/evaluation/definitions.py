@@ -7,14 +7,8 @@ from coronary_calcium.evaluation.statistics import (
     KAPPA_SOURCE,
     WILSON_SOURCE,
 )
-from coronary_calcium.rules import (
-    EXTENT_PROBABILITY,
-    LARGE_LESION_MEAN_PROBABILITY,
-    LARGE_LESION_MM3,
-    LESION_PROBABILITY,
-    LITERATURE,
-    PROBABILITY_THRESHOLD,
-)
+from coronary_calcium.rules import LITERATURE
+from coronary_calcium.rules import PROPOSAL_LIMITS as LIMITS
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 
 _HU = f"{LITERATURE.threshold_hu:g} HU"
@@ -35,15 +29,16 @@ DEFINITIONS: dict[str, str] = {
     "artery_right": "Of the detected lesions, those of whose marked pixels most were given to the lesion's own artery; "
     "lesions to which the truth gives no artery are left out.",
     "cac_rate": "CAC rate: the share of patients whose risk category is right without post-processing. The score is "
-    f"that of the network's mask as it is, probability at least {PROBABILITY_THRESHOLD:g} in its windows: equation 4 "
-    "of DenseRAUnet over the mask's own islands (8 neighbours in a slice), each with all of its pixels, also those "
-    f"below {_HU}, without a minimum area, and with the weight of its maximum (1 below 200 HU). The heart's region is "
-    "not applied either.",
+    f"that of the network's mask as it is, probability at least {LIMITS.probability_threshold:g} in its windows: "
+    "equation 4 of DenseRAUnet over the mask's own islands (8 neighbours in a slice), each with all of its pixels, "
+    f"also those below {_HU}, without a minimum area, and with the weight of its maximum (1 below 200 HU). The heart's "
+    "region is not applied either.",
     "cac_filter_rate": "CAC filter rate: the share of patients whose risk category is right with post-processing, "
     f"which is the score that the program gives: pixels of at least {_HU} in the heart's region, with their rims "
-    f"(probability at least {EXTENT_PROBABILITY:g}, joined to a marked pixel in the slice), connected components of "
-    f"which the network is sure (highest probability at least {LESION_PROBABILITY:g}, mean at least "
-    f"{LARGE_LESION_MEAN_PROBABILITY:g} above {LARGE_LESION_MM3:g} mm3), parts of at least {_AREA}.",
+    f"(probability at least {LIMITS.extent_probability:g}, joined to a marked pixel in the slice), connected "
+    f"components of which the network is sure (highest probability at least {LIMITS.lesion_probability:g}, mean "
+    f"at least {LIMITS.large_lesion_mean_probability:g} above {LIMITS.large_lesion_mm3:g} mm3), parts of "
+    f"at least {_AREA}.",
     "refused": "A patient that is refused has no score: it counts as wrong in both CAC rates, and is in no other "
     "figure.",
     "truth": "The true category and score are those of the true label map on the same CT, noise and blur included.",

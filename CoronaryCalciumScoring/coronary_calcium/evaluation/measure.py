@@ -12,7 +12,7 @@ from coronary_calcium.evaluation.result import Lesion, Measured
 from coronary_calcium.network.weights import LoadedModel
 from coronary_calcium.proposal.lesions import label_lesions
 from coronary_calcium.proposal.propose import Proposal, countable_voxels, propose, seen_voxels
-from coronary_calcium.rules import LITERATURE, PROBABILITY_THRESHOLD
+from coronary_calcium.rules import LITERATURE, PROPOSAL_LIMITS
 from coronary_calcium.scoring import CaseScore, score_labels
 from coronary_calcium.scoring.risk import risk_category
 from coronary_calcium.stages import Stages
@@ -36,7 +36,7 @@ def measure(
     with stages.timed("measure"):
         countable = countable_voxels(volume, opened.field, LITERATURE)
         labels = label_lesions(volume, _only(raw, countable), LITERATURE)
-        mask = raw.probability >= PROBABILITY_THRESHOLD
+        mask = raw.probability >= PROPOSAL_LIMITS.probability_threshold
         true_score, found_score = score_labels(volume, truth), score_labels(volume, labels)
         unfiltered = score_labels(volume, mask.astype(np.uint8), UNFILTERED).total.agatston
         true_counted, found_counted = _counted(true_score, truth.shape), _counted(found_score, truth.shape)

@@ -5,15 +5,7 @@ from scipy import ndimage
 
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.proposal.propose import Proposal
-from coronary_calcium.rules import (
-    EXTENT_PROBABILITY,
-    LARGE_LESION_MEAN_PROBABILITY,
-    LARGE_LESION_MM3,
-    LESION_PROBABILITY,
-    LITERATURE,
-    PROBABILITY_THRESHOLD,
-    RuleSet,
-)
+from coronary_calcium.rules import LITERATURE, PROPOSAL_LIMITS, ProposalLimits, RuleSet
 from coronary_calcium.scoring.parts import find_parts
 from coronary_calcium.volume import CTVolume
 
@@ -23,16 +15,18 @@ _ALL_26 = np.ones((3, 3, 3), bool)
 _EIGHT_IN_SLICE = np.array([np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))], bool)
 
 
-def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERATURE) -> np.ndarray:
+def label_lesions(
+    volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERATURE, limits: ProposalLimits = PROPOSAL_LIMITS
+) -> np.ndarray:
     """The proposed lesions as a label map, uint8 (k, j, i): 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned, 0 nothing.
 
     ``marked_voxels`` says which voxels belong to a lesion. Those that touch in three dimensions (26 neighbours) are one
     lesion, which goes as a whole to the artery that most of its voxels were given to (the first of equals), or is
     unassigned when the network knows no arteries. A lesion without a part of the minimum area in any slice is left out,
-    and so is one of which the network is not sure enough: its highest probability is below ``LESION_PROBABILITY``, or
-    it is larger than ``LARGE_LESION_MM3`` and its mean below ``LARGE_LESION_MEAN_PROBABILITY``.
+    and so is one of which the network is not sure enough for the ``limits``: its highest probability is too low, or it
+    is large and its mean too low.
     """
-    marked = marked_voxels(proposal.probability, volume.hu, rules)
+    marked = marked_voxels(proposal.probability, volume.hu, rules, limits)
     labels = np.zeros(volume.shape, np.uint8)
     if not marked.any():
         return labels
@@ -49,35 +43,40 @@ def label_lesions(volume: CTVolume, proposal: Proposal, rules: RuleSet = LITERAT
     counted.reshape(-1)[find_parts(volume, labels, rules.for_volume).voxels] = True
     kept = np.zeros(count + 1, bool)
     kept[lesion_of[counted[box]]] = True
-    kept &= _sure_lesions(lesion_of, count, proposal.probability[box], float(np.prod(volume.spacing)))
+    kept &= _sure_lesions(lesion_of, count, proposal.probability[box], float(np.prod(volume.spacing)), limits)
     labels[box][~kept[lesion_of]] = 0
     return labels
 
 
-def _sure_lesions(lesion_of: np.ndarray, count: int, probability: np.ndarray, voxel_mm3: float) -> np.ndarray:
+def _sure_lesions(
+    lesion_of: np.ndarray, count: int, probability: np.ndarray, voxel_mm3: float, limits: ProposalLimits
+) -> np.ndarray:
     """Whether the network is sure enough of each lesion, by its number; (count + 1,) bool, False for number 0."""
     numbers = np.arange(1, count + 1)
     probability = probability.astype(np.float32)
     highest = ndimage.maximum(probability, lesion_of, numbers)
     mean = ndimage.mean(probability, lesion_of, numbers)
-    small = np.bincount(lesion_of.reshape(-1))[1:] * voxel_mm3 <= LARGE_LESION_MM3
-    sure = (highest >= LESION_PROBABILITY) & (small | (mean >= LARGE_LESION_MEAN_PROBABILITY))
+    small = np.bincount(lesion_of.reshape(-1))[1:] * voxel_mm3 <= limits.large_lesion_mm3
+    sure = (highest >= limits.lesion_probability) & (small | (mean >= limits.large_lesion_mean_probability))
     return np.concatenate([[False], sure])
 
 
-def marked_voxels(probability: np.ndarray, hu: np.ndarray, rules: RuleSet = LITERATURE) -> np.ndarray:
+def marked_voxels(
+    probability: np.ndarray, hu: np.ndarray, rules: RuleSet = LITERATURE, limits: ProposalLimits = PROPOSAL_LIMITS
+) -> np.ndarray:
     """The voxels that the network proposes; bool (k, j, i), the shape of both arrays.
 
-    Its probability is at least 0.5, or at least ``EXTENT_PROBABILITY`` and such voxels join it to one of the former
-    within the slice (8 neighbours); its intensity is at least the threshold, the lower one where volume has its own.
+    Its probability reaches the threshold of the ``limits``, or that of an extent and such voxels join it to one of the
+    former within the slice (8 neighbours); its intensity is at least the threshold, the lower one where volume has its
+    own.
     """
-    possible = (probability >= EXTENT_PROBABILITY) & (hu >= rules.for_volume.threshold_hu)
+    possible = (probability >= limits.extent_probability) & (hu >= rules.for_volume.threshold_hu)
     marked = np.zeros(possible.shape, bool)
     if not possible.any():
         return marked
     box = ndimage.find_objects(possible.view(np.uint8))[0]
     part_of, count = ndimage.label(possible[box], structure=_EIGHT_IN_SLICE)
     sure = np.zeros(count + 1, bool)
-    sure[part_of[possible[box] & (probability[box] >= PROBABILITY_THRESHOLD)]] = True
+    sure[part_of[possible[box] & (probability[box] >= limits.probability_threshold)]] = True
     marked[box] = sure[part_of]
     return marked

@@ -8,13 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import coronary_calcium
 from coronary_calcium.arteries import ARTERIES
-from coronary_calcium.rules import (
-    EXTENT_PROBABILITY,
-    LARGE_LESION_MEAN_PROBABILITY,
-    LARGE_LESION_MM3,
-    LESION_PROBABILITY,
-    PROBABILITY_THRESHOLD,
-)
+from coronary_calcium.rules import PROPOSAL_LIMITS
 from coronary_calcium.scoring.compare import ScoredByRules
 from coronary_calcium.scoring.lesions import LESION_CONNECTIVITY, Lesion
 from coronary_calcium.scoring.mesa import MESA_SOURCE
@@ -162,11 +156,7 @@ def _rules(result: "CaseResult") -> dict[str, Any]:
         "connectivity_of_lesions": LESION_CONNECTIVITY,
         "reference_spacing_mm": rules.reference_spacing_mm,
         "spacing_factor": spacing[0] / rules.reference_spacing_mm,
-        "probability_threshold": None if result.mask_given else PROBABILITY_THRESHOLD,
-        "extent_probability": None if result.mask_given else EXTENT_PROBABILITY,
-        "lesion_probability": None if result.mask_given else LESION_PROBABILITY,
-        "large_lesion_mm3": None if result.mask_given else LARGE_LESION_MM3,
-        "large_lesion_mean_probability": None if result.mask_given else LARGE_LESION_MEAN_PROBABILITY,
+        **{name: None if result.mask_given else limit for name, limit in dataclasses.asdict(PROPOSAL_LIMITS).items()},
         "volume_method": rules.volume_method,
         "volume_threshold_hu": rules.for_volume.threshold_hu,
         "adapted_to_kvp": rules.kvp,

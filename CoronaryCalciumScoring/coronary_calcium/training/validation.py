@@ -8,7 +8,7 @@ import torch
 from coronary_calcium.arteries import UNASSIGNED
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.preprocessing import normalise
-from coronary_calcium.rules import LITERATURE, PROBABILITY_THRESHOLD
+from coronary_calcium.rules import LITERATURE, PROPOSAL_LIMITS
 from coronary_calcium.training.cases import CaseFolder, TrainingCase
 from coronary_calcium.training.samples import whole_window
 
@@ -60,7 +60,7 @@ def predict(network: DenseRAUNet, case: TrainingCase, k: int, device: torch.devi
     inputs = normalise(torch.from_numpy(hu)[None].to(device)).contiguous(memory_format=torch.channels_last)
     calcium, arteries = network(inputs)
     center_hu = hu[len(hu) // 2]
-    is_found = (torch.sigmoid(calcium[0, 0]) >= PROBABILITY_THRESHOLD).cpu().numpy()
+    is_found = (torch.sigmoid(calcium[0, 0]) >= PROPOSAL_LIMITS.probability_threshold).cpu().numpy()
     is_found &= center_hu >= LITERATURE.threshold_hu
     artery = UNASSIGNED.label if arteries is None else arteries[0].argmax(dim=0).cpu().numpy() + 1
     return Prediction(case.name, k, center_hu, labels, np.where(is_found, artery, 0).astype(np.uint8))

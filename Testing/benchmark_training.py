@@ -96,14 +96,14 @@ def main():
         trainer._draw = lambda part, fraction: drawn
         work = counted(trainer.step)
         step = seconds(trainer.step, device, options.repeats)
-    mixed = torch.bfloat16 if recipe.precision == "bfloat16" else torch.float32
+    mixed = torch.bfloat16 if trainer.precision == "bfloat16" else torch.float32
     rates = {dtype: matrix_rate(device, dtype, options.repeats) for dtype in {mixed, torch.float32}}
     for dtype, rate in rates.items():
         sys.stdout.write(f"Matrix product, {str(dtype).removeprefix('torch.')}: {rate / 1e9:.0f} GFLOP/s\n")
     training = batch * recipe.accumulate / step
     show(f"Drawing samples, {patch} x {patch} pixels", drawing, f"{drawing / training:.1f} x the training step's rate")
     reached = work / step / rates[mixed]
-    show(f"Training step, batch {batch} of {patch} x {patch}, {recipe.precision}", training, f"{100 * reached:.0f} %")
+    show(f"Training step, batch {batch} of {patch} x {patch}, {trainer.precision}", training, f"{100 * reached:.0f} %")
     network = trainer.average
     inputs = normalise(torch.randn(1, 9, INPUT_SIZE, INPUT_SIZE, device=device) * 100)
     inputs = inputs.contiguous(memory_format=torch.channels_last)

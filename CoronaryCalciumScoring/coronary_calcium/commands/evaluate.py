@@ -53,7 +53,8 @@ def add_evaluate(commands: argparse._SubParsersAction) -> None:
         "--precision",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="bfloat16 is faster where the processor has it; scoring itself uses float32 (default)",
+        help="bfloat16 is faster where the processor has it, and not used where it is slower; scoring itself uses "
+        "float32 (default)",
     )
     evaluate.add_argument(
         "--every-slice",
@@ -85,6 +86,7 @@ def _evaluate(options: argparse.Namespace) -> int:
     if options.output is not None and not usable_output(options.output):
         return WRONG_USAGE
     patients = _limited(find_patients(options.data), options.limit)
+    options.precision = _precision(options)
     with _folder(options.output) as folder:
         if options.table:
             _tables(options, patients, folder)
@@ -109,6 +111,17 @@ def _wrong_usage(options: argparse.Namespace) -> str | None:
     if options.table and len({key for key, _ in options.table}) < len(options.table):
         return "--table names a row twice; name each once."
     return None
+
+
+def _precision(options: argparse.Namespace) -> str:
+    """The precision asked for, or float32 where the device is slower in that one."""
+    from coronary_calcium.network.precision import NO_FAST_BFLOAT16, usable_precision  # noqa: PLC0415
+    from coronary_calcium.proposal.device import resolve_device  # noqa: PLC0415
+
+    usable = usable_precision(options.precision, resolve_device(options.device))
+    if usable != options.precision:
+        say(NO_FAST_BFLOAT16)
+    return usable
 
 
 def _limited(patients: list["Patient"], limit: int | None) -> list["Patient"]:

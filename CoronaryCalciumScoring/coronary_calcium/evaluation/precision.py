@@ -4,8 +4,6 @@ import torch
 
 from coronary_calcium.network.weights import LoadedModel
 
-PRECISIONS = ("float32", "bfloat16")
-
 
 class _Autocast(torch.nn.Module):
     """A network whose matrix products are computed in bfloat16; its answers are float32."""
@@ -21,7 +19,7 @@ class _Autocast(torch.nn.Module):
 
 
 def with_precision(model: LoadedModel, precision: str) -> LoadedModel:
-    """The model computing in one of ``PRECISIONS``; scoring itself always uses float32."""
+    """The model computing in "float32" or "bfloat16"; scoring itself always uses float32."""
     if precision == "float32":
         return model
     return LoadedModel(_Autocast(model.network).eval(), model.card)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ import torch
 
 from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.network.denseraunet import DenseRAUNet
+from coronary_calcium.network.precision import NO_FAST_BFLOAT16, usable_precision
 from coronary_calcium.network.preprocessing import normalise
 from coronary_calcium.network.weights import load_model, save_model
 from coronary_calcium.progress import Progress, no_progress
@@ -65,6 +66,9 @@ class Trainer:
         for source in self.train_cases.absent_sources():
             _LOG.warning('No case has a source that begins with "%s": its share goes to the others.', source)
         self.val_cases = self._validation_cases(val_folder)
+        self.precision = usable_precision(recipe.precision, self.device)
+        if self.precision != recipe.precision:
+            _LOG.warning(NO_FAST_BFLOAT16)
         torch.manual_seed(recipe.seed)
         if recipe.threads:
             torch.set_num_threads(recipe.threads)
@@ -145,7 +149,7 @@ class Trainer:
     def _add_gradients(self, batch: Batch) -> dict[str, float]:
         """Add a batch's share to the gradients; returns its losses."""
         inputs = normalise(batch.hu).contiguous(memory_format=torch.channels_last)
-        mixed = self.recipe.precision == "bfloat16"
+        mixed = self.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
             calcium, arteries = self.model(inputs)
         losses = compute_losses(calcium, arteries, batch, self.recipe.loss)
@@ -247,6 +251,7 @@ class Trainer:
             "iterations": self.iteration,
             "minutes": round(self.clock.minutes, 1),
             "device": str(self.device),
+            "precision": self.precision,
             "processes": self.ranks.size,
             **({"initialised_from": self.initialised_from} if self.initialised_from else {}),
         }

@@ -9,6 +9,7 @@ from typing import Any
 
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.network.denseraunet import SIDE_MULTIPLE
+from coronary_calcium.network.precision import PRECISIONS
 from coronary_calcium.network.preprocessing import INPUT_SIZE
 from coronary_calcium.training.cases import CaseOptions
 from coronary_calcium.training.samples import SampleOptions
@@ -68,7 +69,7 @@ class Recipe:
     threads : processor threads; 0 leaves it to the cores there are. On cores that other programs use as well, one
         thread is best: two spin at each barrier while the other one waits for a core, and an iteration was seen to
         take 12.5 processor seconds in place of 1.3.
-    precision : "float32" or "bfloat16" (automatic mixed precision).
+    precision : "float32" or "bfloat16" (automatic mixed precision, where the processor gains by it).
     ema : largest decay of the exponential moving average of the weights, which is what is saved; 0 for none.
     checkpoint_minutes, validation_minutes, rescan_minutes : how often to save, to validate and to look for new cases.
     validation_slices : how many windows of the held-out cases a validation looks at.
@@ -225,7 +226,7 @@ def _check_values(recipe: Recipe) -> None:
         "crop_pixels must be 0 or more, and go with a patch of the whole window": recipe.samples.crop_pixels == 0
         or (recipe.samples.crop_pixels > 0 and sizes == [INPUT_SIZE]),
         "epochs go with patches of one size": not (recipe.epochs and recipe.final_patch),
-        'precision must be "float32" or "bfloat16"': recipe.precision in ("float32", "bfloat16"),
+        f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
         'the optimiser must be "adamw" or "sgd"': recipe.optimiser.name in ("adamw", "sgd"),
         'the schedule must be "cosine" or "paper"': recipe.optimiser.schedule in ("cosine", "paper"),
         "ema must be at least 0 and below 1": 0 <= recipe.ema < 1,

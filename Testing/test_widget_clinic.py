@@ -15,7 +15,7 @@ from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, made_up_ct
 from CoronaryCalciumScoringLib.score_table import score_rows
 from dicom_factory import write_series
 from dicom_tools import PATIENT, run_tool
-from qt_stand_in import QtWidgets
+from qt_stand_in import QtCore, QtGui, QtWidgets
 from slicer_cases import ras_of
 from slicer_scene import slicer
 from test_widget_pictures import cut_off, draw
@@ -345,3 +345,24 @@ def test_clicks_candidates_and_brush_follow_the_threshold_of_the_rules(panel, fo
     assert total(panel).agatston == MADE_UP_AGATSTON
     assert review.case_result().quantities.volume_mm3.total == pytest.approx(volume + 150.0)
     assert node.GetAttribute("BrushAbsoluteDiameter") == "9"  # what the reader has set stays
+
+
+def roll(control):
+    """Roll the mouse wheel over a control; whether the control took it."""
+    place = QtCore.QPointF(5, 5)
+    no_button, no_key = QtCore.Qt.NoButton, QtCore.Qt.NoModifier
+    event = QtGui.QWheelEvent(
+        place, place, QtCore.QPoint(), QtCore.QPoint(0, -120), no_button, no_key, QtCore.Qt.NoScrollPhase, False
+    )
+    QtWidgets.QApplication.sendEvent(control, event)
+    return event.isAccepted()
+
+
+def test_the_mouse_wheel_scrolls_the_panel_and_changes_no_rule(panel, form):
+    before = total(panel)
+    for control in (form.rulesComboBox, form.schemeComboBox, form.factorSpinBox, form.mesaNumbers["age"]):
+        control.setFocus()
+        value = control.currentIndex if isinstance(control, QtWidgets.QComboBox) else control.value
+        assert not roll(control)
+        assert value == (control.currentIndex if isinstance(control, QtWidgets.QComboBox) else control.value)
+    assert total(panel) == before

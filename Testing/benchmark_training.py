@@ -17,10 +17,10 @@ import torch
 from coronary_calcium.network.preprocessing import INPUT_SIZE, normalise
 from coronary_calcium.proposal.device import DEVICES, resolve_device
 from coronary_calcium.training.cases import CaseFolder, save_case
+from coronary_calcium.training.drawing import Batches, Place, drawing_threads
 from coronary_calcium.training.loop import Trainer
 from coronary_calcium.training.ranks import Ranks
 from coronary_calcium.training.recipe import changed, load_recipe
-from coronary_calcium.training.samples import draw_batch
 from torch.utils.flop_counter import FlopCounterMode
 
 # Sides of the matrices; smaller ones do not reach a device's rate.
@@ -41,6 +41,17 @@ def seconds(work, device, repeats):
             torch.cuda.synchronize()
         times.append(clock() - start)
     return statistics.median(times)
+
+
+def drawing_seconds(batches, count):
+    """Mean time of a batch when nothing else is waited for: what the threads, if there are any, can keep up with."""
+    batches.take(Place(0, 0, False))
+    start = time.perf_counter()
+    for iteration in range(1, count + 1):
+        batches.take(Place(iteration, 0, False))
+    passed = time.perf_counter() - start
+    batches.close()
+    return passed / count
 
 
 def matrix_rate(device, dtype, repeats):
@@ -80,6 +91,7 @@ def main():
     parser.add_argument("--data", type=Path, help="training cases; default: one of the usual size is made up")
     parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
+    parser.add_argument("--drawers", type=int, help="threads that draw ahead; default: as training takes on the device")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
@@ -88,10 +100,10 @@ def main():
     patch, batch = recipe.samples.patch, recipe.batch
     with tempfile.TemporaryDirectory(prefix="coronary-calcium-benchmark-") as scratch:
         data = options.data or made_up_case(Path(scratch))
-        cases = CaseFolder(data)
-        r = np.random.default_rng(0)
-        drawing = batch / seconds(lambda: draw_batch(cases, batch, recipe.samples, r), device, 4 * options.repeats)
-        trainer = Trainer(recipe, data, None, Path(scratch) / "run", ranks=Ranks(0, 1, device))
+        ranks = Ranks(0, 1, device)
+        drawers = drawing_threads(ranks) if options.drawers is None else options.drawers
+        drawing = batch / drawing_seconds(Batches(CaseFolder(data), recipe, ranks, None, drawers), 8 * options.repeats)
+        trainer = Trainer(recipe, data, None, Path(scratch) / "run", ranks=ranks)
         drawn = trainer._draw(0, 0.0)
         trainer._draw = lambda part, fraction: drawn
         work = counted(trainer.step)
@@ -101,7 +113,11 @@ def main():
     for dtype, rate in rates.items():
         sys.stdout.write(f"Matrix product, {str(dtype).removeprefix('torch.')}: {rate / 1e9:.0f} GFLOP/s\n")
     training = batch * recipe.accumulate / step
-    show(f"Drawing samples, {patch} x {patch} pixels", drawing, f"{drawing / training:.1f} x the training step's rate")
+    show(
+        f"Drawing, {patch} x {patch} pixels, {drawers or 'no'} threads",
+        drawing,
+        f"{drawing / training:.1f} x the training step's rate",
+    )
     reached = work / step / rates[mixed]
     show(f"Training step, batch {batch} of {patch} x {patch}, {trainer.precision}", training, f"{100 * reached:.0f} %")
     network = trainer.average

@@ -8,7 +8,7 @@ import pytest
 import torch
 from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.network.weights import load_model, read_card
-from coronary_calcium.training import clock, loop
+from coronary_calcium.training import clock, drawing, loop
 from coronary_calcium.training import records as records_module
 from coronary_calcium.training.ablation import train_ablation
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS
@@ -236,8 +236,8 @@ def test_the_average_follows_the_weights_slowly_and_starts_near_them(folders, tm
 
 def test_the_last_part_of_a_run_sees_larger_patches(folders, tmp_path, monkeypatch):
     sizes = []
-    draw = loop.draw_batch
-    monkeypatch.setattr(loop, "draw_batch", lambda *given: sizes.append(draw(*given)) or sizes[-1])
+    draw = drawing.draw_batch
+    monkeypatch.setattr(drawing, "draw_batch", lambda *given: sizes.append(draw(*given)) or sizes[-1])
     recipe = replace(TINY, iterations=4, batch=4, final_patch=128, final_patch_share=0.5)
     train(recipe, folders[0], None, tmp_path)
     assert [tuple(batch.hu.shape) for batch in sizes] == [(4, 9, 64, 64)] * 2 + [(1, 9, 128, 128)] * 2
@@ -249,7 +249,7 @@ def test_a_few_steps_on_one_batch_lower_every_loss(folders, tmp_path, monkeypatc
     options = replace(TINY.samples, calcium_slices=1.0, focus=1.0)
     batch = draw_batch(trainer.train_cases, 2, options, np.random.default_rng(3))
     assert batch.labels.any()
-    monkeypatch.setattr(loop, "draw_batch", lambda *_: batch)
+    monkeypatch.setattr(drawing, "draw_batch", lambda *_: batch)
     losses = [trainer.step() for _ in range(12)]
     for name in ("loss", "bootstrap", "iou", "artery"):
         assert losses[-1][name] < 0.8 * losses[0][name], name
@@ -265,8 +265,8 @@ def test_a_run_ends_when_its_minutes_are_over(folders, tmp_path, monkeypatch):
 
 def test_an_epoch_takes_every_slice_once_in_another_order_each_time(folders, tmp_path, monkeypatch):
     taken = []
-    draw = loop.draw_batch
-    monkeypatch.setattr(loop, "draw_batch", lambda *given: taken.append(given[4]) or draw(*given))
+    draw = drawing.draw_batch
+    monkeypatch.setattr(drawing, "draw_batch", lambda *given: taken.append(given[4]) or draw(*given))
     trainer = Trainer(tiny(iterations=0, epochs=2, batch=5), folders[0], None, tmp_path)
     slices = trainer.train_cases.slices()
     assert len(slices) == 24 and trainer.iterations == 10  # 2 x 24 samples, 5 an iteration

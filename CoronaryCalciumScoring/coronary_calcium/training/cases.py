@@ -15,6 +15,7 @@ A case file has these arrays:
 
 import json
 import logging
+import threading
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -187,6 +188,7 @@ class CaseFolder:
         self._in_memory = in_memory
         self._options = options or CaseOptions()
         self._loaded: dict[str, TrainingCase] = {}
+        self._lock = threading.Lock()
         self._summaries: dict[str, CaseSummary] = {}
         self._refused: set[str] = set()
         self._groups: list[tuple[float, list[str]]] = []
@@ -243,12 +245,17 @@ class CaseFolder:
             )
 
     def case(self, name: str) -> TrainingCase:
-        """A case by its file name, from memory if it is there."""
-        if name not in self._loaded:
+        """A case by its file name, from memory if it is there; several threads may ask."""
+        with self._lock:
+            known = self._loaded.get(name)
+        if known is not None:
+            return known
+        case = load_case(self.folder / name)
+        with self._lock:
             while len(self._loaded) >= self._in_memory:
                 del self._loaded[next(iter(self._loaded))]
-            self._loaded[name] = load_case(self.folder / name)
-        return self._loaded[name]
+            self._loaded[name] = case
+        return case
 
     def draw(self, generator: np.random.Generator) -> TrainingCase:
         """A case at random. A file that turns out to be no case is logged and replaced by another draw.

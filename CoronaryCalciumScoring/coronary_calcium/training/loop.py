@@ -4,12 +4,10 @@ import copy
 import json
 import logging
 from contextlib import nullcontext
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from coronary_calcium.errors import Cancelled, InputRefused
@@ -21,6 +19,7 @@ from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.training.cases import CaseFolder, CaseOptions
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS, read_checkpoint, usable_folders, write_checkpoint
 from coronary_calcium.training.clock import Clock
+from coronary_calcium.training.drawing import Batches, Place, drawing_threads
 from coronary_calcium.training.losses import compute_losses
 from coronary_calcium.training.optimisation import learning_rate, make_optimiser
 from coronary_calcium.training.passes import Passes
@@ -28,7 +27,7 @@ from coronary_calcium.training.pictures import picture_sheet
 from coronary_calcium.training.ranks import Ranks, joined_ranks
 from coronary_calcium.training.recipe import Recipe
 from coronary_calcium.training.records import Records
-from coronary_calcium.training.samples import Batch, draw_batch
+from coronary_calcium.training.samples import Batch
 from coronary_calcium.training.validation import Validation, predict, slices_to_show, validate
 
 # A line of metrics.csv averages this many iterations.
@@ -84,6 +83,7 @@ class Trainer:
         if self._passes:
             needed = self._passes.iterations(recipe.epochs, recipe.batch * recipe.accumulate * self.ranks.size)
             self.iterations = min(needed, recipe.iterations or needed)
+        self._batches = Batches(self.train_cases, recipe, self.ranks, self._passes, drawing_threads(self.ranks))
         self.validation: Validation | None = None
         self.clock = Clock()
         self._window: list[dict[str, float]] = []
@@ -133,17 +133,8 @@ class Trainer:
 
     def _draw(self, part: int, fraction: float) -> Batch:
         """The samples of a part of this iteration, on the device."""
-        recipe, options, size = self.recipe, self.recipe.samples, self.recipe.batch
-        if recipe.final_patch and fraction >= 1 - recipe.final_patch_share:
-            # As many pixels in an iteration as before.
-            size = max(1, size * options.patch**2 // recipe.final_patch**2)
-            options = replace(options, patch=recipe.final_patch)
-        place = self.ranks.rank + self.ranks.size * part
-        generator = np.random.default_rng((recipe.seed, self.iteration, place))
-        first = ((self.iteration * recipe.accumulate * self.ranks.size) + place) * size
-        batch = draw_batch(
-            self.train_cases, size, options, generator, self._passes.samples(first, size) if self._passes else ()
-        )
+        final = bool(self.recipe.final_patch) and fraction >= 1 - self.recipe.final_patch_share
+        batch = self._batches.take(Place(self.iteration, part, final))
         return Batch(batch.hu.to(self.device), batch.labels.to(self.device))
 
     def _add_gradients(self, batch: Batch) -> dict[str, float]:
@@ -176,6 +167,7 @@ class Trainer:
         try:
             self._run(progress, records)
         finally:
+            self._batches.close()
             if records:
                 records.close()
         return self.output / WEIGHTS

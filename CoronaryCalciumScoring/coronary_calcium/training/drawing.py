@@ -1,6 +1,6 @@
 """The batches of a run, each known by its place in it; on a GPU, threads draw them while the network computes.
 
-A sample of the recipe ``best`` takes a processor core some 30 ms, longer than a GPU needs for it.
+Of the recipe ``best``, a loop that waits for each batch draws 42 samples a second, and two threads on two cores 70.
 """
 
 import os
@@ -17,9 +17,9 @@ from coronary_calcium.training.ranks import Ranks
 from coronary_calcium.training.recipe import Recipe
 from coronary_calcium.training.samples import Batch, draw_batch
 
-# Drawing releases Python's lock only in part, so more threads than these would wait for one another.
+# Two threads on two cores draw 1.7 times as many samples as one; how far more of them help was not measured.
 MOST_THREADS = 8
-# Batches that wait for the network, for each thread: drawing takes twice as long for one case as for another.
+# Batches that wait for the network, for each thread, so that one whose case must first be read holds up nothing.
 _WAITING = 2
 
 

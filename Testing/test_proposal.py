@@ -165,9 +165,8 @@ def test_a_lesion_grows_over_its_uncertain_rim_within_the_slice_and_no_further()
     probability = np.zeros(hu.shape, np.float16)
     probability[1, 1, 1] = 0.5  # a sure pixel,
     probability[1, 2, 2:5] = LIMITS.extent_probability  # its rim, which begins at a corner of it,
-    probability[1, 2, 5] = (
-        0.9 * LIMITS.extent_probability
-    )  # what is too improbable, and what only that would join to it,
+    # what is too improbable, and what only that would join to it,
+    probability[1, 2, 5] = 0.9 * LIMITS.extent_probability
     probability[1, 2, 6] = 0.4
     probability[2, 1, 1] = 0.4  # as probable in the next slice, and somewhere else,
     probability[1, 5, 9:11] = 0.49

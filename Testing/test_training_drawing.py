@@ -1,6 +1,5 @@
 """Batches drawn ahead by threads are those that the run would draw by itself."""
 
-import numpy as np
 import pytest
 import torch
 from coronary_calcium.errors import InputRefused
@@ -55,7 +54,7 @@ def test_threads_draw_what_the_run_would_draw_by_itself(batches, recipe):
 
 def test_batches_that_follow_are_drawn_before_they_are_asked_for(batches, monkeypatch):
     drawn = []
-    monkeypatch.setattr(drawing, "draw_batch", lambda *_: drawn.append(1) or np.sum(drawn))
+    monkeypatch.setattr(drawing, "draw_batch", lambda *given: drawn.append(given))
     ahead = batches(2)
     ahead.take(Place(0, 0, False))
     ahead.close()
@@ -79,7 +78,7 @@ def test_a_run_with_threads_gives_the_weights_of_one_without(folder, tmp_path, m
     assert torch.equal(*weights)
 
 
-def test_what_goes_wrong_in_a_thread_reaches_the_run(tmp_path, batches, folder):
+def test_what_goes_wrong_in_a_thread_reaches_the_run(tmp_path):
     cases = CaseFolder(write_blobs(tmp_path / "lost", range(1)))
     ahead = Batches(cases, TINY, ALONE, None, 2)
     for path in (tmp_path / "lost").glob("*.npz"):

@@ -23,6 +23,7 @@ from CoronaryCalciumScoringWidgets.run_control import RunControl
 from CoronaryCalciumScoringWidgets.sample_data import registerSampleData
 from CoronaryCalciumScoringWidgets.saving import Saving
 from CoronaryCalciumScoringWidgets.self_test import CoronaryCalciumScoringTest
+from CoronaryCalciumScoringWidgets.wheel_filter import leaveWheelToPanel
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -98,6 +99,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._message = ""  # how the last run ended, for the CT that is shown
         self._shownVolume = None
         self._saving = None
+        self._wheelFilter = None
 
     def setup(self) -> None:
         """Build the panel; called when the module is opened for the first time."""
@@ -116,6 +118,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent, self.run)
         self._saving = Saving(self.ui, self.reviewPanel, self.run, self._say, self.ensureReportPackages)
         self.clinic = ClinicSection(self.ui.clinicSection, lambda: self.reviewPanel.review, self.ensurePdfPackages)
+        self._wheelFilter = leaveWheelToPanel(uiWidget)
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)

@@ -358,11 +358,18 @@ def roll(control):
     return event.isAccepted()
 
 
-def test_the_mouse_wheel_scrolls_the_panel_and_changes_no_rule(panel, form):
-    before = total(panel)
-    for control in (form.rulesComboBox, form.schemeComboBox, form.factorSpinBox, form.mesaNumbers["age"]):
+def test_the_mouse_wheel_scrolls_the_panel_and_changes_neither_ct_nor_device_nor_rule(panel, form):
+    before, ct, device = total(panel), panel.ui.inputSelector.currentNode(), panel.ui.deviceComboBox.currentIndex
+    assert panel.ui.deviceComboBox.count > 1
+    combos = panel.ui.inputSelector.findChildren(QtWidgets.QComboBox)
+    assert combos
+    for control in (*combos, panel.ui.deviceComboBox, form.rulesComboBox, form.schemeComboBox, form.factorSpinBox):
         control.setFocus()
         value = control.currentIndex if isinstance(control, QtWidgets.QComboBox) else control.value
         assert not roll(control)
         assert value == (control.currentIndex if isinstance(control, QtWidgets.QComboBox) else control.value)
+    assert not roll(form.mesaNumbers["age"])
+    assert form.mesaNumbers["age"].value == 60
     assert total(panel) == before
+    assert panel.ui.inputSelector.currentNode() is ct
+    assert panel.ui.deviceComboBox.currentIndex == device

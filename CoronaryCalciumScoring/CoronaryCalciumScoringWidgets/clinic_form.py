@@ -29,19 +29,6 @@ MESA_FLAGS = {
 SELF_TEST_THICKNESS_MM, SELF_TEST_DOSE = (0.5, 8.0), (0.05, 4.0)
 
 
-class WheelFilter(qt.QObject):
-    """Leaves the mouse wheel to the panel, which scrolls: a control under the pointer would take it for another value,
-    and the score would follow rules that nobody chose.
-    """
-
-    def eventFilter(self, watched, event):
-        """Whether the event is kept from the control; a wheel's goes on to what the control lies in."""
-        if event.type() != qt.QEvent.Wheel:
-            return False
-        event.ignore()
-        return True
-
-
 def build_form(layout) -> SimpleNamespace:
     """Add the section's controls to its layout; returns them by name."""
     form = SimpleNamespace()
@@ -51,10 +38,6 @@ def build_form(layout) -> SimpleNamespace:
     _outputs(form, layout)
     _self_test(form, layout)
     _answer(form, layout)
-    form.wheelFilter = WheelFilter()
-    for control in [*vars(form).values(), *form.mesaNumbers.values()]:
-        if isinstance(control, (qt.QComboBox, qt.QAbstractSpinBox)):
-            control.installEventFilter(form.wheelFilter)
     return form
 
 

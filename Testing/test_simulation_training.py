@@ -50,7 +50,7 @@ def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
         for deposit in case.deposits:
             if deposit.label or deposit.kind not in ("mitral annulus", "aortic valve", "aortic wall"):
                 continue
-            (x0, x1), (y0, y1), _ = deposit.shape.bounds()
+            (x0, x1), (y0, y1), _ = deposit.shape.bounds
             near = np.s_[:, int(y0 / j) : int(y1 / j) + 1, int(x0 / i) : int(x1 / i) + 1]
             bright += int((case.hu[near] > 200).sum())
             unlabelled += int(((case.hu[near] > 200) & (case.labels[near] == 0)).sum())
@@ -78,7 +78,7 @@ def test_seeds_of_the_test_set_are_refused(tmp_path):
 def test_variants_share_the_anatomy_and_differ_in_calcium_and_scan(quick, tmp_path):
     first, second = draw_patients(3, "chest", 2)
     assert first.anatomy is second.anatomy
-    assert [d.shape.bounds() for d in first.deposits] != [d.shape.bounds() for d in second.deposits]
+    assert [d.shape.bounds for d in first.deposits] != [d.shape.bounds for d in second.deposits]
     paths = make_cases(3, "chest", tmp_path, variants=2)
     case = load_case(paths[0])
     assert np.array_equal(case.hu, first.volume.hu) and np.array_equal(case.labels, first.labels)

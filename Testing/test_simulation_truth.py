@@ -80,7 +80,7 @@ def test_a_pose_moves_all_shapes_alike():
             after = moved.distance(np.array([[x]]), np.array([[y]]), np.full((1, 1), z)) < 0
             assert bool(before[0, 0]) == bool(after[0, 0])
             if after[0, 0]:
-                (x0, x1), (y0, y1), _ = moved.bounds()
+                (x0, x1), (y0, y1), _ = moved.bounds
                 assert x0 <= x <= x1 and y0 <= y <= y1
 
 

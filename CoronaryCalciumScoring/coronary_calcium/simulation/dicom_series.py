@@ -181,5 +181,5 @@ def _write_plaques(patient: SimulatedPatient, path: Path) -> None:
             table.writerow([plaque.number, "plaque", artery, plaque.form, *middle, *measures])
         for deposit in patient.deposits:
             if not deposit.label:
-                middle = [f"{(low + high) / 2:.2f}" for low, high in deposit.shape.bounds()]
+                middle = [f"{(low + high) / 2:.2f}" for low, high in deposit.shape.bounds]
                 table.writerow(["", deposit.kind, "", "", *middle, "", f"{deposit.hu:.0f}", "", ""])

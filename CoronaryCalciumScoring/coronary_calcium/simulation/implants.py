@@ -108,7 +108,7 @@ def implant(volume: CTVolume, drawing: dict[str, Any], seed: int) -> Implanted:
 
 
 def _reaches(deposit: Deposit, z: float, thickness: float) -> bool:
-    low, high = deposit.shape.bounds()[2]
+    low, high = deposit.shape.bounds[2]
     return low - thickness < z < high + thickness
 
 

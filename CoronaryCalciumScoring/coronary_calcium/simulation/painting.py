@@ -44,7 +44,7 @@ def _window(bounds, values, margin):
 
 def _slice_of(shape, z, margin):
     """The part of a shape that can reach the slice at ``z``, or None."""
-    low, high = shape.bounds()[2]
+    low, high = shape.bounds[2]
     if z < low - margin or z > high + margin:
         return None
     return shape.part_near(z, margin) if hasattr(shape, "part_near") else shape
@@ -62,7 +62,7 @@ def paint_slice(layers: Sequence[Layer], grid: Grid, z: float) -> np.ndarray:
         part = _slice_of(layer.shape, z, margin)
         if part is None:
             continue
-        bounds = part.bounds()
+        bounds = part.bounds
         i0, i1 = _window(bounds[0], grid.x, margin)
         j0, j1 = _window(bounds[1], grid.y, margin)
         if i0 >= i1 or j0 >= j1:
@@ -113,7 +113,7 @@ def cover_of(shape, grid: Grid, z: float) -> tuple[np.ndarray, tuple[slice, slic
     part = _slice_of(shape, z, 0.5)
     if part is None:
         return None
-    bounds = part.bounds()
+    bounds = part.bounds
     i0, i1 = _window(bounds[0], grid.x, grid.pixel)
     j0, j1 = _window(bounds[1], grid.y, grid.pixel)
     if i0 >= i1 or j0 >= j1:
@@ -154,13 +154,19 @@ def smear(image: np.ndarray, grid: Grid, motion: Motion) -> np.ndarray:
     """The slice (j, i) with the ghosts of a moving heart, whose centre is at x = y = 0; the chest wall stands still."""
     if len(motion.weights) < 2:
         return image
+    # Only where it moves, and where from: a quarter of a chest scan.
+    reach = _MOVING_MM + float(np.abs(motion.shifts).max()) + 2 * grid.pixel
+    (i0, i1), (j0, j1) = (_window((-reach, reach), values, 0.0) for values in (grid.x, grid.y))
+    box = image[j0:j1, i0:i1]
     moved = sum(
-        float(weight) * ndimage.shift(image, shift[::-1] / grid.pixel, order=1, mode="nearest")
+        float(weight) * ndimage.shift(box, shift[::-1] / grid.pixel, order=1, mode="nearest")
         for shift, weight in zip(motion.shifts, motion.weights)
     )
-    distance = np.hypot(grid.x[None, :], grid.y[:, None])
+    distance = np.hypot(grid.x[None, i0:i1], grid.y[j0:j1, None])
     share = np.clip((_MOVING_MM - distance) / 25, 0, 1).astype(np.float32)
-    return image + share * (moved - image)
+    smeared = image.copy()
+    smeared[j0:j1, i0:i1] += share * (moved - box)
+    return smeared
 
 
 def cover_in_slice(
@@ -171,7 +177,7 @@ def cover_in_slice(
     if part is None:
         return None
     reach = float(np.abs(motion.shifts).max()) + 2 * grid.pixel
-    bounds = part.bounds()
+    bounds = part.bounds
     i0, i1 = _window(bounds[0], grid.x, reach)
     j0, j1 = _window(bounds[1], grid.y, reach)
     if i0 >= i1 or j0 >= j1:

@@ -49,7 +49,7 @@ class Raster:
 
 def rasterised(deposits: Sequence[Deposit], step: float) -> Raster:
     """The deposits on a grid of ``step`` mm around them; where they overlap, the later one counts, as in a scan."""
-    bounds = np.array([deposit.shape.bounds() for deposit in deposits])
+    bounds = np.array([deposit.shape.bounds for deposit in deposits])
     low, high = bounds[:, :, 0].min(axis=0) - step, bounds[:, :, 1].max(axis=0) + step
     step = max(step, float(np.prod(high - low) / _MOST_POINTS) ** (1 / 3))
     x, y, z = (np.arange(a, b + step, step) + step / 2 for a, b in zip(low, high))
@@ -76,7 +76,7 @@ def plaques_of(deposits: Sequence[Deposit]) -> list[Plaque]:
 def _plaque(number: int, parts: list[Deposit]) -> Plaque:
     raster = rasterised(parts, VOLUME_STEP_MM)
     voxel = raster.step**3
-    bounds = np.array([part.shape.bounds() for part in parts])
+    bounds = np.array([part.shape.bounds for part in parts])
     low, high = bounds[:, :, 0].min(axis=0), bounds[:, :, 1].max(axis=0)
     x, y, z = (float(value) for value in (low + high) / 2)
     volume = float((raster.labels > 0).sum() * voxel)
@@ -108,7 +108,7 @@ def exact_agatston(deposits: Sequence[Deposit]) -> dict[str, float]:
 
 def _touching(deposits: list[Deposit]) -> list[list[Deposit]]:
     """The deposits in groups whose boxes do not reach each other: what may be connected is together."""
-    boxes = np.array([deposit.shape.bounds() for deposit in deposits]).reshape(-1, 3, 2)
+    boxes = np.array([deposit.shape.bounds for deposit in deposits]).reshape(-1, 3, 2)
     left = list(range(len(deposits)))
     groups = []
     while left:

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.encaps import encapsulate
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import (
+    JPEG2000,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
     ExplicitVRLittleEndian,
@@ -37,6 +38,9 @@ SYNTAXES = {
     "jpeg-lossless": JPEGLosslessSV1,
     "jpeg2000": JPEG2000Lossless,
     "jpeg-lossy": JPEGBaseline8Bit,
+    # The transfer syntax that may be either, with the one wavelet and the other.
+    "jpeg2000-reversible": JPEG2000,
+    "jpeg2000-irreversible": JPEG2000,
 }
 
 
@@ -193,13 +197,18 @@ def _save(dataset: FileDataset, stored: np.ndarray, path: Path, syntax: str) -> 
         buffer = io.BytesIO()
         Image.fromarray(stored.astype(np.uint8)).save(buffer, "JPEG", quality=95)
         dataset.PixelData = encapsulate([buffer.getvalue()])
+    elif syntax.startswith("jpeg2000-"):
+        buffer = io.BytesIO()
+        picture = Image.fromarray(stored.astype(np.uint16))
+        picture.save(buffer, "JPEG2000", no_jp2=True, irreversible=syntax == "jpeg2000-irreversible")
+        dataset.PixelData = encapsulate([buffer.getvalue()])
     elif syntax in ("jpeg-lossless", "jpeg2000"):
         frames = stored if stored.ndim == 3 else stored[None]
         dataset.PixelData = encapsulate([_gdcm_frame(frame, dataset, syntax) for frame in frames])
     else:
         dataset.PixelData = native.tobytes()
         dataset["PixelData"].VR = "OW"
-    if syntax in ("jpeg-lossy", "jpeg-lossless", "jpeg2000"):
+    if syntax.startswith("jpeg"):
         dataset["PixelData"].VR = "OB"
         dataset["PixelData"].is_undefined_length = True
     if syntax == "rle":

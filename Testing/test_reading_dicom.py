@@ -279,6 +279,15 @@ def test_a_lossy_series_is_read_with_a_warning(tmp_path):
     assert np.abs(volume.hu.astype(int) - chest_hu())[:, 20:40, 20:44].mean() < 60
 
 
+@pytest.mark.parametrize(("syntax", "warned"), [("jpeg2000-irreversible", True), ("jpeg2000-reversible", False)])
+def test_jpeg_2000_that_loses_information_without_saying_so_is_known_by_its_wavelet(tmp_path, syntax, warned):
+    write_series(tmp_path, chest_hu(), intercept=-1024, signed=False, syntax=syntax)
+    volume = open_ct(tmp_path).volume
+    assert ("lossy-compression" in codes(volume)) is warned
+    assert volume.acquisition.lossy_compression is (True if warned else None)
+    assert np.abs(volume.hu.astype(int) - chest_hu()).max() == 0 or warned
+
+
 def test_a_missing_frame_of_reference_is_no_obstacle(tmp_path):
     write_series(tmp_path, FrameOfReferenceUID=None)
     assert open_ct(tmp_path).volume.shape == (24, 64, 64)

@@ -11,6 +11,7 @@ from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.reading.archives import unpacked
 from coronary_calcium.reading.axes import to_axial
 from coronary_calcium.reading.checks import check_ct
+from coronary_calcium.reading.dicom_bytes import is_irreversible
 from coronary_calcium.reading.dicom_choice import SeriesSummary, choose_series, find_files, read_all_headers
 from coronary_calcium.reading.dicom_header import SliceHeader, read_headers
 from coronary_calcium.reading.dicom_pixels import AIR_HU, read_pixels
@@ -140,10 +141,11 @@ def _volume_of(stack: Stack, warnings: tuple[CaseWarning, ...], progress: Progre
 def _facts(slices: tuple[SliceHeader, ...]) -> Acquisition:
     """The acquisition facts of a stack: of its first slice, but contrast and lossy compression of any slice."""
     stated = [header.acquisition for header in slices]
+    lossy = any(facts.lossy_compression for facts in stated) or any(is_irreversible(header) for header in slices)
     return replace(
         stated[0],
         contrast_agent=next((facts.contrast_agent for facts in stated if facts.contrast_agent), None),
-        lossy_compression=any(facts.lossy_compression for facts in stated) or stated[0].lossy_compression,
+        lossy_compression=lossy or stated[0].lossy_compression,
     )
 
 

@@ -19,6 +19,13 @@ _UNDEFINED_LENGTH = 0xFFFFFFFF
 _ITEM = b"\xfe\xff\x00\xe0"
 _END = b"\xfe\xff\xdd\xe0"
 _ALLOCATED = (8, 16, 32)
+# PS3.6: JPEG 2000 and HTJ2K that may be either lossless or lossy.
+_WAVELETS = ("1.2.840.10008.1.2.4.91", "1.2.840.10008.1.2.4.203")
+# ITU-T T.800 (JPEG 2000), annex A: markers in the main header of a codestream. The coding style's last byte but the
+# precincts is the wavelet, 0 for the irreversible 9-7 one.
+_SOC, _COD, _SOT = b"\xff\x4f", b"\xff\x52", b"\xff\x90"
+_WAVELET_BYTE, _IRREVERSIBLE = 9, 0
+_LONGEST_MAIN_HEADER = 2**16
 _PIECE = 2**20
 
 
@@ -71,6 +78,33 @@ def stored_values(header: SliceHeader) -> np.ndarray | None:
     values = (values >> (high_bit + 1 - bits)) & (2**bits - 1)
     values = values.reshape(int(header.rows or 0), int(header.columns or 0))
     return np.where(values >= 2 ** (bits - 1), values - 2**bits, values) if header.signed else values
+
+
+def is_irreversible(header: SliceHeader) -> bool:
+    """Whether the pixels were compressed by JPEG 2000 with the wavelet that loses information, whatever is stated.
+
+    False also for what cannot be told: another compression, a damaged file, or a reversible wavelet whose last
+    coefficients were left out.
+    """
+    if header.transfer_syntax not in _WAVELETS or header.pixel_offset is None:
+        return False
+    with header.path.open("rb") as file:
+        file.seek(header.pixel_offset + 12)
+        offsets = file.read(8)
+        if len(offsets) < 8:
+            return False
+        file.seek(struct.unpack("<I", offsets[4:])[0] + 8, 1)
+        codestream = file.read(_LONGEST_MAIN_HEADER)
+    if codestream[:2] != _SOC:
+        return False
+    place = 2
+    while len(codestream) >= place + 4 and codestream[place : place + 2] != _SOT:
+        length = struct.unpack(">H", codestream[place + 2 : place + 4])[0]
+        segment = codestream[place + 4 : place + 2 + length]
+        if codestream[place : place + 2] == _COD:
+            return len(segment) > _WAVELET_BYTE and segment[_WAVELET_BYTE] == _IRREVERSIBLE
+        place += 2 + length
+    return False
 
 
 def same_pixels(first: SliceHeader, second: SliceHeader) -> bool:

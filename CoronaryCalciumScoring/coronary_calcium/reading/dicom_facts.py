@@ -7,7 +7,7 @@ from pydicom.dataset import Dataset
 from coronary_calcium.volume import Acquisition
 
 # PS3.5 and PS3.6: transfer syntaxes that discard information: JPEG baseline and extended, JPEG-LS near-lossless.
-# JPEG 2000 (.91) and HTJ2K (.203) can be either, and then LossyImageCompression says which.
+# JPEG 2000 (.91) and HTJ2K (.203) can be either: LossyImageCompression says which, or the pixels do (dicom_bytes).
 _LOSSY_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81")
 # What scanners write into the contrast entries of scans without contrast medium.
 _NO_CONTRAST = ("", "NONE", "NO", "N", "0", "NO CONTRAST", "WITHOUT", "W/O", "WO", "NATIVE", "NON-CONTRAST", "C-")

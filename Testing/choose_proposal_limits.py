@@ -1,0 +1,161 @@
+"""Choose the limits of what is proposed (``rules.PROPOSAL_LIMITS``) on whole hearts of seeds that nothing else uses.
+
+``python -m coronary_calcium.simulation.training_cases --whole --variants 1 --count N --first-seed S --output HEARTS``
+then ``python Testing/choose_proposal_limits.py HEARTS --kept FOLDER --lesion-probability 0.7 0.8 0.9``: a line for
+every combination of the values that are named; the limits of rules.py stand for the others. The network runs once on
+each heart.
+"""
+
+import argparse
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from coronary_calcium.evaluation.counts import Counts
+from coronary_calcium.evaluation.patients import Patient, find_patients, open_patient
+from coronary_calcium.evaluation.statistics import confusion, linear_kappa
+from coronary_calcium.heart.field import HeartField
+from coronary_calcium.network.weights import load_model
+from coronary_calcium.processes import outcomes
+from coronary_calcium.proposal.lesions import label_lesions
+from coronary_calcium.proposal.propose import Proposal, propose
+from coronary_calcium.rules import PROPOSAL_LIMITS, ProposalLimits
+from coronary_calcium.scoring import score_labels
+from coronary_calcium.scoring.risk import FIVE_CATEGORIES
+from coronary_calcium.volume import CTVolume
+from tqdm import tqdm
+
+NAMES = tuple(field.name for field in fields(ProposalLimits))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the network says of a heart, and the truth: arrays (k, j, i) of one part of the scan."""
+
+    volume: CTVolume
+    labels: np.ndarray
+    field: HeartField
+    probability: np.ndarray
+    artery: np.ndarray
+
+    def proposal(self) -> Proposal:
+        return Proposal(self.probability, self.artery, 0, 0, 0, self.field, "cpu", 0.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One heart with one choice of limits."""
+
+    pixels: Counts
+    found: int
+    true: int
+    false: int
+    categories: tuple[int, int]
+
+
+def run_network(patient: Patient, weights: Path | None, folder: Path) -> Path:
+    """Keep the network's answer in a file, unless it is there."""
+    model = load_model(weights)
+    path = folder / f"{model.card['sha256'][:8]}-{patient.path.stem}.npz"
+    if not path.exists():
+        opened = open_patient(patient)
+        raw = propose(opened.volume, opened.field, model)
+        partly = path.with_suffix(".part.npz")
+        np.savez_compressed(partly, probability=raw.probability, artery=raw.artery)
+        partly.replace(path)
+    return path
+
+
+def answer(patient: Patient, path: Path, lowest: float) -> Answer:
+    """The part of a heart where the network's probability is at least ``lowest`` or where there is calcium."""
+    opened = open_patient(patient)
+    with np.load(path) as kept:
+        probability, artery = kept["probability"], kept["artery"]
+    places = np.nonzero((probability >= lowest) | (opened.labels > 0))
+    box = tuple(slice(int(place.min()), int(place.max()) + 1) if place.size else slice(0, 1) for place in places)
+    volume = replace(opened.volume, hu=opened.volume.hu[box])
+    return Answer(volume, opened.labels[box], opened.field, probability[box], artery[box])
+
+
+def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[ProposalLimits]) -> list[Row]:
+    """A heart with every choice of limits."""
+    path = run_network(patient, weights, folder)
+    if not choices:
+        return []
+    one = answer(patient, path, min(limits.extent_probability for limits in choices))
+    truth = score_labels(one.volume, one.labels)
+    names = FIVE_CATEGORIES.categories
+    rows = []
+    for limits in choices:
+        labels = label_lesions(one.volume, one.proposal(), limits=limits)
+        score = score_labels(one.volume, labels)
+        found, true = labels > 0, one.labels > 0
+        rows.append(
+            Row(
+                Counts(int((true & found).sum()), int((found & ~true).sum()), int((true & ~found).sum())),
+                sum(bool(labels.reshape(-1)[lesion.voxels].any()) for lesion in truth.lesions),
+                len(truth.lesions),
+                sum(not one.labels.reshape(-1)[lesion.voxels].any() for lesion in score.lesions),
+                (names.index(truth.risk_category), names.index(score.risk_category)),
+            )
+        )
+    return rows
+
+
+def line_of(limits: ProposalLimits, rows: list[Row]) -> str:
+    """The figures of all hearts with one choice."""
+    pixels = sum((row.pixels for row in rows), Counts())
+    table = confusion(*np.array([row.categories for row in rows]).T, len(FIVE_CATEGORIES.categories))
+    values = " ".join(f"{getattr(limits, name):8g}" for name in NAMES)
+    found, true = sum(row.found for row in rows), sum(row.true for row in rows)
+    false = sum(row.false for row in rows) / len(rows)
+    overlap = " ".join(map(_text, (pixels.f1, pixels.precision, pixels.recall)))
+    agreement = f"{_text(np.trace(table) / len(rows))} {_text(linear_kappa(table))}"
+    return f"{values}   {overlap}   {found:4d}/{true} {false:6.2f}   {agreement}"
+
+
+def _text(value: float | None) -> str:
+    """A share; a dash where it is not defined."""
+    return "    -" if value is None else f"{value:.3f}"
+
+
+def combinations(options: argparse.Namespace) -> Iterator[ProposalLimits]:
+    """Every combination of the values that were named."""
+    values = [getattr(options, name) or [getattr(PROPOSAL_LIMITS, name)] for name in NAMES]
+    for chosen in itertools.product(*values):
+        yield ProposalLimits(*chosen)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path, nargs="+")
+    parser.add_argument("--kept", type=Path, required=True, help="folder for the network's answers")
+    parser.add_argument("--weights", type=Path, help="default: the shipped ones")
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--network-only", action="store_true", help="keep the network's answers, and no more")
+    for name in NAMES:
+        parser.add_argument(f"--{name.replace('_', '-')}", type=float, nargs="+")
+    options = parser.parse_args()
+    options.kept.mkdir(parents=True, exist_ok=True)
+    choices = [] if options.network_only else list(combinations(options))
+    patients = [patient for folder in options.data for patient in find_patients(folder)]
+    work = partial(rows_of, weights=options.weights, folder=options.kept, choices=choices)
+    done = outcomes(work, patients, options.jobs, share_cores)
+    hearts = [rows for _, rows in tqdm(done, total=len(patients), unit="heart")]
+    if choices:
+        print(" ".join(f"{name[:8]:>8}" for name in NAMES), "  F1    prec  rec     found false/scan  CAC   kappa")
+    for number, limits in enumerate(choices):
+        print(line_of(limits, [rows[number] for rows in hearts]))
+
+
+def share_cores(jobs: int) -> None:
+    """Each process takes its share of the cores."""
+    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""The script that chooses the limits of what is proposed gives the evaluation's figures."""
+
+from dataclasses import replace
+
+import choose_proposal_limits
+from choose_proposal_limits import line_of, rows_of
+from coronary_calcium.evaluation.measure import measure
+from coronary_calcium.evaluation.patients import find_patients, open_patient
+from coronary_calcium.rules import PROPOSAL_LIMITS
+from coronary_calcium.scoring.risk import FIVE_CATEGORIES
+from evaluation_cases import model, write_cases
+
+
+def test_every_choice_of_limits_is_measured_as_an_evaluation_would(tmp_path, monkeypatch):
+    network = model()
+    monkeypatch.setattr(choose_proposal_limits, "load_model", lambda weights: network)
+    [patient] = find_patients(write_cases(tmp_path / "hearts", count=1))
+    choices = [PROPOSAL_LIMITS, replace(PROPOSAL_LIMITS, lesion_probability=0.999)]
+    (tmp_path / "kept").mkdir()
+    usual, strict = rows_of(patient, None, tmp_path / "kept", choices)
+    measured, _ = measure(open_patient(patient), model(), "cpu", every_slice=False)
+    assert usual.pixels == measured.marked
+    assert (usual.found, usual.true, usual.false) == (2, 3, 1)
+    names = FIVE_CATEGORIES.categories
+    assert usual.categories == (names.index(measured.true_category), names.index(measured.found_category))
+    assert (strict.found, strict.false, strict.categories[1]) == (0, 0, 0)
+    calls = network.network.calls
+    assert rows_of(patient, None, tmp_path / "kept", choices) == [usual, strict]
+    assert network.network.calls == calls > 0
+    assert f"2/3 {1:6.2f}" in line_of(PROPOSAL_LIMITS, [usual])

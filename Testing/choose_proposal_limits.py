@@ -1,9 +1,9 @@
-"""Choose the limits of what is proposed (``rules.PROPOSAL_LIMITS``) on whole hearts of seeds that nothing else uses.
+"""Choose the limits of what is proposed (``rules.PROPOSAL_LIMITS``) on simulated patients that nothing else uses.
 
-``python -m coronary_calcium.simulation.training_cases --whole --variants 1 --count N --first-seed S --output HEARTS``
-then ``python Testing/choose_proposal_limits.py HEARTS --kept FOLDER --lesion-probability 0.7 0.8 0.9``: a line for
-every combination of the values that are named; the limits of rules.py stand for the others. The network runs once on
-each heart.
+``coronary-calcium simulate --protocol chest --n N --seed S --output PATIENTS``, then
+``python Testing/choose_proposal_limits.py PATIENTS --kept FOLDER --lesion-probability 0.7 0.8 0.9``: a line for every
+combination of the values that are named; the limits of rules.py stand for the others. The network runs once on each
+patient. Training cases do as well, but a case's window is marked to its edges, ribs and spine included.
 """
 
 import argparse
@@ -34,7 +34,7 @@ NAMES = tuple(field.name for field in fields(ProposalLimits))
 
 @dataclass(frozen=True)
 class Answer:
-    """What the network says of a heart, and the truth: arrays (k, j, i) of one part of the scan."""
+    """What the network says of a patient, and the truth: arrays (k, j, i) of one part of the scan."""
 
     volume: CTVolume
     labels: np.ndarray
@@ -48,7 +48,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Row:
-    """One heart with one choice of limits."""
+    """One patient with one choice of limits."""
 
     pixels: Counts
     found: int
@@ -71,7 +71,7 @@ def run_network(patient: Patient, weights: Path | None, folder: Path) -> Path:
 
 
 def answer(patient: Patient, path: Path, lowest: float) -> Answer:
-    """The part of a heart where the network's probability is at least ``lowest`` or where there is calcium."""
+    """The part of a scan where the network's probability is at least ``lowest`` or where there is calcium."""
     opened = open_patient(patient)
     with np.load(path) as kept:
         probability, artery = kept["probability"], kept["artery"]
@@ -82,7 +82,7 @@ def answer(patient: Patient, path: Path, lowest: float) -> Answer:
 
 
 def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[ProposalLimits]) -> list[Row]:
-    """A heart with every choice of limits."""
+    """A patient with every choice of limits."""
     path = run_network(patient, weights, folder)
     if not choices:
         return []
@@ -107,7 +107,7 @@ def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[
 
 
 def line_of(limits: ProposalLimits, rows: list[Row]) -> str:
-    """The figures of all hearts with one choice."""
+    """The figures of all patients with one choice."""
     pixels = sum((row.pixels for row in rows), Counts())
     table = confusion(*np.array([row.categories for row in rows]).T, len(FIVE_CATEGORIES.categories))
     values = " ".join(f"{getattr(limits, name):8g}" for name in NAMES)
@@ -145,11 +145,11 @@ def main() -> None:
     patients = [patient for folder in options.data for patient in find_patients(folder)]
     work = partial(rows_of, weights=options.weights, folder=options.kept, choices=choices)
     done = outcomes(work, patients, options.jobs, share_cores)
-    hearts = [rows for _, rows in tqdm(done, total=len(patients), unit="heart")]
+    patients_rows = [rows for _, rows in tqdm(done, total=len(patients), unit="patient")]
     if choices:
         print(" ".join(f"{name[:8]:>8}" for name in NAMES), "  F1    prec  rec     found false/scan  CAC   kappa")
     for number, limits in enumerate(choices):
-        print(line_of(limits, [rows[number] for rows in hearts]))
+        print(line_of(limits, [rows[number] for rows in patients_rows]))
 
 
 def share_cores(jobs: int) -> None:

@@ -14,7 +14,7 @@ from evaluation_cases import model, write_cases
 def test_every_choice_of_limits_is_measured_as_an_evaluation_would(tmp_path, monkeypatch):
     network = model()
     monkeypatch.setattr(choose_proposal_limits, "load_model", lambda weights: network)
-    [patient] = find_patients(write_cases(tmp_path / "hearts", count=1))
+    [patient] = find_patients(write_cases(tmp_path / "patients", count=1))
     choices = [PROPOSAL_LIMITS, replace(PROPOSAL_LIMITS, lesion_probability=0.999)]
     (tmp_path / "kept").mkdir()
     usual, strict = rows_of(patient, None, tmp_path / "kept", choices)

@@ -43,33 +43,27 @@ def refuse_test_seed(seed: int) -> None:
         )
 
 
-def draw_patients(
-    seed: int, kind: str, variants: int = VARIANTS, *, whole: bool = False, **changes: Any
-) -> Iterator[SimulatedPatient]:
+def draw_patients(seed: int, kind: str, variants: int = VARIANTS, **changes: Any) -> Iterator[SimulatedPatient]:
     """Patients of one anatomy, around the heart: each with its own calcium, slices, kernel, noise and tube voltage.
 
-    Painting the anatomy is what costs, so several patients share it. ``whole`` hearts are for measuring: false lesions
-    are rarer in a stretch of one. ``changes`` replace what the protocol draws. Raises InputRefused("test-seed") for a
-    seed of the test set.
+    Painting the anatomy is what costs, so several patients share it. ``changes`` replace what the protocol draws.
+    Raises InputRefused("test-seed") for a seed of the test set.
     """
     refuse_test_seed(seed)
     r = np.random.default_rng([seed, 99 if kind == "chest" else 100])
     anatomy = draw_anatomy(r)
     step = float(r.choice(SHEET_STEPS_MM))
-    height = HEART_Z_MM[1] - HEART_Z_MM[0]
-    sheets = int(height / step) if whole else SHEETS
-    reach = sheets * step
-    bottom = HEART_Z_MM[0] + r.uniform() * max(height - reach, 0)
+    reach = SHEETS * step
+    bottom = HEART_Z_MM[0] + r.uniform() * max(HEART_Z_MM[1] - HEART_Z_MM[0] - reach, 0)
     frame = draw_protocol(r, kind)
     grid = scan_grid(replace(frame, z_range=(bottom, bottom)), BOX_MM)
-    body = PaintedBody(anatomy.layers, grid, bottom, step, sheets)
+    body = PaintedBody(anatomy.layers, grid, bottom, step, SHEETS)
     for _ in range(variants):
         drawn = replace(draw_protocol(r, kind), field_of_view=frame.field_of_view, center=frame.center)
         thickness, spacing = (max(round(value / step), 1) * step for value in (drawn.thickness, drawn.spacing))
         protocol = replace(drawn, thickness=thickness, spacing=spacing, **changes)
         room = reach - thickness
-        fitting = int(room // spacing) + 1
-        count = fitting if whole else min(fitting, MOST_SLICES)
+        count = int(min(room // spacing + 1, MOST_SLICES))
         # On whole sheets, so that a slice is the mean of those inside of it.
         first = int(r.integers(0, max(int((room - (count - 1) * spacing) / step) + 1, 1)))
         z = bottom + first * step + (thickness - step) / 2 + np.arange(count) * spacing
@@ -84,12 +78,10 @@ def make_cases(
     kernel: str | None = None,
     noise: tuple[float, float] | None = None,
     variants: int = VARIANTS,
-    whole: bool = False,
 ) -> list[Path]:
     """Write ``<kind>-<kernel->seed-variant.npz`` for the patients of one seed; cases that are there are kept.
 
-    ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws; ``whole`` as in
-    ``draw_patients``.
+    ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws.
     """
     refuse_test_seed(seed)
     name = f"{kind}-{kernel + '-' if kernel else ''}{seed:06d}"
@@ -99,7 +91,7 @@ def make_cases(
     changes: dict[str, Any] = {"kernel": kernel} if kernel else {}
     if noise:
         changes["noise"] = float(np.random.default_rng([seed, 98]).uniform(*noise))
-    for path, patient in zip(paths, draw_patients(seed, kind, variants, whole=whole, **changes)):
+    for path, patient in zip(paths, draw_patients(seed, kind, variants, **changes)):
         protocol = patient.protocol
         facts = {
             "source": "simulated patient",
@@ -125,7 +117,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kind", choices=("chest", "cardiac"), default="chest")
     parser.add_argument("--kernel", choices=sorted(KERNELS), help="default: as the protocol draws")
     parser.add_argument("--noise", type=float, nargs=2, metavar=("LOW", "HIGH"), help="range of the noise in HU")
-    parser.add_argument("--whole", action="store_true", help="all slices of the heart (default: a stretch of 28)")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
@@ -142,7 +133,6 @@ def main(arguments: list[str] | None = None) -> int:
         kernel=options.kernel,
         noise=options.noise,
         variants=options.variants,
-        whole=options.whole,
     )
     with ProcessPoolExecutor(options.workers) as pool:
         made = pool.map(make, seeds)

@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 from coronary_calcium.evaluation.counts import Counts
+from coronary_calcium.evaluation.measure import compare_masks, lesions_beside
 from coronary_calcium.evaluation.patients import Patient, find_patients, open_patient
+from coronary_calcium.evaluation.run import share_cores
 from coronary_calcium.evaluation.statistics import confusion, linear_kappa
 from coronary_calcium.heart.field import HeartField
 from coronary_calcium.network.weights import load_model
@@ -84,8 +85,6 @@ def answer(patient: Patient, path: Path, lowest: float) -> Answer:
 def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[ProposalLimits]) -> list[Row]:
     """A patient with every choice of limits."""
     path = run_network(patient, weights, folder)
-    if not choices:
-        return []
     one = answer(patient, path, min(limits.extent_probability for limits in choices))
     truth = score_labels(one.volume, one.labels)
     names = FIVE_CATEGORIES.categories
@@ -93,13 +92,13 @@ def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[
     for limits in choices:
         labels = label_lesions(one.volume, one.proposal(), limits=limits)
         score = score_labels(one.volume, labels)
-        found, true = labels > 0, one.labels > 0
+        true_lesions = lesions_beside(truth, labels)
         rows.append(
             Row(
-                Counts(int((true & found).sum()), int((found & ~true).sum()), int((true & ~found).sum())),
-                sum(bool(labels.reshape(-1)[lesion.voxels].any()) for lesion in truth.lesions),
-                len(truth.lesions),
-                sum(not one.labels.reshape(-1)[lesion.voxels].any() for lesion in score.lesions),
+                compare_masks(one.labels > 0, labels > 0),
+                sum(lesion.matched for lesion in true_lesions),
+                len(true_lesions),
+                sum(not lesion.matched for lesion in lesions_beside(score, one.labels)),
                 (names.index(truth.risk_category), names.index(score.risk_category)),
             )
         )
@@ -136,25 +135,18 @@ def main() -> None:
     parser.add_argument("--kept", type=Path, required=True, help="folder for the network's answers")
     parser.add_argument("--weights", type=Path, help="default: the shipped ones")
     parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--network-only", action="store_true", help="keep the network's answers, and no more")
     for name in NAMES:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, nargs="+")
     options = parser.parse_args()
     options.kept.mkdir(parents=True, exist_ok=True)
-    choices = [] if options.network_only else list(combinations(options))
+    choices = list(combinations(options))
     patients = [patient for folder in options.data for patient in find_patients(folder)]
     work = partial(rows_of, weights=options.weights, folder=options.kept, choices=choices)
     done = outcomes(work, patients, options.jobs, share_cores)
     patients_rows = [rows for _, rows in tqdm(done, total=len(patients), unit="patient")]
-    if choices:
-        print(" ".join(f"{name[:8]:>8}" for name in NAMES), "  F1    prec  rec     found false/scan  CAC   kappa")
+    print(" ".join(f"{name[:8]:>8}" for name in NAMES), "  F1    prec  rec     found false/scan  CAC   kappa")
     for number, limits in enumerate(choices):
         print(line_of(limits, [rows[number] for rows in patients_rows]))
-
-
-def share_cores(jobs: int) -> None:
-    """Each process takes its share of the cores."""
-    torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
 
 
 if __name__ == "__main__":

@@ -43,17 +43,17 @@ def measure(
         unseen = ~seen_voxels(volume, opened.field)
     codes = {warning.code: None for warning in (*volume.warnings, *opened.field.warnings, *raw.warnings)}
     measured = Measured(
-        marked=_compare(truth > 0, labels > 0),
-        counted=_compare(true_counted, found_counted),
-        network=_compare(truth > 0, mask & (volume.hu >= LITERATURE.threshold_hu)),
+        marked=compare_masks(truth > 0, labels > 0),
+        counted=compare_masks(true_counted, found_counted),
+        network=compare_masks(truth > 0, mask & (volume.hu >= LITERATURE.threshold_hu)),
         true_agatston=_agatston(true_score),
         found_agatston=_agatston(found_score),
         unfiltered_agatston=unfiltered,
         true_category=true_score.risk_category,
         found_category=found_score.risk_category,
         unfiltered_category=risk_category(unfiltered),
-        true_lesions=_lesions(true_score, labels),
-        found_lesions=_lesions(found_score, truth),
+        true_lesions=lesions_beside(true_score, labels),
+        found_lesions=lesions_beside(found_score, truth),
         out_of_sight=int((truth > 0)[unseen].sum()),
         heart_found=opened.field.found,
         slices_run=raw.slices_run,
@@ -80,7 +80,8 @@ def _counted(score: CaseScore, shape: tuple[int, ...]) -> np.ndarray:
     return counted
 
 
-def _compare(truth: np.ndarray, found: np.ndarray) -> Counts:
+def compare_masks(truth: np.ndarray, found: np.ndarray) -> Counts:
+    """The voxels of two bool arrays of one shape, counted against each other."""
     return Counts(int((truth & found).sum()), int((found & ~truth).sum()), int((truth & ~found).sum()))
 
 
@@ -88,7 +89,7 @@ def _agatston(score: CaseScore) -> dict[str, float]:
     return {"total": score.total.agatston} | {artery.name: score.by_artery[artery.name].agatston for artery in ARTERIES}
 
 
-def _lesions(score: CaseScore, other: np.ndarray) -> tuple[Lesion, ...]:
+def lesions_beside(score: CaseScore, other: np.ndarray) -> tuple[Lesion, ...]:
     """The lesions of one side, matched with the label map of the other."""
     return tuple(
         Lesion(

@@ -72,7 +72,7 @@ def evaluate(patients: list[Patient], settings: Settings, kept: Kept, jobs: int,
             told(known, True)
     # Closed here, so that the processes end at once whatever is raised.
     work = partial(evaluate_patient, settings=settings)
-    with closing(outcomes(work, waiting, jobs, _share_cores)) as evaluated:
+    with closing(outcomes(work, waiting, jobs, share_cores)) as evaluated:
         for patient, (result, picture) in evaluated:
             kept.save(patient, result, picture)
             results[patient.name] = result
@@ -80,5 +80,6 @@ def evaluate(patients: list[Patient], settings: Settings, kept: Kept, jobs: int,
     return [results[patient.name] for patient in patients]
 
 
-def _share_cores(jobs: int) -> None:
+def share_cores(jobs: int) -> None:
+    """Let each of so many processes take its share of the cores."""
     torch.set_num_threads(max(1, torch.get_num_threads() // jobs))

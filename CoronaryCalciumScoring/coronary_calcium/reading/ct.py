@@ -141,7 +141,8 @@ def _volume_of(stack: Stack, warnings: tuple[CaseWarning, ...], progress: Progre
 def _facts(slices: tuple[SliceHeader, ...]) -> Acquisition:
     """The acquisition facts of a stack: of its first slice, but contrast and lossy compression of any slice."""
     stated = [header.acquisition for header in slices]
-    lossy = any(facts.lossy_compression for facts in stated) or any(is_irreversible(header) for header in slices)
+    files = {header.path: header for header in slices}
+    lossy = any(facts.lossy_compression for facts in stated) or any(map(is_irreversible, files.values()))
     return replace(
         stated[0],
         contrast_agent=next((facts.contrast_agent for facts in stated if facts.contrast_agent), None),

@@ -83,13 +83,13 @@ def stored_values(header: SliceHeader) -> np.ndarray | None:
 def is_irreversible(header: SliceHeader) -> bool:
     """Whether the pixels were compressed by JPEG 2000 with the wavelet that loses information, whatever is stated.
 
-    False also for what cannot be told: another compression, a damaged file, or a reversible wavelet whose last
-    coefficients were left out.
+    False also for what cannot be told: another compression, damaged pixels, or a reversible wavelet whose last
+    coefficients were left out. Raises InputRefused("truncated") when the file ends before its pixels.
     """
     if header.transfer_syntax not in _WAVELETS or header.pixel_offset is None:
         return False
     with header.path.open("rb") as file:
-        file.seek(header.pixel_offset + 12)
+        _element_length(file, header)
         offsets = file.read(8)
         if len(offsets) < 8:
             return False

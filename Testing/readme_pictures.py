@@ -30,7 +30,8 @@ def draw_panel(application, path):
     """Draw the panel as it is."""
     parent = application.parent
     parent.show()
-    for _ in range(2):
+    # Each pass lets the layouts one level further in take their height.
+    for _ in range(4):
         height = max(parent.heightForWidth(PANEL_PIXELS), parent.sizeHint.height())
         parent.resize(PANEL_PIXELS, height)
         application.process_events()

@@ -31,8 +31,10 @@ def draw_panel(application, path):
     parent = application.parent
     parent.show()
     # Each pass lets the layouts one level further in take their height.
-    for _ in range(4):
-        height = max(parent.heightForWidth(PANEL_PIXELS), parent.sizeHint.height())
+    height, settled = 0, False
+    while not settled:
+        wanted = max(parent.heightForWidth(PANEL_PIXELS), parent.sizeHint.height())
+        settled, height = wanted == height, wanted
         parent.resize(PANEL_PIXELS, height)
         application.process_events()
     parent.grab().save(str(path))

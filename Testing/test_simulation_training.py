@@ -1,6 +1,7 @@
 """Training cases of simulated patients and of implants: repeatable, labelled right, and never of the test set."""
 
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from coronary_calcium.errors import InputRefused
 from coronary_calcium.rules import LITERATURE
 from coronary_calcium.simulation import training_cases
 from coronary_calcium.simulation.implants import implant, load_drawings, main
+from coronary_calcium.simulation.patient import draw_anatomy, draw_deposits
 from coronary_calcium.simulation.sample_stream import SimulatedSamples
 from coronary_calcium.simulation.test_set import FIRST_TEST_SEED
 from coronary_calcium.simulation.training_cases import draw_patients, make_cases
@@ -56,6 +58,28 @@ def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
             unlabelled += int(((case.hu[near] > 200) & (case.labels[near] == 0)).sum())
     assert bright > 100
     assert unlabelled > 0.8 * bright
+
+
+def test_stents_are_implanted_without_a_label_and_change_nothing_else(made):
+    volume, drawing, cases = made
+    stented = implant(volume, drawing, 2, stents=1.0)
+    struts = [deposit for deposit in stented.deposits if deposit.kind == "stent"]
+    others = [deposit for deposit in stented.deposits if deposit.kind != "stent"]
+    assert struts and not any(deposit.label for deposit in struts)
+    assert [deposit.shape.bounds for deposit in others] == [deposit.shape.bounds for deposit in cases[1].deposits]
+    assert len(stented.other) > len(cases[1].other)
+
+
+def test_more_can_lie_on_the_surface_of_the_heart_with_the_same_calcium_elsewhere():
+    counts = {1.0: Counter(), 6.0: Counter()}
+    for seed in range(40):
+        anatomy = draw_anatomy(np.random.default_rng(seed))
+        for more, count in counts.items():
+            deposits = draw_deposits(np.random.default_rng(seed), anatomy, 1.0, more)
+            count.update({deposit.kind for deposit in deposits})
+    for kind in ("stent", "pacemaker lead", "sternal wire", "pericardium"):
+        assert counts[6.0][kind] >= 3 * max(counts[1.0][kind], 1), kind
+    assert counts[6.0]["aortic valve"] == counts[1.0]["aortic valve"] > 0
 
 
 def test_a_scan_kept_for_evaluation_is_refused_for_training(tmp_path, capsys):

@@ -1,4 +1,4 @@
-"""Shapes of the calcium and metal that is not coronary: vessel walls, valves, annulus, pericardium, nodes, leads.
+"""Shapes of the calcium and metal that is not coronary: aorta, valves, annulus, pericardium, nodes, leads, stents.
 
 All functions return deposits with label 0, in the coordinates (mm) of the paths and points that they are given, so that
 the same calcium can be put into a simulated chest and, along drawn paths, into a real scan.
@@ -6,7 +6,7 @@ the same calcium can be put into a simulated chest and, along drawn paths, into 
 
 import numpy as np
 
-from coronary_calcium.simulation.shapes import Ellipsoid, Tube, frame, resample_path, smooth_path
+from coronary_calcium.simulation.shapes import Ellipsoid, Tube, frame, resample_path, smooth_path, unit
 from coronary_calcium.simulation.tissue import Deposit
 
 METAL_HU = 6000.0
@@ -104,6 +104,19 @@ def lead(r: np.random.Generator, points, kind: str = "pacemaker lead") -> Deposi
     """A pacemaker's lead along ``points``."""
     path = smooth_path(np.asarray(points, dtype=float) + r.normal(0, 2.0, (len(points), 3)), 2.0)
     return Deposit(Tube(path, np.full(len(path), r.uniform(0.7, 1.2))), METAL_HU, 0, kind)
+
+
+def stent(r: np.random.Generator, path: np.ndarray, vessel: float) -> list[Deposit]:
+    """Struts of metal, 10 to 30 mm long, around a vessel of radius ``vessel`` mm and ``path`` (n, 3) of 1 mm steps."""
+    start = int(r.integers(3, max(len(path) - 12, 4)))
+    run = path[start : start + r.integers(10, 30)]
+    axes = frame(unit(run[-1] - run[0]))
+    deposits = []
+    for turn in np.arange(5) * 2 * np.pi / 5:
+        turns = turn + np.arange(len(run)) * 0.5
+        points = run + vessel * (np.cos(turns)[:, None] * axes[1] + np.sin(turns)[:, None] * axes[2])
+        deposits.append(Deposit(Tube(points, np.full(len(run), 0.16)), 8000.0, 0, "stent"))
+    return deposits
 
 
 def smooth_noise(

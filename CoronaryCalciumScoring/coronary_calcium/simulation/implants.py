@@ -19,6 +19,7 @@ from coronary_calcium.simulation.bright_tissue import (
     blob,
     lead,
     smooth_noise,
+    stent,
     surface_plates,
     valve_leaflets,
     wall_plates,
@@ -55,16 +56,18 @@ class Implanted:
     facts: dict[str, Any]
 
 
-def implant(volume: CTVolume, drawing: dict[str, Any], seed: int) -> Implanted:
+def implant(volume: CTVolume, drawing: dict[str, Any], seed: int, stents: float = 0.0) -> Implanted:
     """Implant plaques along the drawn arteries, and calcium with label 0 where the drawing has it.
 
     The calcium replaces the smoothed tissue at its place, blurred by the scan's slice thickness and kernel; then scan
-    and calcium go through the same slicing, kernel and noise. The same seed gives the same case.
+    and calcium go through the same slicing, kernel and noise. The same seed gives the same case. ``stents`` is the
+    share of the cases that get a stent, with label 0.
     """
     r = np.random.default_rng([seed, 17])
     scan = draw_background(r, volume, drawing)
     kvp = int(r.choice(list(CALCIUM_FACTOR), p=[0.05, 0.2, 0.6, 0.15]))
     deposits = _other(r, scan, drawing)
+    deposits += _stent(np.random.default_rng([seed, 18]), scan, drawing, stents)
     if r.random() >= _WITHOUT_PLAQUES:
         arteries = {name: _jittered(r, scan.path(drawing[name], 1.0)) for name in BRANCH_WEIGHT if name in drawing}
         deposits += plaques_in(r, arteries, {name: r.uniform(1.3, 2.2) for name in arteries}, least=1)
@@ -161,11 +164,21 @@ def _beside_the_heart(r, scan, drawing):
     return deposits
 
 
-def implant_case(volume: CTVolume, name: str, drawing: dict[str, Any], seed: int, folder: Path) -> Path:
+def _stent(r, scan, drawing, share):
+    """A stent in a large artery of that ``share`` of cases; ``r`` is its own, so that all else is as without stents."""
+    if r.random() >= share:
+        return []
+    name = str(r.choice([name for name in ("LAD", "LCX", "RCA") if name in drawing]))
+    return stent(r, _jittered(r, scan.path(drawing[name], 1.0)), r.uniform(1.3, 2.2))
+
+
+def implant_case(
+    volume: CTVolume, name: str, drawing: dict[str, Any], seed: int, folder: Path, stents: float = 0.0
+) -> Path:
     """Write one training case with implants, cropped around the heart; one that is there already is kept."""
     path = folder / f"implant-{name}-{seed:04d}.npz"
     if not path.exists():
-        made = implant(volume, drawing, seed)
+        made = implant(volume, drawing, seed, stents)
         save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts, made.other)
     return path
 
@@ -185,6 +198,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--dicom", type=Path, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--stents", type=float, default=0.0, help="share of cases with a stent (default: %(default)s)")
     parser.add_argument("--held-out", action="store_true", help="make cases of a scan that is kept for evaluation")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
@@ -194,7 +208,7 @@ def main(arguments: list[str] | None = None) -> int:
     volume = open_ct(options.dicom).volume
     seeds = range(options.first_seed, options.first_seed + options.count)
     for seed in tqdm(seeds, desc="Implanting", unit="case"):
-        implant_case(volume, options.scan, drawings[options.scan], seed, options.output)
+        implant_case(volume, options.scan, drawings[options.scan], seed, options.output, options.stents)
     return 0
 
 

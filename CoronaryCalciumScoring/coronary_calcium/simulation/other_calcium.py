@@ -7,30 +7,40 @@ from coronary_calcium.simulation.bright_tissue import (
     annulus_ring,
     blob,
     lead,
+    stent,
     surface_plates,
     valve_leaflets,
     wall_plates,
 )
 from coronary_calcium.simulation.heart_anatomy import Heart
-from coronary_calcium.simulation.shapes import Tube, frame, unit
+from coronary_calcium.simulation.shapes import Tube
 from coronary_calcium.simulation.thorax_anatomy import Thorax
 from coronary_calcium.simulation.tissue import Deposit
 
 
 def other_calcium(
-    random: np.random.Generator, heart: Heart, thorax: Thorax, age: float, more: float = 1.0
+    random: np.random.Generator,
+    heart: Heart,
+    thorax: Thorax,
+    age: float,
+    more: float = 1.0,
+    more_on_surface: float = 1.0,
 ) -> list[Deposit]:
-    """Calcium and metal that must not be scored; more of it with age, and ``more`` times as likely in the heart."""
+    """Calcium and metal that must not be scored; more of it with age, and ``more`` times as likely in the heart.
+
+    ``more_on_surface`` multiplies how likely those are that lie in the same fat as the coronary arteries: calcium of
+    the pericardium, stents, leads, catheters, and the clips of a bypass.
+    """
     likely = float(np.clip((age - 28) / 42, 0.2, 1.0))
     return [
-        *_heart_calcium(random, heart, more * likely),
+        *_heart_calcium(random, heart, more * likely, more_on_surface),
         *_lung_calcium(random, thorax, likely),
-        *_metal(random, heart),
-        *_chest_wall_metal(random, heart, thorax),
+        *_metal(random, heart, more_on_surface),
+        *_chest_wall_metal(random, heart, thorax, more_on_surface),
     ]
 
 
-def _heart_calcium(r, heart, likely):
+def _heart_calcium(r, heart, likely, more_on_surface):
     happens = lambda share: r.random() < share * likely  # noqa: E731 (a local shorthand)
     deposits: list[Deposit] = []
     if happens(0.8):
@@ -46,7 +56,7 @@ def _heart_calcium(r, heart, likely):
     if happens(0.12):
         for tip in heart.papillary:
             deposits += [blob(r, tip + r.normal(0, 3, 3), (1.0, 3.5), "papillary muscle") for _ in range(r.poisson(1))]
-    if happens(0.14):
+    if happens(0.14 * more_on_surface):
         for n in r.permutation(len(heart.surface))[: r.integers(1, len(heart.surface) + 1)]:
             deposits += surface_plates(r, heart.surface[n], int(r.integers(1, 7)), "pericardium")
     return deposits
@@ -71,7 +81,7 @@ def _lung_calcium(r, thorax, likely):
     return deposits
 
 
-def _metal(r, heart):
+def _metal(r, heart, more):
     """Leads, catheters and stents.
 
     A stent carries label 0: its struts are metal, whose HU says nothing about calcium, and readers leave stented
@@ -81,24 +91,24 @@ def _metal(r, heart):
     deposits = []
     top = marks["root"] + np.array([-30.0, 8, 90])
     atrium = marks["ring"] + marks["right"] * 28 - marks["axis"] * 8
-    if r.random() < 0.08:
+    if r.random() < 0.08 * more:
         tip = marks["ventricle"] + marks["axis"] * 30 + marks["right"] * 14
         points = [top, atrium + [0, 0, 25], atrium, marks["ring"] + marks["right"] * 14, tip]
         deposits.append(lead(r, points))
-    if r.random() < 0.06:
+    if r.random() < 0.06 * more:
         path = np.array([top, atrium + [0, 0, 40], atrium + [0, 0, r.uniform(0, 30)]])
         wall = Tube(path, np.full(3, r.uniform(0.7, 1.1)))
         deposits.append(Deposit(wall, r.uniform(250, 900), 0, "catheter"))
-    if r.random() < 0.07:
+    if r.random() < 0.07 * more:
         name = str(r.choice([name for name in ("LAD", "LCX", "RCA") if name in heart.arteries]))
-        deposits += _stent(r, heart.arteries[name], heart.vessel_radius[name])
+        deposits += stent(r, heart.arteries[name], heart.vessel_radius[name])
     return deposits
 
 
-def _chest_wall_metal(r, heart, thorax):
+def _chest_wall_metal(r, heart, thorax, more):
     """Sternal wires with the clips of a bypass, and electrodes on the skin."""
     deposits = []
-    if r.random() < 0.08:
+    if r.random() < 0.08 * more:
         deposits += _sternal_wires(r, thorax)
         for _ in range(r.poisson(3)):
             deposits.append(
@@ -108,19 +118,6 @@ def _chest_wall_metal(r, heart, thorax):
         for _ in range(r.integers(1, 5)):
             spot = thorax.skin_point(r.uniform(-0.9, 0.9), r.uniform(-70, 90))
             deposits.append(blob(r, spot, (2.0, 5.0), "electrode", 1500.0))
-    return deposits
-
-
-def _stent(r, path, vessel):
-    """Struts of metal around the vessel, 10 to 30 mm long."""
-    start = int(r.integers(3, max(len(path) - 12, 4)))
-    run = path[start : start + r.integers(10, 30)]
-    axes = frame(unit(run[-1] - run[0]))
-    deposits = []
-    for turn in np.arange(5) * 2 * np.pi / 5:
-        turns = turn + np.arange(len(run)) * 0.5
-        points = run + vessel * (np.cos(turns)[:, None] * axes[1] + np.sin(turns)[:, None] * axes[2])
-        deposits.append(Deposit(Tube(points, np.full(len(run), 0.16)), 8000.0, 0, "stent"))
     return deposits
 
 

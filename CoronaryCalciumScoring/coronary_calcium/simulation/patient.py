@@ -70,11 +70,13 @@ def draw_anatomy(r: np.random.Generator) -> Anatomy:
     return Anatomy(build, heart, build_thorax(r, build), Pose(roll, (float(lean[0]), float(lean[1]))))
 
 
-def draw_deposits(r: np.random.Generator, anatomy: Anatomy, more: float = 1.0) -> list[Deposit]:
-    """The calcium and metal of a patient with this anatomy; ``more`` multiplies how likely other calcium is."""
+def draw_deposits(
+    r: np.random.Generator, anatomy: Anatomy, more: float = 1.0, more_on_surface: float = 1.0
+) -> list[Deposit]:
+    """The calcium and metal of a patient with this anatomy; the factors are those of ``other_calcium``."""
     heart = anatomy.heart
     upright = [
-        *other_calcium(r, heart, anatomy.thorax, anatomy.build.age, more),
+        *other_calcium(r, heart, anatomy.thorax, anatomy.build.age, more, more_on_surface),
         *plaques_in(r, heart.arteries, heart.vessel_radius),
     ]
     return [replace(deposit, shape=anatomy.pose.shape(deposit.shape)) for deposit in upright]

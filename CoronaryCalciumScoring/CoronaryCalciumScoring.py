@@ -8,7 +8,7 @@ import qt
 import slicer
 import vtk
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.statements import RESEARCH_USE
+from coronary_calcium.statements import RESEARCH_USE, trained_on
 from CoronaryCalciumScoringLib import logic as scene_logic
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
@@ -111,7 +111,6 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         header = self.ui.scoreTable.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.Stretch)
         header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)  # "unassigned" is long
-        self.ui.intendedUseLabel.text = _(RESEARCH_USE)
 
         self.logic = CoronaryCalciumScoringLogic()
         self.run = RunControl(self.ui, self._updatePanel)
@@ -295,6 +294,9 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         reason = self._whyNot(volumeNode)
         showRun(self.ui, self.run, reason, reason or self._message or self._readyText(volumeNode))
         self.reviewPanel.follow(self._parameterNode.segmentation, volumeNode, self._parameterNode.scoreTable)
+        proposal = self.reviewPanel.review and self.reviewPanel.review.proposal
+        network = trained_on(proposal.model) if proposal else ""
+        self.ui.intendedUseLabel.text = f"{network} {_(RESEARCH_USE)}".strip()
         self.clinic.update()
         self._saving.update()
 

@@ -109,7 +109,8 @@ def write_weights(folder):
     torch.manual_seed(5)
     path = folder / "untrained.safetensors"
     training = {"data": "nothing", "recipe": "none", "iterations": 0, "minutes": 0.0}
-    card = {"name": "untrained", "date": "2026-01-01", "training": training, "metrics": {"f1": 0.0}}
+    facts = {"name": "untrained", "date": "2026-01-01", "statement": "The network was never trained."}
+    card = {**facts, "training": training, "metrics": {"f1": 0.0}}
     save_model(DenseRAUNet(use_rau=False, use_edb=False, use_scse=False), card, path)
     return path
 

@@ -6,13 +6,14 @@ from coronary_calcium.pipeline import CaseResult
 from coronary_calcium.proposal.propose import Proposal
 from coronary_calcium.rules import LITERATURE
 from coronary_calcium.scoring import score_labels
+from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume
 
 CARD = {
     "format": "coronary-calcium-model-card/1",
     "name": "denseraunet-test",
     "date": "2026-01-31",
-    "statement": "Trained without clinical labels, on simulated patients. For research only.",
+    "statement": f"{NO_CLINICAL_LABELS} {RESEARCH_USE}",
     "architecture": {"use_rau": True, "use_edb": True, "use_scse": True, "artery_head": True},
     "input": {"slices": 9},
     "training": {"data": "12 simulated patients", "recipe": "test", "iterations": 1, "minutes": 0.1},

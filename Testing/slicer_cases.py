@@ -7,11 +7,13 @@ import types
 import numpy as np
 import vtk
 from coronary_calcium.scoring.case_score import score_labels
+from coronary_calcium.statements import RESEARCH_USE
 from coronary_calcium.volume import CaseWarning
 from CoronaryCalciumScoringLib.made_up_ct import made_up_ct
 from CoronaryCalciumScoringLib.volume_node import add_volume_node
 
 PROBABILITY = 0.875
+TRAINED_ON = "The network was trained on <nothing>."
 WARNING = CaseWarning("kvp", "The scan was made at 100 kVp; the thresholds are defined for 120 kVp <only>.")
 
 
@@ -35,7 +37,8 @@ def made_up_labels_engine(volume, *, labels, device, progress):
     result = scoring_engine(volume, labels=made_up_ct()[1], device=device, progress=progress)
     result.score = score_labels(volume, result.labels, probability=np.full(volume.shape, PROBABILITY, np.float32))
     result.device = "cpu"
-    result.mask_given, result.model_card = False, {"name": "a test's network", "sha256": "0" * 64, "metrics": {}}
+    card = {"name": "a test's network", "sha256": "0" * 64, "statement": f"{TRAINED_ON} {RESEARCH_USE}", "metrics": {}}
+    result.mask_given, result.model_card = False, card
     result.warnings += (WARNING,)
     return result
 

@@ -68,6 +68,7 @@ def test_a_mask_is_scored_and_the_four_files_are_written(case, tmp_path):
     # The coarse chest ends above its diaphragm, which is no less true when somebody else marks the calcium.
     assert "heart-cut" in [warning["code"] for warning in scores["warnings"]]
     assert f"{AGATSTON:.2f}" in outcome.out and "report.html" in outcome.out and "Research use only" in outcome.out
+    assert "The calcium was marked in a given label map; the network was not run." in outcome.out
 
 
 def test_the_network_is_run_when_no_mask_is_given(case, weights, tmp_path):

@@ -61,7 +61,7 @@ def test_an_evaluation_writes_page_table_and_numbers(tmp_path, stub):
     assert content["provenance"]["command"] == "coronary-calcium evaluate --data data"
     assert [row["patient"] for row in rows(tmp_path / "out")] == ["case-0.npz", "case-1.npz"]
     assert rows(tmp_path / "out")[0]["true_positive"] == "46"
-    assert "Pixel F1           0.92" in outcome.out and RESEARCH_USE in outcome.out
+    assert "Pixel F1           0.92" in outcome.out and f"\n{CARD['statement']}\n{RESEARCH_USE}\n" in outcome.out
 
 
 class Page(HTMLParser):

@@ -12,6 +12,7 @@ from coronary_calcium.network.weights import load_model, save_model
 CARD = {
     "name": "test",
     "date": "2026-01-01",
+    "statement": "Never trained.",
     "training": {"data": "nothing", "recipe": "none", "iterations": 0, "minutes": 0.0},
     "metrics": {},
 }
@@ -72,7 +73,7 @@ def test_the_card_says_what_the_weights_are(saved):
     _, _, card = saved
     assert card["architecture"] == {"use_rau": True, "use_edb": False, "use_scse": True, "artery_head": True}
     assert len(card["sha256"]) == 64
-    assert "without clinical labels" in card["statement"]
+    assert card["statement"] == "Never trained."
 
 
 def test_weights_are_loaded_once(saved):
@@ -145,4 +146,7 @@ def test_weights_of_another_architecture_are_refused(copied):
 def test_an_incomplete_card_is_not_written(saved, tmp_path):
     with pytest.raises(ValueError, match="training"):
         save_model(saved[0], {**CARD, "training": {}}, tmp_path / "x.safetensors")
+    unsaid = {name: value for name, value in CARD.items() if name != "statement"}
+    with pytest.raises(ValueError, match='"statement"'):
+        save_model(saved[0], unsaid, tmp_path / "x.safetensors")
     assert not list(tmp_path.iterdir())

@@ -3,11 +3,13 @@
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from coronary_calcium.reports import case_pictures, html_report, write_case
 from coronary_calcium.reports.html_report import KEY_PICTURES, number
+from coronary_calcium.scoring.reader_difference import reader_difference
 from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 from example_results import CARD, case_result, empty_case, many_lesions_case, scored_case
 from PIL import Image
@@ -120,6 +122,21 @@ def test_the_network_s_origin_is_stated(page):
     assert NO_CLINICAL_LABELS in page.text
     assert CARD["statement"] in page.text
     assert CARD["sha256"] in page.text
+
+
+def test_another_network_s_own_origin_is_stated_and_no_other(tmp_path):
+    said = "The network was trained on cases of: COCA gated."
+    page = page_of(scored_case(card={**CARD, "statement": f"{said} {RESEARCH_USE}"}), tmp_path)
+    assert page.text.count(said) == 2 and page.text.count(f"{RESEARCH_USE} {said}") == 1
+    assert NO_CLINICAL_LABELS not in page.text
+
+
+def test_a_corrected_proposal_states_the_origin_of_the_network_that_made_it(tmp_path):
+    result = scored_case(mask_given=True)
+    result = replace(result, difference=reader_difference(result.score, result.score, CARD))
+    page = page_of(result, tmp_path)
+    assert "marked in a given label map, and is compared with what the network proposed" in page.text
+    assert NO_CLINICAL_LABELS in page.text
 
 
 def test_a_score_of_0_says_what_was_examined(tmp_path):

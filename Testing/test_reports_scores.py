@@ -110,7 +110,7 @@ def test_scores_json_says_what_the_scores_depend_on():
     assert (content["coverage"]["labelled_voxels"], content["coverage"]["counted_voxels"]) == (85, 84)
     weights = content["provenance"]["weights"]
     assert weights["sha256"] == CARD["sha256"]
-    assert weights["statement"].startswith("Trained without clinical labels")
+    assert weights["statement"] == CARD["statement"]
     assert weights["training_data"] == "12 simulated patients"
     assert content["provenance"]["seconds"] == {"read": 0.25, "network": 1.5}
 

@@ -202,7 +202,9 @@ def test_a_run_starts_from_given_weights_and_the_card_tells_of_them(folders, tra
         for name, tensor in model.network.state_dict().items():
             assert torch.equal(network.state_dict()[name], tensor), name
     trainer.step()
-    again = load_model(trainer.save()).card["training"]
+    card = load_model(trainer.save()).card
+    assert card["statement"].count("The network was trained on cases of: blobs.") == 2
+    again = card["training"]
     assert again["iterations"] == 1
     assert again["initialised_from"]["sha256"] == model.card["sha256"]
     assert again["initialised_from"]["name"] == model.card["name"]

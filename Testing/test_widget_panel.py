@@ -7,8 +7,9 @@ import pytest
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 from coronary_calcium.errors import InputRefused
+from coronary_calcium.statements import RESEARCH_USE
 from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, add_made_up_ct
-from slicer_cases import WARNING, WaitingEngine, made_up_labels_engine
+from slicer_cases import TRAINED_ON, WARNING, WaitingEngine, made_up_labels_engine
 
 
 def visible(widget):
@@ -47,6 +48,15 @@ def test_run_ends_with_the_scores_in_the_panel_and_in_the_scene(panel):
     parameters = panel.widget.logic.getParameterNode()
     assert parameters.segmentation.GetSegmentation().GetNumberOfSegments() == 5
     assert parameters.scoreTable.GetTable().GetNumberOfRows() == 6
+
+
+def test_beside_a_score_the_panel_says_what_the_network_was_trained_on(panel, scene):
+    assert panel.ui.intendedUseLabel.text == RESEARCH_USE
+    panel.press_run()
+    assert panel.ui.intendedUseLabel.text == f"{TRAINED_ON} {RESEARCH_USE}"
+    other, _ = add_made_up_ct(scene.mrml)
+    panel.ui.inputSelector.setCurrentNode(other)
+    assert panel.ui.intendedUseLabel.text == RESEARCH_USE
 
 
 def test_warnings_are_shown_as_text(panel):

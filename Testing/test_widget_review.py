@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 from coronary_calcium.arteries import LAD
+from coronary_calcium.statements import RESEARCH_USE
 from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, made_up_ct
 from CoronaryCalciumScoringLib.score_table import score_rows
 from CoronaryCalciumScoringLib.segment_voxels import remove_voxels
@@ -278,6 +279,7 @@ def test_start_without_ai_asks_for_no_package_and_shows_the_candidates(panel):
     panel.until(lambda: not panel.running())
     assert panel.required == []
     assert panel.ui.statusLabel.text.startswith("Started without AI")
+    assert panel.ui.intendedUseLabel.text == RESEARCH_USE
     assert panel.ui.candidatesCheckBox.checked
     assert not panel.ui.proposalCheckBox.enabled
     assert panel.ui.scoreTable.isColumnHidden(5)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PROPOSAL_ROLE = "coronaryCalciumProposal"
 # What the label map cannot hold, as JSON: the lesions' probabilities by descending score, and which network it was.
 FACTS_ATTRIBUTE = "CoronaryCalcium.Proposal"
-_CARD_FACTS = ("name", "sha256")
+_CARD_FACTS = ("name", "sha256", "statement")
 OUTLINE_OPACITY = 0.8
 
 
@@ -31,7 +31,7 @@ class KeptProposal:
     labels : (k, j, i) uint8 on the axial CT.
     score : the scores of ``labels``; their lesions carry no probability.
     probabilities : mean probability of each lesion of ``score``, in their order; None where it is not known.
-    model : name and checksum of the network.
+    model : name, checksum and statement of the network.
     """
 
     labels: np.ndarray

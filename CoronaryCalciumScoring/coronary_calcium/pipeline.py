@@ -22,6 +22,7 @@ from coronary_calcium.scoring.reader_difference import ReaderDifference, reader_
 from coronary_calcium.scoring.rods import calibration_from_marks
 from coronary_calcium.scoring.standing import Standing, standing_of
 from coronary_calcium.stages import Stages
+from coronary_calcium.statements import trained_on
 from coronary_calcium.tube_voltage import adapted_to, adapted_warnings
 from coronary_calcium.volume import CaseWarning, CTVolume
 
@@ -67,6 +68,16 @@ class CaseResult:
     mask_given: bool
     choices: Choices = DEFAULT_CHOICES
     difference: ReaderDifference | None = None
+
+    @property
+    def how_marked(self) -> str:
+        """Who marked the calcium, and what the network that marked or proposed it was trained on."""
+        if not self.mask_given:
+            return trained_on(self.model_card or {})
+        if self.difference is None:
+            return "The calcium was marked in a given label map; the network was not run."
+        proposed = "The calcium was marked in a given label map, and is compared with what the network proposed."
+        return f"{proposed} {trained_on(self.difference.model)}".strip()
 
     @cached_property
     def quantities(self) -> Quantities:

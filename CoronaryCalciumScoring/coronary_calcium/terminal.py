@@ -185,7 +185,7 @@ def print_result(result: "CaseResult", report: Path) -> None:
     lines += _comparison(result)
     lines += _difference(result)
     lines += [f"Warning: {warning.message}" for warning in result.warnings]
-    lines += [RESEARCH_USE, "", f"Report: {report.resolve()}", ""]
+    lines += [result.how_marked, RESEARCH_USE, "", f"Report: {report.resolve()}", ""]
     text = "\n".join(lines)
     # A path may hold letters that the terminal's encoding lacks.
     encoding = sys.stdout.encoding or "utf-8"

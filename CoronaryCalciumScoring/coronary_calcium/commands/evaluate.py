@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coronary_calcium.commands.usage import SCORED, WRONG_USAGE, named_path, usable_output
-from coronary_calcium.statements import RESEARCH_USE
+from coronary_calcium.statements import RESEARCH_USE, trained_on
 from coronary_calcium.terminal import PatientProgress, say
 
 if TYPE_CHECKING:
@@ -221,6 +221,7 @@ def _key_figures(content: dict[str, Any]) -> list[str]:
         f"CAC filter rate    {filtered['right']} of {filtered['of']} ({_two(filtered['rate'])})",
         f"Linear kappa       {_two(figures['kappa']['linear'])}",
         f"ICC(2,1)           {_two(total['icc_2_1'])}; Agatston bias {_two(total['bias'])}",
+        trained_on(content["provenance"]["weights"]),
         RESEARCH_USE,
         "",
     ]

@@ -49,7 +49,7 @@ from coronary_calcium.dicom_out.sources import Sources
 from coronary_calcium.scoring.case_score import Tally
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.reader_difference import ReaderDifference
-from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
+from coronary_calcium.statements import RESEARCH_USE
 from coronary_calcium.terminology import CALCIFICATION, region
 
 if TYPE_CHECKING:
@@ -120,11 +120,9 @@ def statements(result: "CaseResult") -> list[str]:
     """What a reader of the scores must know, in sentences that the report carries as comments."""
     checksum, standing = weights_checksum(result), result.standing
     calibration = result.quantities.calibration
-    marked = (
-        "The calcium was marked in a given label map."
-        if checksum is None
-        else f"The calcium was marked by the network; SHA-256 of its weights {checksum}. {NO_CLINICAL_LABELS}"
-    )
+    marked = result.how_marked
+    if checksum is not None:
+        marked = f"The calcium was marked by the network; SHA-256 of its weights {checksum}. {marked}"
     return [
         RESEARCH_USE,
         f"Made by {software_versions()}. {marked}",

@@ -25,10 +25,8 @@ from coronary_calcium.errors import InputRefused
 from coronary_calcium.network.denseraunet import NEIGHBOURS, DenseRAUNet
 from coronary_calcium.network.preprocessing import CLIP_HU, INPUT_SIZE, SCALE_HU
 from coronary_calcium.resources import resource
-from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
 
 CARD_FORMAT = "coronary-calcium-model-card/1"
-STATEMENT = f"{NO_CLINICAL_LABELS} {RESEARCH_USE}"
 INPUT_FACTS = {"slices": NEIGHBOURS, "pixels": INPUT_SIZE, "clip_hu": list(CLIP_HU), "scale_hu": SCALE_HU}
 # Far above any weights of this network (its float16 weights are 21 MB); a file beyond it is not read at all.
 _LARGEST_FILE = 200 * 2**20
@@ -154,7 +152,7 @@ def _problem_of(card: object) -> str | None:
 def save_model(network: DenseRAUNet, card: dict[str, Any], path: str | Path) -> dict[str, Any]:
     """Write weights (float16) and card; returns the card as written.
 
-    ``card`` needs ``name``, ``date``, ``training`` and ``metrics``; format, architecture, input, statement and
+    ``card`` needs ``name``, ``date``, ``statement``, ``training`` and ``metrics``; format, architecture, input and
     checksum are filled in. Each file appears under its name only when it is complete. Raises ValueError for a card
     that ``load_model`` would refuse (a programming error).
     """
@@ -167,7 +165,6 @@ def save_model(network: DenseRAUNet, card: dict[str, Any], path: str | Path) -> 
     content = safetensors.torch.save(tensors)
     card = {
         "format": CARD_FORMAT,
-        "statement": STATEMENT,
         **card,
         "architecture": dict(network.architecture),
         "input": INPUT_FACTS,

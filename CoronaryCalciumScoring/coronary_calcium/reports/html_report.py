@@ -14,7 +14,7 @@ from coronary_calcium.reports.reader_changes import listed_changes
 from coronary_calcium.reports.view_pictures import ViewPicture
 from coronary_calcium.resources import resource
 from coronary_calcium.scoring.lesions import Lesion
-from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
+from coronary_calcium.statements import RESEARCH_USE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -52,7 +52,7 @@ def write_report(
             calibration=result.quantities.calibration,
             created=datetime.fromisoformat(facts["provenance"]["created"]).astimezone(),
             research_use=RESEARCH_USE,
-            no_clinical_labels=NO_CLINICAL_LABELS,
+            how_marked=result.how_marked,
             arteries=[_artery_row(result, artery) for artery in ARTERIES],
             artery_of=BY_NAME,
             identity=identity,

@@ -37,7 +37,7 @@ from coronary_calcium.reports.pdf_tables import (
     technique_and_rules,
     warnings_table,
 )
-from coronary_calcium.statements import NO_CLINICAL_LABELS, RESEARCH_USE
+from coronary_calcium.statements import RESEARCH_USE
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
@@ -83,12 +83,11 @@ def _first_page(
     result: "CaseResult", facts: dict[str, Any], pictures: CasePictures, identity: Identity | None
 ) -> list[Flowable]:
     created = datetime.fromisoformat(facts["provenance"]["created"]).astimezone()
-    marked = NO_CLINICAL_LABELS if not result.mask_given else "The calcium was marked in a given label map."
     head = table(
         [[text("Coronary calcium score", 14, bold=True), text(f"{created:%Y-%m-%d %H:%M}", color=QUIET, right=True)]],
         [WIDTH - 40 * mm, 40 * mm],
     )
-    page = [head, text(f"{RESEARCH_USE} {marked}", 7.5), Spacer(0, 2 * mm)]
+    page = [head, text(f"{RESEARCH_USE} {result.how_marked}", 7.5), Spacer(0, 2 * mm)]
     if identity is not None:
         rows = identity.rows()
         page += [

@@ -11,7 +11,7 @@ from coronary_calcium.scoring.lesions import Lesion
 
 ADDED, REMOVED, REASSIGNED, RESIZED = "added", "removed", "reassigned", "resized"
 # What is kept of the network's card.
-_CARD_FACTS = ("name", "sha256")
+_CARD_FACTS = ("name", "sha256", "statement")
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ReaderDifference:
     reader, proposed : their scores, by the same rules.
     changes : the lesions that differ, added ones first, each kind by descending score.
     unchanged : how many of the reader's lesions are exactly as proposed.
-    model : name and checksum of the network, as far as they are known.
+    model : name, checksum and statement of the network, as far as they are known.
     """
 
     reader: CaseScore

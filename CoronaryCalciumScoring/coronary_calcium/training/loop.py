@@ -28,6 +28,7 @@ from coronary_calcium.training.ranks import Ranks, joined_ranks
 from coronary_calcium.training.recipe import Recipe
 from coronary_calcium.training.records import Records
 from coronary_calcium.training.samples import Batch
+from coronary_calcium.training.statement import training_statement
 from coronary_calcium.training.validation import Validation, predict, slices_to_show, validate
 
 # A line of metrics.csv averages this many iterations.
@@ -250,6 +251,7 @@ class Trainer:
         card = {
             "name": f"DenseRAUNet, recipe {self.recipe.name}",
             "date": datetime.now(UTC).date().isoformat(),
+            "statement": training_statement(self.train_cases.sources(), self.initialised_from),
             "training": training,
             "metrics": {"validation": self.validation.as_dict() if self.validation else {}},
         }
@@ -265,7 +267,7 @@ class Trainer:
                 f"{path.name} is of another network than the recipe's; change the recipe's [network].",
             )
         self.network.load_state_dict(model.network.state_dict())
-        return {"name": model.card["name"], "sha256": model.card["sha256"], **model.card["training"]}
+        return {**{name: model.card[name] for name in ("name", "sha256", "statement")}, **model.card["training"]}
 
     def _resume(self) -> None:
         state = read_checkpoint(self.output, self.recipe, self.initialised_from, self.ranks)

@@ -166,7 +166,10 @@ def score_case(
         warnings += field.warnings
     proposal, labels, card = _propose(volume, field, model_path, device, rules, progress, stages)
     with stages.timed("score"):
+        from coronary_calcium.proposal.doubt import doubt_warning  # noqa: PLC0415 (torch, as in _propose)
+
         score = score_labels(volume, labels, rules, proposal.probability)
+        doubt = doubt_warning(volume, proposal, score, rules, choices.risk_scheme)
     progress(1.0, "Scored")
     return CaseResult(
         volume=volume,
@@ -177,7 +180,9 @@ def score_case(
         rules=rules,
         device=proposal.device,
         seconds=stages.seconds,
-        warnings=_unique([*warnings, *proposal.warnings, *_zero_warning(score, proposal), *_amount_warning(score)]),
+        warnings=_unique(
+            [*warnings, *proposal.warnings, *(doubt or _zero_warning(score, proposal)), *_amount_warning(score)]
+        ),
         mask_given=False,
         choices=choices,
     )

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 from coronary_calcium.evaluation.counts import Counts
+from coronary_calcium.evaluation.figures import figures_of
 from coronary_calcium.evaluation.measure import measure
 from coronary_calcium.evaluation.picture import draw_comparison, worst_slice
 from coronary_calcium.evaluation.precision import with_precision
+from coronary_calcium.evaluation.result import PatientResult
 from coronary_calcium.proposal.lesions import label_lesions
 from coronary_calcium.proposal.propose import propose
 from evaluation_cases import BONE_BOX, FAINT_BOX, LAD_BOX, MISSED_BOX, RCA_BOX, arrays, model, opened
@@ -64,6 +66,19 @@ def test_lesions_are_matched_when_they_share_a_voxel(measured):
     }
     assert [lesion.matched for lesion in result.true_lesions if lesion.artery == "LCX"] == [False]
     assert sorted(lesion.voxels for lesion in result.found_lesions if not lesion.matched) == [BONE]
+
+
+def test_doubt_that_would_change_the_category_is_counted_by_whether_it_is_wrong(measured):
+    doubtful = measure(opened(), model(logit=0.5), "cpu", every_slice=False)[0]
+    assert doubtful.found_category == "0" and "doubtful-lesions" in doubtful.warnings
+    assert "doubtful-lesions" not in measured[0].warnings
+    results = [PatientResult("a", {}, doubtful), PatientResult("b", {}, measured[0])]
+    assert figures_of(results, intervals=False)["doubt"] == {
+        "wrong": 1,
+        "wrong_warned": 1,
+        "right": 1,
+        "right_warned": 0,
+    }
 
 
 def test_calcium_outside_the_heart_region_is_out_of_sight():

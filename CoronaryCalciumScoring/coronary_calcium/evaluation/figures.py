@@ -18,6 +18,7 @@ from coronary_calcium.evaluation.statistics import (
     linear_kappa,
     wilson,
 )
+from coronary_calcium.proposal.doubt import DOUBTFUL
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 
 CATEGORIES = FIVE_CATEGORIES.categories
@@ -41,6 +42,7 @@ def figures_of(results: list[PatientResult], *, intervals: bool) -> dict[str, An
         "lesions": _lesions(measured),
         "cac_rate": _rate(sum(one.unfiltered_category == one.true_category for one in measured), len(results)),
         "cac_filter_rate": _rate(sum(one.found_category == one.true_category for one in measured), len(results)),
+        "doubt": _doubt(measured),
         "kappa": _kappa(measured, draw),
         "agatston": {"total": _agreement(measured, "total", draw)}
         | {artery.name: _agreement(measured, artery.name, draw) for artery in ARTERIES},
@@ -97,6 +99,17 @@ def _lesions(measured: list[Measured]) -> dict[str, Any]:
 
 def _rate(right: int, of: int) -> dict[str, Any]:
     return {"right": right, "of": of, "rate": share(right, of), "interval": wilson(right, of)}
+
+
+def _doubt(measured: list[Measured]) -> dict[str, int]:
+    """How many of the wrong risk categories, and of the right ones, come with a warning of doubtful lesions."""
+    counts = Counter((one.found_category == one.true_category, DOUBTFUL in one.warnings) for one in measured)
+    return {
+        "wrong": counts[False, True] + counts[False, False],
+        "wrong_warned": counts[False, True],
+        "right": counts[True, True] + counts[True, False],
+        "right_warned": counts[True, True],
+    }
 
 
 def _kappa(measured: list[Measured], draw: Draw) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from coronary_calcium.evaluation.counts import Counts
 from coronary_calcium.evaluation.patients import OpenedPatient
 from coronary_calcium.evaluation.result import Lesion, Measured
 from coronary_calcium.network.weights import LoadedModel
+from coronary_calcium.proposal.doubt import doubt_warning
 from coronary_calcium.proposal.lesions import label_lesions
 from coronary_calcium.proposal.propose import Proposal, countable_voxels, propose, seen_voxels
 from coronary_calcium.rules import LITERATURE, PROPOSAL_LIMITS
 from coronary_calcium.scoring import CaseScore, score_labels
-from coronary_calcium.scoring.risk import risk_category
+from coronary_calcium.scoring.risk import FIVE_CATEGORIES, risk_category
 from coronary_calcium.stages import Stages
 
 # Every marked pixel counts, whatever its HU and however small its island; the islands only give the weights.
@@ -35,13 +36,15 @@ def measure(
         raw = propose(volume, opened.field, model, device, skip=not every_slice, everywhere=True)
     with stages.timed("measure"):
         countable = countable_voxels(volume, opened.field, LITERATURE)
-        labels = label_lesions(volume, _only(raw, countable), LITERATURE)
+        scored = _only(raw, countable)
+        labels = label_lesions(volume, scored, LITERATURE)
         mask = raw.probability >= PROPOSAL_LIMITS.probability_threshold
         true_score, found_score = score_labels(volume, truth), score_labels(volume, labels)
         unfiltered = score_labels(volume, mask.astype(np.uint8), UNFILTERED).total.agatston
         true_counted, found_counted = _counted(true_score, truth.shape), _counted(found_score, truth.shape)
+        doubt = doubt_warning(volume, scored, found_score, LITERATURE, FIVE_CATEGORIES)
         unseen = ~seen_voxels(volume, opened.field)
-    codes = {warning.code: None for warning in (*volume.warnings, *opened.field.warnings, *raw.warnings)}
+    codes = {warning.code: None for warning in (*volume.warnings, *opened.field.warnings, *raw.warnings, *doubt)}
     measured = Measured(
         marked=compare_masks(truth > 0, labels > 0),
         counted=compare_masks(true_counted, found_counted),

@@ -13,6 +13,7 @@ from coronary_calcium.volume import CaseWarning, CTVolume
 
 # All that holds a marked pixel, however sure the network is of the whole.
 WITH_DOUBTFUL = replace(PROPOSAL_LIMITS, lesion_probability=0.0, large_lesion_mean_probability=0.0)
+DOUBTFUL = "doubtful-lesions"
 # A warning names the slices of so many lesions.
 _NAMED = 3
 
@@ -40,7 +41,7 @@ def _warning(left_out: list[Lesion], agatston: float, scheme: RiskScheme) -> Cas
     lesions, them = ("1 lesion", "it") if len(left_out) == 1 else (f"{len(left_out)} lesions", "them")
     place = f"{'the largest in' if left_out[_NAMED:] else 'in'} slice{'s' if slices[1:] else ''} {listed}"
     return CaseWarning(
-        "doubtful-lesions",
+        DOUBTFUL,
         f"The network was not sure of {lesions}, {place}, and left {them} out; with {them} the score would be "
         f"{agatston:.1f} (risk category {scheme.category(agatston)}): look there before you rely on this score.",
     )

@@ -54,6 +54,7 @@ def test_beside_a_score_the_panel_says_what_the_network_was_trained_on(panel, sc
     assert panel.ui.intendedUseLabel.text == RESEARCH_USE
     panel.press_run()
     assert panel.ui.intendedUseLabel.text == f"{TRAINED_ON} {RESEARCH_USE}"
+    assert panel.ui.intendedUseLabel.property("textFormat").name == "PlainText"  # a scene's words are no markup
     other, _ = add_made_up_ct(scene.mrml)
     panel.ui.inputSelector.setCurrentNode(other)
     assert panel.ui.intendedUseLabel.text == RESEARCH_USE

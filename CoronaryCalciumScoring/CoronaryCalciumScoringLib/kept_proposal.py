@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from coronary_calcium.scoring.case_score import CaseScore, score_labels
 from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.scoring.reader_difference import network_facts
 
 from .segmentation import add_segmentation, read_labels
 from .volume_node import SceneCT
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 PROPOSAL_ROLE = "coronaryCalciumProposal"
 # What the label map cannot hold, as JSON: the lesions' probabilities by descending score, and which network it was.
 FACTS_ATTRIBUTE = "CoronaryCalcium.Proposal"
-_CARD_FACTS = ("name", "sha256", "statement")
 OUTLINE_OPACITY = 0.8
 
 
@@ -59,10 +59,9 @@ def keep_proposal(segmentationNode, volumeNode, labels: np.ndarray, result: "Cas
     display.SetVisibility(False)
     display.SetVisibility2DFill(False)
     display.SetOpacity2DOutline(OUTLINE_OPACITY)
-    card = result.model_card or {}
     facts = {
         "probabilities": [lesion.probability for lesion in result.score.lesions],
-        "model": {name: card[name] for name in _CARD_FACTS if name in card},
+        "model": network_facts(result.model_card or {}),
     }
     node.SetAttribute(FACTS_ATTRIBUTE, json.dumps(facts))
     segmentationNode.SetNodeReferenceID(PROPOSAL_ROLE, node.GetID())

@@ -119,8 +119,12 @@ def reader_difference(
     ]
     kinds = (ADDED, REMOVED, REASSIGNED, RESIZED)
     changes.sort(key=lambda change: (kinds.index(change.kind), -change.agatston))
-    known = {name: card[name] for name in _CARD_FACTS if name in card} if card else {}
-    return ReaderDifference(reader, proposed, tuple(changes), unchanged, known)
+    return ReaderDifference(reader, proposed, tuple(changes), unchanged, network_facts(card or {}))
+
+
+def network_facts(card: Mapping[str, Any]) -> dict[str, Any]:
+    """What is kept of a network's card beside its proposal: name, checksum and statement, as far as they are there."""
+    return {name: card[name] for name in _CARD_FACTS if name in card}
 
 
 def _kind(lesion: Lesion, proposed: Lesion, shared: int) -> str | None:

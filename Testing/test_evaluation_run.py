@@ -5,16 +5,18 @@ import io
 import json
 import re
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from command_cases import run, write_weights
-from coronary_calcium.evaluation import paper
+from coronary_calcium.evaluation import kept, paper
 from coronary_calcium.evaluation import run as evaluation_run
 from coronary_calcium.evaluation.facts import unknown_facts
 from coronary_calcium.evaluation.result import PatientResult, Refusal, from_json
 from coronary_calcium.evaluation.written import COLUMNS, patients_csv
 from coronary_calcium.network import weights as network_weights
+from coronary_calcium.rules import PROPOSAL_LIMITS
 from coronary_calcium.statements import RESEARCH_USE
 from coronary_calcium.terminal import PatientProgress
 from evaluation_cases import CARD, model, write_cases
@@ -113,13 +115,22 @@ def test_an_evaluation_goes_on_where_it_stopped(tmp_path, stub):
     assert stub.network.calls == 5 * first
 
 
+def test_results_of_other_limits_are_not_taken_for_those_of_today(tmp_path, stub, monkeypatch):
+    write_cases(tmp_path / "data", 1)
+    evaluate(tmp_path)
+    calls = stub.network.calls
+    monkeypatch.setattr(kept, "PROPOSAL_LIMITS", replace(PROPOSAL_LIMITS, lesion_probability=0.9))
+    evaluate(tmp_path)
+    assert stub.network.calls == 2 * calls
+
+
 def test_a_kept_result_reads_back_as_it_was(tmp_path, stub):
     write_cases(tmp_path / "data", 1)
     evaluate(tmp_path)
-    (kept,) = (tmp_path / "out" / "patients").rglob("*.json")
-    content = json.loads(kept.read_text())["result"]
+    (file,) = (tmp_path / "out" / "patients").rglob("*.json")
+    content = json.loads(file.read_text())["result"]
     assert json.loads(json.dumps(from_json(content).as_json())) == content
-    kept.write_text("{", encoding="utf-8")
+    file.write_text("{", encoding="utf-8")
     calls = stub.network.calls
     assert evaluate(tmp_path).code == 0 and stub.network.calls == 2 * calls
 

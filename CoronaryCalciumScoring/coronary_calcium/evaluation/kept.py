@@ -8,6 +8,7 @@ from typing import Any
 import coronary_calcium
 from coronary_calcium.evaluation.patients import Patient
 from coronary_calcium.evaluation.result import RESULT_FORMAT, PatientResult, from_json
+from coronary_calcium.rules import PROPOSAL_LIMITS
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Kept:
         self._key = key
 
     def load(self, patient: Patient) -> PatientResult | None:
-        """The kept result of a patient; None when there is none of the same weights, files, options and version."""
+        """The kept result of a patient; None without one of the same weights, limits, files, options and version."""
         try:
             content = json.loads(self._path(patient, ".json").read_text(encoding="utf-8"))
             return from_json(content["result"]) if content["key"] == self._full_key(patient) else None
@@ -62,6 +63,7 @@ class Kept:
             "files": patient.fingerprint(),
             "version": coronary_calcium.__version__,
             "format": RESULT_FORMAT,
+            "limits": asdict(PROPOSAL_LIMITS),
         }
 
     def _path(self, patient: Patient, suffix: str) -> Path:

@@ -7,7 +7,7 @@ import pytest
 from command_cases import AGATSTON, marked, patient_hu, write_image
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.evaluation.facts import FACTS, GROUPINGS, NOT_STATED, groups_of, unknown_facts
-from coronary_calcium.evaluation.patients import find_patients, open_patient
+from coronary_calcium.evaluation.patients import find_patients, open_patient, stated_facts
 from coronary_calcium.simulation.test_set import CARDIAC_SEEDS, CHEST_SEEDS, TEST_SET
 from dicom_factory import write_series
 from evaluation_cases import CENTER, SHAPE, SPACING, arrays, write_cases
@@ -100,6 +100,16 @@ def test_a_broken_truth_is_refused(tmp_path):
     folder = write_simulated(tmp_path / "patient")
     (folder / "truth.json").write_text("{")
     assert refused(folder) == "truth-unreadable"
+
+
+def test_a_refused_patient_has_the_facts_beside_its_ct(tmp_path):
+    folder = write_simulated(tmp_path / "patient-cardiac-000007", {"protocol": {"kernel": "soft", "kvp": 100}})
+    (folder / "dicom").rename(tmp_path / "elsewhere")
+    (patient,) = find_patients(tmp_path)
+    facts = stated_facts(patient)
+    assert (facts["kind"], facts["kernel"], facts["kvp"], facts["spacing_mm"]) == ("cardiac", "soft", 100, None)
+    (folder / "truth.json").write_text("{")
+    assert stated_facts(patient) == unknown_facts()
 
 
 def test_a_training_case_is_opened_with_its_window(tmp_path):

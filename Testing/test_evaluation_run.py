@@ -149,6 +149,16 @@ def test_a_refused_patient_is_listed_and_counts_as_wrong(tmp_path, stub):
     assert {row["patient"]: row["refused"] for row in rows(tmp_path / "out")}["broken.npz"] == "training-case"
 
 
+def test_a_refused_patient_counts_in_the_group_that_its_truth_states(tmp_path, stub):
+    write_cases(tmp_path / "data", 1)
+    folder = tmp_path / "data" / "patient-cardiac-000007"
+    folder.mkdir()
+    (folder / "truth.json").write_text('{"protocol": {"kernel": "sharp"}}', encoding="utf-8")
+    assert evaluate(tmp_path).code == 0
+    (row,) = [row for row in rows(tmp_path / "out") if row["refused"]]
+    assert (row["refused"], row["kind"], row["kernel"]) == ("no-ct", "cardiac", "sharp")
+
+
 def test_only_refused_patients_make_a_page_without_figures(tmp_path, stub):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "broken.npz").write_bytes(b"nothing")

@@ -16,22 +16,29 @@ _LONGEST_WORD = 32
 Facts = dict[str, str | float | None]
 
 
-def facts_of(volume: CTVolume, *stated: object) -> Facts:
-    """The facts of a patient: of the first of ``stated`` (objects as JSON knows them) that has one, else the CT's."""
+def facts_of(volume: CTVolume | None, *stated: object) -> Facts:
+    """The facts of a patient: of the first of ``stated`` (objects as JSON knows them) that has one, else the CT's.
+
+    ``volume`` is None for a patient whose CT could not be opened.
+    """
+    sources = stated if volume is None else (*stated, _from_ct(volume))
+    return {name: _first(name, sources) for name in FACTS}
+
+
+def unknown_facts() -> Facts:
+    """The facts of a patient of whom nothing could be read."""
+    return dict.fromkeys(FACTS)
+
+
+def _from_ct(volume: CTVolume) -> Facts:
     spacing, acquisition = volume.spacing, volume.acquisition
-    from_ct = {
+    return {
         "kernel": acquisition.kernel,
         "thickness_mm": acquisition.slice_thickness_mm,
         "spacing_mm": spacing[0],
         "kvp": acquisition.kvp,
         "field_of_view_mm": spacing[2] * volume.shape[2],
     }
-    return {name: _first(name, [*stated, from_ct]) for name in FACTS}
-
-
-def unknown_facts() -> Facts:
-    """The facts of a patient that could not be opened."""
-    return dict.fromkeys(FACTS)
 
 
 def _first(name: str, sources: Iterable[object]) -> str | float | None:

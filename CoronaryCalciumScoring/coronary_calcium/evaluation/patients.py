@@ -12,7 +12,7 @@ import numpy as np
 
 from coronary_calcium.datasets.saved_case import FACTS
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.evaluation.facts import Facts, facts_of
+from coronary_calcium.evaluation.facts import Facts, facts_of, unknown_facts
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.rules import LITERATURE
@@ -99,21 +99,40 @@ def open_patient(patient: Patient) -> OpenedPatient:
     return _open_folder(patient.path) if patient.path.is_dir() else _open_case(patient.path)
 
 
+def stated_facts(patient: Patient) -> Facts:
+    """The facts of a patient that was refused, as far as the files beside the CT state them.
+
+    A refused patient counts as wrong, and has to in its own group.
+    """
+    if not patient.path.is_dir():
+        return unknown_facts()
+    try:
+        return _facts_beside(patient.path, None)
+    except InputRefused:
+        return unknown_facts()
+
+
 def _open_folder(folder: Path) -> OpenedPatient:
     from coronary_calcium.reading import open_ct, open_mask  # noqa: PLC0415 (training machines have no SimpleITK)
 
     ct = _present(folder, _CTS, "no-ct", "CT")
     mask = _present(folder, _LABELS, "no-truth", "label map")
-    truth, facts = _read_json(folder / TRUTH), _read_json(folder / FACTS)
+    truth = _read_json(folder / TRUTH)
     volume = open_ct(ct).volume
     labels = open_mask(mask, volume)
     labels[volume.hu < LITERATURE.threshold_hu] = 0
     _check_truth(volume, labels, truth)
-    stated = facts_of(volume, truth.get("protocol"), facts.get("acquisition"))
-    if stated["kind"] is None:
+    return OpenedPatient(volume, labels, find_heart(volume), _facts_beside(folder, volume))
+
+
+def _facts_beside(folder: Path, volume: CTVolume | None) -> Facts:
+    """The facts in the files beside the CT, then those of the CT. Raises InputRefused when a file is damaged."""
+    written, saved = _read_json(folder / TRUTH), _read_json(folder / FACTS)
+    facts = facts_of(volume, written.get("protocol"), saved.get("acquisition"))
+    if facts["kind"] is None:
         # "patient-chest-000007", as the simulator names its folders.
-        stated["kind"] = next((kind for kind in ("chest", "cardiac") if f"-{kind}-" in folder.name), None)
-    return OpenedPatient(volume, labels, find_heart(volume), stated)
+        facts["kind"] = next((kind for kind in ("chest", "cardiac") if f"-{kind}-" in folder.name), None)
+    return facts
 
 
 def _present(folder: Path, names: tuple[str, ...], code: str, what: str) -> Path:

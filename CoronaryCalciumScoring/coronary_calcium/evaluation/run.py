@@ -9,10 +9,9 @@ from pathlib import Path
 import torch
 
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.evaluation.facts import unknown_facts
 from coronary_calcium.evaluation.kept import Kept, Key
 from coronary_calcium.evaluation.measure import measure
-from coronary_calcium.evaluation.patients import Patient, open_patient
+from coronary_calcium.evaluation.patients import Patient, open_patient, stated_facts
 from coronary_calcium.evaluation.picture import draw_comparison
 from coronary_calcium.evaluation.precision import with_precision
 from coronary_calcium.evaluation.result import PatientResult, Refusal
@@ -44,15 +43,14 @@ def evaluate_patient(patient: Patient, settings: Settings) -> tuple[PatientResul
     """One patient's result and picture; a patient that is refused has a result that says why."""
     device = resolve_device(settings.device)
     model = with_precision(load_model(settings.weights, device), settings.precision)
-    stages, facts = Stages(), unknown_facts()
+    stages = Stages()
     try:
         with stages.timed("open"):
             opened = open_patient(patient)
-        facts = opened.facts
         measured, labels = measure(opened, model, device, every_slice=settings.every_slice, stages=stages)
     except InputRefused as refusal:
-        return PatientResult(patient.name, facts, refusal=Refusal(refusal.code, str(refusal))), None
-    return PatientResult(patient.name, facts, measured), draw_comparison(opened.volume, opened.labels, labels)
+        return PatientResult(patient.name, stated_facts(patient), refusal=Refusal(refusal.code, str(refusal))), None
+    return PatientResult(patient.name, opened.facts, measured), draw_comparison(opened.volume, opened.labels, labels)
 
 
 def evaluate(patients: list[Patient], settings: Settings, kept: Kept, jobs: int, told: Told) -> list[PatientResult]:

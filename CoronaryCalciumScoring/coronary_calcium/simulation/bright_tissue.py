@@ -4,6 +4,8 @@ All functions return deposits with label 0, in the coordinates (mm) of the paths
 the same calcium can be put into a simulated chest and, along drawn paths, into a real scan.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 
 from coronary_calcium.simulation.shapes import Ellipsoid, Tube, frame, resample_path, smooth_path, unit
@@ -104,6 +106,11 @@ def lead(r: np.random.Generator, points, kind: str = "pacemaker lead") -> Deposi
     """A pacemaker's lead along ``points``."""
     path = smooth_path(np.asarray(points, dtype=float) + r.normal(0, 2.0, (len(points), 3)), 2.0)
     return Deposit(Tube(path, np.full(len(path), r.uniform(0.7, 1.2))), METAL_HU, 0, kind)
+
+
+def stented_artery(r: np.random.Generator, names: Collection[str]) -> str:
+    """The artery of the ``names`` that has a stent: one of the three that are wide enough for it."""
+    return str(r.choice([name for name in ("LAD", "LCX", "RCA") if name in names]))
 
 
 def stent(r: np.random.Generator, path: np.ndarray, vessel: float) -> list[Deposit]:

@@ -20,6 +20,7 @@ from coronary_calcium.simulation.bright_tissue import (
     lead,
     smooth_noise,
     stent,
+    stented_artery,
     surface_plates,
     valve_leaflets,
     wall_plates,
@@ -168,7 +169,7 @@ def _stent(r, scan, drawing, share):
     """A stent in a large artery of that ``share`` of cases; ``r`` is its own, so that all else is as without stents."""
     if r.random() >= share:
         return []
-    name = str(r.choice([name for name in ("LAD", "LCX", "RCA") if name in drawing]))
+    name = stented_artery(r, drawing)
     return stent(r, _jittered(r, scan.path(drawing[name], 1.0)), r.uniform(1.3, 2.2))
 
 

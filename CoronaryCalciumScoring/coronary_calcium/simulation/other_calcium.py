@@ -8,6 +8,7 @@ from coronary_calcium.simulation.bright_tissue import (
     blob,
     lead,
     stent,
+    stented_artery,
     surface_plates,
     valve_leaflets,
     wall_plates,
@@ -100,7 +101,7 @@ def _metal(r, heart, more):
         wall = Tube(path, np.full(3, r.uniform(0.7, 1.1)))
         deposits.append(Deposit(wall, r.uniform(250, 900), 0, "catheter"))
     if r.random() < 0.07 * more:
-        name = str(r.choice([name for name in ("LAD", "LCX", "RCA") if name in heart.arteries]))
+        name = stented_artery(r, heart.arteries)
         deposits += stent(r, heart.arteries[name], heart.vessel_radius[name])
     return deposits
 

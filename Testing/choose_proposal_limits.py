@@ -4,6 +4,9 @@
 ``python Testing/choose_proposal_limits.py PATIENTS --kept FOLDER --lesion-probability 0.7 0.8 0.9``: a line for every
 combination of the values that are named; the limits of rules.py stand for the others. The network runs once on each
 patient. Training cases do as well, but a case's window is marked to its edges, ribs and spine included.
+
+``--sure 0.9 0.95`` adds, for each value, how many of the wrong risk categories, and of the right ones, are others
+without the lesions whose highest probability is below it (``doubt.SURE_PROBABILITY``).
 """
 
 import argparse
@@ -22,6 +25,7 @@ from coronary_calcium.evaluation.statistics import confusion, linear_kappa
 from coronary_calcium.heart.field import HeartField
 from coronary_calcium.network.weights import load_model
 from coronary_calcium.processes import outcomes
+from coronary_calcium.proposal.doubt import in_doubt
 from coronary_calcium.proposal.lesions import label_lesions
 from coronary_calcium.proposal.propose import Proposal, propose
 from coronary_calcium.rules import PROPOSAL_LIMITS, ProposalLimits
@@ -56,6 +60,7 @@ class Row:
     true: int
     false: int
     categories: tuple[int, int]
+    sure_categories: tuple[int, ...]
 
 
 def run_network(patient: Patient, weights: Path | None, folder: Path) -> Path:
@@ -82,7 +87,9 @@ def answer(patient: Patient, path: Path, lowest: float) -> Answer:
     return Answer(volume, opened.labels[box], opened.field, probability[box], artery[box])
 
 
-def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[ProposalLimits]) -> list[Row]:
+def rows_of(
+    patient: Patient, weights: Path | None, folder: Path, choices: list[ProposalLimits], sure: list[float]
+) -> list[Row]:
     """A patient with every choice of limits."""
     path = run_network(patient, weights, folder)
     one = answer(patient, path, min(limits.extent_probability for limits in choices))
@@ -100,6 +107,9 @@ def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[
                 len(true_lesions),
                 sum(not lesion.matched for lesion in lesions_beside(score, one.labels)),
                 (names.index(truth.risk_category), names.index(score.risk_category)),
+                tuple(
+                    names.index(FIVE_CATEGORIES.category(in_doubt(score, one.proposal(), below)[1])) for below in sure
+                ),
             )
         )
     return rows
@@ -114,7 +124,16 @@ def line_of(limits: ProposalLimits, rows: list[Row]) -> str:
     false = sum(row.false for row in rows) / len(rows)
     overlap = " ".join(map(_text, (pixels.f1, pixels.precision, pixels.recall)))
     agreement = f"{_text(np.trace(table) / len(rows))} {_text(linear_kappa(table))}"
-    return f"{values}   {overlap}   {found:4d}/{true} {false:6.2f}   {agreement}"
+    return f"{values}   {overlap}   {found:4d}/{true} {false:6.2f}   {agreement}   {_rests(rows)}"
+
+
+def _rests(rows: list[Row]) -> str:
+    """How many of the wrong categories, and of the right ones, rest on lesions in doubt; for each ``--sure``."""
+    texts = []
+    for changed in zip(*[[category != row.categories[1] for category in row.sure_categories] for row in rows]):
+        right = [change for change, row in zip(changed, rows) if row.categories[0] == row.categories[1]]
+        texts.append(f"{sum(changed) - sum(right)}/{len(rows) - len(right)} {sum(right)}/{len(right)}")
+    return "   ".join(texts)
 
 
 def _text(value: float | None) -> str:
@@ -137,14 +156,18 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     for name in NAMES:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, nargs="+")
+    parser.add_argument("--sure", type=float, nargs="+", default=[])
     options = parser.parse_args()
     options.kept.mkdir(parents=True, exist_ok=True)
     choices = list(combinations(options))
     patients = [patient for folder in options.data for patient in find_patients(folder)]
-    work = partial(rows_of, weights=options.weights, folder=options.kept, choices=choices)
+    work = partial(rows_of, weights=options.weights, folder=options.kept, choices=choices, sure=options.sure)
     done = outcomes(work, patients, options.jobs, share_cores)
     patients_rows = [rows for _, rows in tqdm(done, total=len(patients), unit="patient")]
-    print(" ".join(f"{name[:8]:>8}" for name in NAMES), "  F1    prec  rec     found false/scan  CAC   kappa")
+    print(
+        " ".join(f"{name[:8]:>8}" for name in NAMES),
+        "  F1    prec  rec     found false/scan  CAC   kappa   wrong right",
+    )
     for number, limits in enumerate(choices):
         print(line_of(limits, [rows[number] for rows in patients_rows]))
 

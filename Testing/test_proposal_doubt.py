@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from coronary_calcium import pipeline
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
-from coronary_calcium.proposal.doubt import doubt_warning
+from coronary_calcium.proposal.doubt import SURE_PROBABILITY, doubt_warnings
 from coronary_calcium.proposal.lesions import label_lesions
 from coronary_calcium.proposal.propose import Proposal
 from coronary_calcium.rules import LITERATURE
@@ -13,7 +13,7 @@ from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 from coronary_calcium.volume import CTVolume
 
-SURE, UNSURE = 0.95, 0.95 * LIMITS.lesion_probability
+SURE, BARELY, UNSURE = SURE_PROBABILITY, LIMITS.lesion_probability + 0.01, 0.95 * LIMITS.lesion_probability
 # Of a pixel a slice of 3 mm: 1 mm2 of 400 HU and more counts 4.
 PIXEL = 4.0
 
@@ -33,8 +33,8 @@ def _case(*lesions):
 def _warned(*lesions):
     volume, proposal = _case(*lesions)
     score = score_labels(volume, label_lesions(volume, proposal))
-    assert score.total.agatston == sum(PIXEL * pixels for _, pixels, certainty in lesions if certainty == SURE)
-    return [warning.message for warning in doubt_warning(volume, proposal, score, LITERATURE, FIVE_CATEGORIES)]
+    assert score.total.agatston == sum(PIXEL * pixels for _, pixels, certainty in lesions if certainty != UNSURE)
+    return [warning.message for warning in doubt_warnings(volume, proposal, score, LITERATURE, FIVE_CATEGORIES)]
 
 
 def test_a_doubtful_lesion_that_changes_the_risk_category_is_told_with_slice_and_score():
@@ -58,6 +58,25 @@ def test_within_a_category_only_more_than_another_scan_would_change_is_told():
 def test_of_many_doubtful_lesions_the_largest_are_named():
     (message,) = _warned((2, 5, UNSURE), (9, 20, UNSURE), (4, 10, UNSURE), (6, 12, UNSURE))
     assert "not sure of 4 lesions, the largest in slices 4, 6 and 9, and left them out; with them" in message
+
+
+def test_a_lesion_in_doubt_that_counts_is_told_when_the_category_rests_on_it():
+    (message,) = _warned((3, 20, SURE), (7, 10, BARELY))
+    assert "only just sure of 1 lesion, in slice 7, and took it in; without it the score" in message
+    assert "without it the score would be 80.0 (risk category 11-100)" in message
+    (message,) = _warned((7, 1, BARELY), (9, 2, BARELY))
+    assert "only just sure of 2 lesions, in slices 7 and 9, and took them in; without them the score" in message
+    assert "would be 0.0 (risk category 0)" in message
+
+
+def test_a_lesion_in_doubt_that_counts_but_decides_nothing_is_no_reason_to_warn():
+    assert _warned((3, 20, SURE), (7, 3, BARELY)) == []
+
+
+def test_lesions_in_doubt_on_both_sides_make_two_warnings():
+    left_out, taken_in = _warned((3, 20, SURE), (5, 10, BARELY), (7, 80, UNSURE))
+    assert "in slice 7, and left it out; with it the score would be 440.0 (risk category >400)" in left_out
+    assert "in slice 5, and took it in; without it the score would be 80.0 (risk category 11-100)" in taken_in
 
 
 def test_sure_lesions_alone_are_no_reason_to_warn():

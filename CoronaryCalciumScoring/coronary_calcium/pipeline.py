@@ -166,10 +166,10 @@ def score_case(
         warnings += field.warnings
     proposal, labels, card = _propose(volume, field, model_path, device, rules, progress, stages)
     with stages.timed("score"):
-        from coronary_calcium.proposal.doubt import doubt_warning  # noqa: PLC0415 (torch, as in _propose)
+        from coronary_calcium.proposal.doubt import doubt_warnings  # noqa: PLC0415 (torch, as in _propose)
 
         score = score_labels(volume, labels, rules, proposal.probability)
-        doubt = doubt_warning(volume, proposal, score, rules, choices.risk_scheme)
+        doubt = doubt_warnings(volume, proposal, score, rules, choices.risk_scheme)
     progress(1.0, "Scored")
     return CaseResult(
         volume=volume,

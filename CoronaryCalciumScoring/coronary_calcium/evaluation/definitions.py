@@ -39,8 +39,8 @@ DEFINITIONS: dict[str, str] = {
     f"components of which the network is sure (highest probability at least {LIMITS.lesion_probability:g}, mean "
     f"at least {LIMITS.large_lesion_mean_probability:g} above {LIMITS.large_lesion_mm3:g} mm3), parts of "
     f"at least {_AREA}.",
-    "doubt": "Wrong and right risk categories with a warning that names the slices of lesions left out in doubt: with "
-    "them the category would be another, or the score would differ by more than that of another scan of the patient.",
+    "doubt": "Wrong and right risk categories with a warning that names the slices of lesions in doubt, left out or "
+    "counted: by them the category would be another, or the score would differ by more than that of another scan.",
     "refused": "A patient that is refused has no score: it counts as wrong in both CAC rates, and is in no other "
     "figure.",
     "truth": "The true category and score are those of the true label map on the same CT, noise and blur included.",

@@ -18,7 +18,7 @@ from coronary_calcium.evaluation.statistics import (
     linear_kappa,
     wilson,
 )
-from coronary_calcium.proposal.doubt import DOUBTFUL
+from coronary_calcium.proposal.doubt import DOUBT_CODES
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 
 CATEGORIES = FIVE_CATEGORIES.categories
@@ -103,7 +103,9 @@ def _rate(right: int, of: int) -> dict[str, Any]:
 
 def _doubt(measured: list[Measured]) -> dict[str, int]:
     """How many of the wrong risk categories, and of the right ones, come with a warning of doubtful lesions."""
-    counts = Counter((one.found_category == one.true_category, DOUBTFUL in one.warnings) for one in measured)
+    counts = Counter(
+        (one.found_category == one.true_category, any(code in one.warnings for code in DOUBT_CODES)) for one in measured
+    )
     return {
         "wrong": counts[False, True] + counts[False, False],
         "wrong_warned": counts[False, True],

@@ -10,7 +10,7 @@ from coronary_calcium.evaluation.counts import Counts
 from coronary_calcium.evaluation.patients import OpenedPatient
 from coronary_calcium.evaluation.result import Lesion, Measured
 from coronary_calcium.network.weights import LoadedModel
-from coronary_calcium.proposal.doubt import doubt_warning
+from coronary_calcium.proposal.doubt import doubt_warnings
 from coronary_calcium.proposal.lesions import label_lesions
 from coronary_calcium.proposal.propose import Proposal, countable_voxels, propose, seen_voxels
 from coronary_calcium.rules import LITERATURE, PROPOSAL_LIMITS
@@ -42,7 +42,7 @@ def measure(
         true_score, found_score = score_labels(volume, truth), score_labels(volume, labels)
         unfiltered = score_labels(volume, mask.astype(np.uint8), UNFILTERED).total.agatston
         true_counted, found_counted = _counted(true_score, truth.shape), _counted(found_score, truth.shape)
-        doubt = doubt_warning(volume, scored, found_score, LITERATURE, FIVE_CATEGORIES)
+        doubt = doubt_warnings(volume, scored, found_score, LITERATURE, FIVE_CATEGORIES)
         unseen = ~seen_voxels(volume, opened.field)
     codes = {warning.code: None for warning in (*volume.warnings, *opened.field.warnings, *raw.warnings, *doubt)}
     measured = Measured(

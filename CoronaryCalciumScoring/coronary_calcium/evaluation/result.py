@@ -6,7 +6,7 @@ from typing import Any
 from coronary_calcium.evaluation.counts import Counts
 
 # Raised when the meaning of a kept result changes, so that earlier ones are not taken for it.
-RESULT_FORMAT = 4
+RESULT_FORMAT = 5
 
 
 @dataclass(frozen=True)

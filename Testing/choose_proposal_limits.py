@@ -5,8 +5,7 @@
 combination of the values that are named; the limits of rules.py stand for the others. The network runs once on each
 patient. Training cases do as well, but a case's window is marked to its edges, ribs and spine included.
 
-``--sure 0.9 0.95`` adds, for each value, how many of the wrong risk categories, and of the right ones, are others
-without the lesions whose highest probability is below it (``doubt.SURE_PROBABILITY``).
+The last columns: how many of the wrong risk categories, and of the right ones, are others without the lesions in doubt.
 """
 
 import argparse
@@ -60,7 +59,7 @@ class Row:
     true: int
     false: int
     categories: tuple[int, int]
-    sure_categories: tuple[int, ...]
+    sure_category: int
 
 
 def run_network(patient: Patient, weights: Path | None, folder: Path) -> Path:
@@ -87,9 +86,7 @@ def answer(patient: Patient, path: Path, lowest: float) -> Answer:
     return Answer(volume, opened.labels[box], opened.field, probability[box], artery[box])
 
 
-def rows_of(
-    patient: Patient, weights: Path | None, folder: Path, choices: list[ProposalLimits], sure: list[float]
-) -> list[Row]:
+def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[ProposalLimits]) -> list[Row]:
     """A patient with every choice of limits."""
     path = run_network(patient, weights, folder)
     one = answer(patient, path, min(limits.extent_probability for limits in choices))
@@ -107,9 +104,7 @@ def rows_of(
                 len(true_lesions),
                 sum(not lesion.matched for lesion in lesions_beside(score, one.labels)),
                 (names.index(truth.risk_category), names.index(score.risk_category)),
-                tuple(
-                    names.index(FIVE_CATEGORIES.category(in_doubt(score, one.proposal(), below)[1])) for below in sure
-                ),
+                names.index(FIVE_CATEGORIES.category(in_doubt(score, one.proposal(), limits)[1])),
             )
         )
     return rows
@@ -128,12 +123,12 @@ def line_of(limits: ProposalLimits, rows: list[Row]) -> str:
 
 
 def _rests(rows: list[Row]) -> str:
-    """How many of the wrong categories, and of the right ones, rest on lesions in doubt; for each ``--sure``."""
-    texts = []
-    for changed in zip(*[[category != row.categories[1] for category in row.sure_categories] for row in rows]):
-        right = [change for change, row in zip(changed, rows) if row.categories[0] == row.categories[1]]
-        texts.append(f"{sum(changed) - sum(right)}/{len(rows) - len(right)} {sum(right)}/{len(right)}")
-    return "   ".join(texts)
+    """How many of the wrong categories, and of the right ones, rest on lesions in doubt."""
+    rests: dict[bool, list[bool]] = {False: [], True: []}
+    for row in rows:
+        true, found = row.categories
+        rests[true == found].append(row.sure_category != found)
+    return " ".join(f"{sum(rests[right])}/{len(rests[right])}" for right in (False, True))
 
 
 def _text(value: float | None) -> str:
@@ -156,12 +151,11 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1)
     for name in NAMES:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, nargs="+")
-    parser.add_argument("--sure", type=float, nargs="+", default=[])
     options = parser.parse_args()
     options.kept.mkdir(parents=True, exist_ok=True)
     choices = list(combinations(options))
     patients = [patient for folder in options.data for patient in find_patients(folder)]
-    work = partial(rows_of, weights=options.weights, folder=options.kept, choices=choices, sure=options.sure)
+    work = partial(rows_of, weights=options.weights, folder=options.kept, choices=choices)
     done = outcomes(work, patients, options.jobs, share_cores)
     patients_rows = [rows for _, rows in tqdm(done, total=len(patients), unit="patient")]
     print(

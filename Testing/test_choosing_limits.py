@@ -15,20 +15,23 @@ def test_every_choice_of_limits_is_measured_as_an_evaluation_would(tmp_path, mon
     network = model()
     monkeypatch.setattr(choose_proposal_limits, "load_model", lambda weights: network)
     [patient] = find_patients(write_cases(tmp_path / "patients", count=1))
-    choices = [PROPOSAL_LIMITS, replace(PROPOSAL_LIMITS, lesion_probability=0.999)]
     # The network's probability is 0.993 in all lesions.
-    sure = [0.9, 0.999]
+    choices = [PROPOSAL_LIMITS] + [
+        replace(PROPOSAL_LIMITS, **{name: 0.999}) for name in ("lesion_probability", "sure_probability")
+    ]
     (tmp_path / "kept").mkdir()
-    usual, strict = rows_of(patient, None, tmp_path / "kept", choices, sure)
+    usual, strict, doubted = rows_of(patient, None, tmp_path / "kept", choices)
     measured, _ = measure(open_patient(patient), model(), "cpu", every_slice=False)
     assert usual.pixels == measured.marked
     assert (usual.found, usual.true, usual.false) == (2, 3, 1)
     names = FIVE_CATEGORIES.categories
     assert usual.categories == (names.index(measured.true_category), names.index(measured.found_category))
     assert (strict.found, strict.false, strict.categories[1]) == (0, 0, 0)
-    assert usual.sure_categories == (usual.categories[1], 0)
+    assert (usual.sure_category, doubted.sure_category) == (usual.categories[1], 0)
+    assert doubted == replace(usual, sure_category=0)
     calls = network.network.calls
-    assert rows_of(patient, None, tmp_path / "kept", choices, sure) == [usual, strict]
+    assert rows_of(patient, None, tmp_path / "kept", choices) == [usual, strict, doubted]
     assert network.network.calls == calls > 0
     line = line_of(PROPOSAL_LIMITS, [usual])
-    assert f"2/3 {1:6.2f}" in line and line.endswith("   0/0 0/1   0/0 1/1")
+    assert f"2/3 {1:6.2f}" in line and line.endswith("   0/0 0/1")
+    assert line_of(choices[2], [doubted]).endswith("   0/0 1/1")

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 
 import pytest
 from command_cases import run, write_weights
+from coronary_calcium.errors import InputRefused
 from coronary_calcium.evaluation import kept, paper
 from coronary_calcium.evaluation import run as evaluation_run
 from coronary_calcium.evaluation.facts import unknown_facts
@@ -157,6 +158,17 @@ def test_a_refused_patient_counts_in_the_group_that_its_truth_states(tmp_path, s
     assert evaluate(tmp_path).code == 0
     (row,) = [row for row in rows(tmp_path / "out") if row["refused"]]
     assert (row["refused"], row["kind"], row["kernel"]) == ("no-ct", "cardiac", "sharp")
+
+
+def test_a_patient_refused_after_it_was_opened_keeps_its_facts(tmp_path, stub, monkeypatch):
+    def refuse(*arguments, **options):
+        raise InputRefused("weights-output", "x")
+
+    write_cases(tmp_path / "data", 1)
+    monkeypatch.setattr(evaluation_run, "measure", refuse)
+    assert evaluate(tmp_path).code == 0
+    (row,) = rows(tmp_path / "out")
+    assert (row["refused"], row["kind"], row["noise_hu"]) == ("weights-output", "chest", "10.0")
 
 
 def test_only_refused_patients_make_a_page_without_figures(tmp_path, stub):

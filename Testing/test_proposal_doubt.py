@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from coronary_calcium import pipeline
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
-from coronary_calcium.proposal.doubt import SURE_PROBABILITY, doubt_warnings
+from coronary_calcium.proposal.doubt import doubt_warnings
 from coronary_calcium.proposal.lesions import label_lesions
 from coronary_calcium.proposal.propose import Proposal
 from coronary_calcium.rules import LITERATURE
@@ -13,7 +13,7 @@ from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 from coronary_calcium.volume import CTVolume
 
-SURE, BARELY, UNSURE = SURE_PROBABILITY, LIMITS.lesion_probability + 0.01, 0.95 * LIMITS.lesion_probability
+SURE, BARELY, UNSURE = LIMITS.sure_probability, LIMITS.lesion_probability + 0.01, 0.95 * LIMITS.lesion_probability
 # Of a pixel a slice of 3 mm: 1 mm2 of 400 HU and more counts 4.
 PIXEL = 4.0
 

@@ -100,14 +100,14 @@ def open_patient(patient: Patient) -> OpenedPatient:
 
 
 def stated_facts(patient: Patient) -> Facts:
-    """The facts of a patient that was refused, as far as the files beside the CT state them.
+    """The facts of a patient that could not be opened, as far as the files beside the CT state them.
 
     A refused patient counts as wrong, and has to in its own group.
     """
     if not patient.path.is_dir():
         return unknown_facts()
     try:
-        return _facts_beside(patient.path, None)
+        return _facts(patient.path, None, *_beside(patient.path))
     except InputRefused:
         return unknown_facts()
 
@@ -117,18 +117,21 @@ def _open_folder(folder: Path) -> OpenedPatient:
 
     ct = _present(folder, _CTS, "no-ct", "CT")
     mask = _present(folder, _LABELS, "no-truth", "label map")
-    truth = _read_json(folder / TRUTH)
+    truth, saved = _beside(folder)
     volume = open_ct(ct).volume
     labels = open_mask(mask, volume)
     labels[volume.hu < LITERATURE.threshold_hu] = 0
     _check_truth(volume, labels, truth)
-    return OpenedPatient(volume, labels, find_heart(volume), _facts_beside(folder, volume))
+    return OpenedPatient(volume, labels, find_heart(volume), _facts(folder, volume, truth, saved))
 
 
-def _facts_beside(folder: Path, volume: CTVolume | None) -> Facts:
-    """The facts in the files beside the CT, then those of the CT. Raises InputRefused when a file is damaged."""
-    written, saved = _read_json(folder / TRUTH), _read_json(folder / FACTS)
-    facts = facts_of(volume, written.get("protocol"), saved.get("acquisition"))
+def _beside(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is known beside the CT: of a simulated patient, and of a saved case."""
+    return _read_json(folder / TRUTH), _read_json(folder / FACTS)
+
+
+def _facts(folder: Path, volume: CTVolume | None, truth: dict[str, Any], saved: dict[str, Any]) -> Facts:
+    facts = facts_of(volume, truth.get("protocol"), saved.get("acquisition"))
     if facts["kind"] is None:
         # "patient-chest-000007", as the simulator names its folders.
         facts["kind"] = next((kind for kind in ("chest", "cardiac") if f"-{kind}-" in folder.name), None)

@@ -43,13 +43,14 @@ def evaluate_patient(patient: Patient, settings: Settings) -> tuple[PatientResul
     """One patient's result and picture; a patient that is refused has a result that says why."""
     device = resolve_device(settings.device)
     model = with_precision(load_model(settings.weights, device), settings.precision)
-    stages = Stages()
+    stages, opened = Stages(), None
     try:
         with stages.timed("open"):
             opened = open_patient(patient)
         measured, labels = measure(opened, model, device, every_slice=settings.every_slice, stages=stages)
     except InputRefused as refusal:
-        return PatientResult(patient.name, stated_facts(patient), refusal=Refusal(refusal.code, str(refusal))), None
+        facts = opened.facts if opened else stated_facts(patient)
+        return PatientResult(patient.name, facts, refusal=Refusal(refusal.code, str(refusal))), None
     return PatientResult(patient.name, opened.facts, measured), draw_comparison(opened.volume, opened.labels, labels)
 
 

@@ -12,16 +12,39 @@ from command_cases import RESULTS, finished, scores_in, start, write_case, write
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
 # Runs the command with one of its functions replaced by one that says so and waits, as a long computation would.
-WAITING = """
-import importlib, time
+REPLACED = """
+import importlib, sys, time
 from coronary_calcium.cli import main
-
-def wait(*arguments, **options):
-    print("waiting", flush=True)
-    time.sleep(60)
 
 setattr(importlib.import_module(sys.argv[1]), sys.argv[2], wait)
 sys.exit(main(sys.argv[3:]))
+"""
+WAITING = """
+def wait(*arguments, **options):
+    print("waiting", flush=True)
+    time.sleep(60)
+"""
+# Waits in a finaliser first, where Python prints what is raised and goes on.
+DEAF = """
+class Finalised:
+    def __del__(self):
+        print("waiting", flush=True)
+        time.sleep(60)
+
+def wait(*arguments, **options):
+    Finalised()
+    while True:
+        time.sleep(0.01)
+"""
+# Waits while a class is made, where Python turns what is raised into a RuntimeError.
+TURNED = """
+class Attribute:
+    def __set_name__(self, owner, name):
+        print("waiting", flush=True)
+        time.sleep(60)
+
+def wait(*arguments, **options):
+    type("Class", (), {"attribute": Attribute()})
 """
 
 
@@ -36,12 +59,12 @@ def case(tmp_path_factory):
     return folder / "ct.zip", mask
 
 
-def stopped(case, tmp_path, place, number, labels_from=None):
+def stopped(case, tmp_path, place, number, labels_from=None, wait=WAITING):
     """The outcome of a run that gets a signal while it is at ``place``."""
     (tmp_path / "scratch").mkdir()
     labels_from = labels_from or ("--mask", case[1])
     arguments = ["score", case[0], *labels_from, "--output", tmp_path / "new" / "result"]
-    process = start(*place, *arguments, program=WAITING, TMPDIR=str(tmp_path / "scratch"))
+    process = start(*place, *arguments, program=wait + REPLACED, TMPDIR=str(tmp_path / "scratch"))
     assert process.stdout.readline() == "waiting\n"
     process.send_signal(number)
     return finished(process)
@@ -71,6 +94,15 @@ def test_ctrl_c_while_the_network_works_leaves_nothing(case, tmp_path, place):
     assert (outcome.code, outcome.out) == (130, "")
     assert outcome.err == "Interrupted; nothing unfinished was left behind.\n"
     assert list((tmp_path / "scratch").iterdir()) == [] and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("wait", [DEAF, TURNED])
+def test_a_request_to_end_is_heard_where_python_forgets_or_changes_what_is_raised(case, tmp_path, wait, number):
+    """As in a callback of a weak reference, of which every import calls one, and while a class is made."""
+    outcome = stopped(case, tmp_path, ("coronary_calcium.reading.ct", "read_pixels"), number, wait=wait)
+    assert (outcome.code, outcome.err) == (130, "Interrupted; nothing unfinished was left behind.\n")
+    assert list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_being_terminated_leaves_no_unpacked_images(case, tmp_path):

@@ -1,5 +1,6 @@
 """The ``coronary-calcium`` command."""
 
+import _thread
 import argparse
 import os
 import signal
@@ -19,12 +20,15 @@ from coronary_calcium.commands.usage import INTERRUPTED, REFUSED, SCORED
 from coronary_calcium.errors import NOT_ENOUGH_MEMORY, Cancelled, InputRefused
 from coronary_calcium.terminal import say
 
+# After this time, in seconds, the callback that swallowed an interrupt has returned: each lasts microseconds.
+ASKED_AGAIN = 0.01
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code: 0 done, 2 wrong usage, 3 input refused, 130 interrupted."""
-    options = _parser().parse_args(arguments)
     try:
-        with _terminated_like_interrupted():
+        with _every_request_to_end_heard():
+            options = _parser().parse_args(arguments)
             code = options.run(options)
             sys.stdout.flush()
         return code
@@ -45,20 +49,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 @contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Make a request to end (SIGTERM) clean up as Ctrl-C does: an unpacked ZIP holds the patient's images."""
+def _every_request_to_end_heard() -> Iterator[None]:
+    """Make SIGTERM clean up as Ctrl-C does, for an unpacked ZIP holds the patient's images, and let neither be lost.
+
+    What is raised in a finaliser or in a weak reference's callback, and every import calls one, Python prints and
+    forgets: there the run is asked once more to end, a moment later. While a class is made, Python turns it into
+    another error, and so may a library: whatever ends a run that was asked to end is an interruption.
+    """
+    asked = False
 
     def interrupt(number: int, frame: object) -> None:
+        nonlocal asked
+        asked = True
         raise KeyboardInterrupt
+
+    def unraisable(forgotten: "sys.UnraisableHookArgs") -> None:
+        if issubclass(forgotten.exc_type, KeyboardInterrupt):
+            threading.Timer(ASKED_AGAIN, _thread.interrupt_main, [signal.SIGTERM]).start()
+        else:
+            hook(forgotten)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before, hook = {signal.SIGTERM: signal.signal(signal.SIGTERM, interrupt)}, sys.unraisablehook
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # ignored where a shell put it in the background
+        before[signal.SIGINT] = signal.signal(signal.SIGINT, interrupt)
+    sys.unraisablehook = unraisable
     try:
         yield
+    except Exception as error:
+        if asked:
+            raise KeyboardInterrupt from error
+        raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -13,6 +13,7 @@ from pathlib import Path
 from coronary_calcium.commands.usage import INTERRUPTED, SCORED, WRONG_USAGE, named_path, usable_output
 from coronary_calcium.errors import Cancelled
 from coronary_calcium.progress import Progress, part_of
+from coronary_calcium.signals import handled
 from coronary_calcium.terminal import LongProgress, say
 
 _TORCHRUN_RANK, _TORCHRUN_PROCESSES = "RANK", "WORLD_SIZE"
@@ -117,12 +118,5 @@ def _stop_after_iteration() -> Iterator[Callable[[], bool]]:
             raise KeyboardInterrupt
         asked.set()
 
-    if threading.current_thread() is not threading.main_thread():
+    with handled(ask, signal.SIGINT, signal.SIGTERM):
         yield asked.is_set
-        return
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield asked.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -26,7 +26,7 @@ LOWEST_HU = min(
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Candidates:
     """What could be calcium in a CT.
 

@@ -22,7 +22,7 @@ FACTS_ATTRIBUTE = "CoronaryCalcium.Proposal"
 OUTLINE_OPACITY = 0.8
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeptProposal:
     """What the network proposed.
 

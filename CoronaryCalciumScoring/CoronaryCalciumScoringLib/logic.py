@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 Engine = Callable[..., "CaseResult"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PreparedCase:
     """All that the engine needs, taken out of the scene; it holds no node and may go to another thread.
 

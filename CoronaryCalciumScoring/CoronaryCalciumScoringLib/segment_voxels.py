@@ -22,7 +22,7 @@ from .volume_node import array_of
 KEPT = 255
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Box:
     """A box of voxels on the array axes (k, j, i) of a CT node; ``high`` is exclusive.
 

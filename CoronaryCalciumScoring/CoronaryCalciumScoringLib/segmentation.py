@@ -24,7 +24,7 @@ WRITING_ORDER = (UNASSIGNED, *NAMED_ARTERIES)
 _BY_LOWER_NAME = {artery.name.lower(): artery for artery in ARTERIES}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SegmentLabels:
     """Labels (k, j, i), uint8, on the array axes of the CT's node, and what to know about how they were read."""
 

@@ -25,7 +25,7 @@ ORIENTATIONS = {"Axial": (2, "SI"), "Sagittal": (0, "RL"), "Coronal": (1, "AP")}
 FILL_OPACITY, OUTLINE_OPACITY = 0.2, 1.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class View:
     """Where a slice view is: its orientation in words, its 4 x 4 matrix from slice to RAS, width and height in mm."""
 

@@ -24,7 +24,7 @@ _LABEL_OF_RANK = np.array([artery.label for artery in WRITING_ORDER])
 _RANKS = len(WRITING_ORDER)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SparseLabels:
     """Labelled voxels of a CT: ascending flat indices (k, j, i) on the axial CT, and their labels 1 to 5."""
 
@@ -33,7 +33,7 @@ class SparseLabels:
     warnings: tuple[CaseWarning, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Layer:
     """What a labelmap, which several segments may share, holds: flat indices on the axial CT, ascending, and values.
 

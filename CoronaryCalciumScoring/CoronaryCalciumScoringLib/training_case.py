@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .review import Review
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingCase:
     """What a training case holds, taken out of the scene: it may be written in another thread.
 

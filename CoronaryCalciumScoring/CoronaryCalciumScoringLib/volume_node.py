@@ -18,7 +18,7 @@ CT_QUANTITY = "112031"
 HOUNSFIELD_UNIT = "[hnsf'U]"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SceneCT:
     """A volume node's CT as the engine sees it, and the state of the node that it was made from.
 

@@ -36,7 +36,7 @@ MOST_CALCIUM_MM3 = 10_000.0
 MOST_LESIONS = 200
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CaseResult:
     """A scored case with everything that a reader of the score must know.
 

@@ -52,7 +52,7 @@ class SeriesReference:
     files: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CTVolume:
     """A CT on axial slices.
 

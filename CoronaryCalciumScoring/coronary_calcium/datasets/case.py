@@ -16,7 +16,7 @@ from coronary_calcium.volume import CaseWarning, CTVolume
 TOTAL = "total"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Case:
     """One case of a data set.
 

@@ -35,7 +35,7 @@ _CORNER = re.compile(rf"^\s*\(\s*({_NUMBER})\s*,\s*({_NUMBER})\s*\)\s*$")
 _SAME_SUM, _SAME_SUM_SHARE = 0.5, 1e-6
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Outline:
     """One closed outline: slice ``k`` from the feet up, artery ``label`` 1 to 5, ``corners`` (n, 2) as (x, y) pixels.
 

@@ -28,7 +28,7 @@ _MAY_BE_EMPTY = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sources:
     """The images without their pixels, and how the volume's slices lie in them.
 

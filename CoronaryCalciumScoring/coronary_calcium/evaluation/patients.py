@@ -46,7 +46,7 @@ class Patient:
         return digest.hexdigest()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OpenedPatient:
     """A patient in memory: the CT, the true labels (k, j, i) uint8, where the network looks, and the scan's facts."""
 

@@ -14,7 +14,7 @@ AIR_FLOOR_HU = -1024.0
 HU_CEILING = 1500.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Coarse:
     """Block means of a CT.
 

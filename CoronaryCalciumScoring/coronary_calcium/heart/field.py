@@ -25,7 +25,7 @@ class Window:
     center_i: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class HeartField:
     """Where the network looks and where calcium may be proposed.
 

@@ -75,7 +75,7 @@ class Cylinder:
 CYLINDERS = tuple(Cylinder(size, density) for density in DENSITIES_MG_PER_CM3 for size in SIZES_MM)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Placement:
     """Where an insert lies in patient coordinates (LPS, mm).
 

@@ -30,7 +30,7 @@ from coronary_calcium.volume import CaseWarning, CTVolume
 _BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Proposal:
     """What the network proposes for a CT.
 

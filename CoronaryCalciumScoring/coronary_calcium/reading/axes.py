@@ -51,7 +51,7 @@ class AxialOrder:
         return (ordered[0] * sizes[1] + ordered[1]) * sizes[2] + ordered[2]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AxialArray:
     """A volume in canonical order: array (k, j, i), spacing (k, j, i) in mm, origin LPS in mm, direction 3 x 3.
 

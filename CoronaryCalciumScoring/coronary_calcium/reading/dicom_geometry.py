@@ -22,7 +22,7 @@ SAME_POSITION_MM = 0.01
 TILT_TOLERANCE_DEGREES = 0.5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Placement:
     """A stack in space: ``slices`` in order along the third axis, spacing (slice, row, column) in mm, origin LPS.
 

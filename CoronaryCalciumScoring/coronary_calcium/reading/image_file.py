@@ -89,7 +89,7 @@ def _compare_geometry(image: sitk.Image, header: ImageHeader) -> None:
         raise _mismatch("geometry")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Promise:
     """What the file's bytes say: minimum, maximum and sum of every plane (k, 3), and plane k = n // 2 (j, i, layer)."""
 

@@ -17,7 +17,7 @@ MAXIMUM_HEADER_BYTES = 2**20
 MAXIMUM_LAYERS = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ImageHeader:
     """The promise of an image file.
 

@@ -26,7 +26,7 @@ _BLOCK = 4096
 _NEIGHBOURS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, -1), (1, 0), (1, 1))}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Parts:
     """The parts that count, in the order of their first voxel; all arrays but ``voxels`` have one entry a part.
 

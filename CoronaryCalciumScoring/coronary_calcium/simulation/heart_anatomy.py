@@ -13,7 +13,7 @@ from coronary_calcium.simulation.shapes import Ellipsoid, Tube, resample_path, s
 from coronary_calcium.simulation.tissue import BLOOD, FAT, MYOCARDIUM, Layer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Heart:
     """Layers in painting order, and the coronary arteries as paths of points 1 mm apart, by name of the branch.
 

@@ -41,7 +41,7 @@ _PATH_ERROR_MM = 1.5
 _WITHOUT_PLAQUES = 0.2
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Implanted:
     """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's centre (j, i), and the truth.
 

@@ -17,7 +17,7 @@ FINEST_STEP_MM = 0.6
 _MOVING_MM = 85.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Grid:
     """Pixel centres of the image to make: columns ``x``, rows ``y`` and slices ``z`` in mm."""
 
@@ -128,7 +128,7 @@ def cover_of(shape, grid: Grid, z: float) -> tuple[np.ndarray, tuple[slice, slic
     return cover.astype(np.float32), (slice(j0, j1), slice(i0, i1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Motion:
     """How far the heart moves during a slice: ghosts at ``shifts`` (n, 2), mm along x and y, with ``weights`` (n,)."""
 

@@ -43,7 +43,7 @@ class Anatomy:
         return [replace(layer, shape=self.pose.shape(layer.shape)) for layer in upright]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SimulatedPatient:
     """A scan with its truth: ``labels`` (k, j, i) uint8 holds the artery of each calcified voxel of at least 130 HU.
 

@@ -19,7 +19,7 @@ _WARP_MM, _WARP_KNOT_MM = 4.0, 45.0
 _NOISE_RANGE_HU = (8.0, 75.0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Background:
     """The heart's part of a scan: ``hu`` float32 (k, j, i), slices at ``z`` mm, square pixels.
 

@@ -50,7 +50,7 @@ def _power(values: np.ndarray, exponent: float) -> np.ndarray:
     return np.exp(np.float32(exponent) * np.log(positive))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ellipsoid:
     """An ellipsoid; ``rotation`` rows are its axes, ``exponent`` above 2 makes it boxier."""
 
@@ -84,7 +84,7 @@ class Ellipsoid:
         return (norm - 1.0) * min(self.radii[0], self.radii[1])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column:
     """A superelliptic column along z whose half-axes change with height (linear between ``heights``).
 
@@ -125,7 +125,7 @@ class Column:
         return (norm - 1.0) * min(hx, hy)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Rod:
     """A straight cylinder with its axis along z."""
 
@@ -145,7 +145,7 @@ class Rod:
         return np.maximum(radial, np.abs(z - self.center[2]) - self.length / 2)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tube:
     """A polyline with a radius at every point."""
 

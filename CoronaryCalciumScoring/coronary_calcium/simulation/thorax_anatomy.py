@@ -9,7 +9,7 @@ from coronary_calcium.simulation.skeleton import BOTTOM, TOP, build_bones
 from coronary_calcium.simulation.tissue import AIR, FAT, LIVER, LUNG, MUSCLE, Layer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Thorax:
     """Layers in painting order (``before`` the heart and ``after`` it), and where things can calcify."""
 

@@ -38,7 +38,7 @@ class Plaque:
     mass_mg: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Raster:
     """Deposits on a grid of ``step`` mm: ``hu`` float32 and ``labels`` uint8, both (k, j, i), 0 where nothing is."""
 

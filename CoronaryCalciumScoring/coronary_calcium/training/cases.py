@@ -62,7 +62,7 @@ class CaseSummary:
     slices: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TrainingCase:
     """One case in memory; arrays as the module describes.
 

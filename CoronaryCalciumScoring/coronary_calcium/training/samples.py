@@ -65,7 +65,7 @@ class SampleOptions:
     sharpen: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     """``hu`` float32 (b, 9, j, i); ``labels`` uint8 (b, j, i), the arteries of the centre slice's calcium."""
 

@@ -12,12 +12,14 @@ from coronary_calcium.errors import InputRefused  # noqa: E402
 from coronary_calcium.reports import write_case  # noqa: E402
 from coronary_calcium.scoring import score_labels  # noqa: E402
 from CoronaryCalciumScoringLib.candidates import SEGMENT  # noqa: E402
+from CoronaryCalciumScoringLib.clinic_outputs import CHOICES_ATTRIBUTE  # noqa: E402
 from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
-from CoronaryCalciumScoringLib.kept_proposal import proposal_node  # noqa: E402
+from CoronaryCalciumScoringLib.effort import EFFORT_ATTRIBUTE  # noqa: E402
+from CoronaryCalciumScoringLib.kept_proposal import FACTS_ATTRIBUTE, proposal_node  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.made_up_ct import MADE_UP_AGATSTON, add_made_up_ct, made_up_ct  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
-from CoronaryCalciumScoringLib.score_table import score_rows, score_warnings, table_text  # noqa: E402
+from CoronaryCalciumScoringLib.score_table import WARNINGS_ATTRIBUTE, score_rows, score_warnings, table_text  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import artery_segments, read_labels  # noqa: E402
 from slicer_cases import PROBABILITY, WARNING, add_volume_with_axes, made_up_labels_engine, ras_of  # noqa: E402
 
@@ -272,3 +274,53 @@ def test_a_scene_saved_and_loaded_again_shows_the_same_scores_and_goes_on_live(p
     assert WARNING in review.warnings
     review.assign(ras_of(volume, IN_RCA), RCA)
     assert score_rows(table)[-1].agatston == MADE_UP_AGATSTON
+
+
+def test_a_scene_of_a_later_version_is_read_as_far_as_it_is_known(proposed, reviewing):
+    segmentation, volume, table = proposed.segmentationNode, proposed.volumeNode, proposed.tableNode
+    proposed.remove(ras_of(volume, IN_RCA))
+    proposed.close()
+    for node, attribute in (
+        (segmentation, EFFORT_ATTRIBUTE),
+        (segmentation, CHOICES_ATTRIBUTE),
+        (proposal_node(segmentation), FACTS_ATTRIBUTE),
+    ):
+        content = json.loads(node.GetAttribute(attribute) or "{}")
+        node.SetAttribute(attribute, json.dumps({**content, "unheard_of": {"of": [1]}}))
+    kept = json.loads(table.GetAttribute(WARNINGS_ATTRIBUTE))
+    table.SetAttribute(WARNINGS_ATTRIBUTE, json.dumps([[*entry, "severe"] for entry in kept]))
+    review = reviewing(segmentation, volume, table)
+    assert review.effort.removed == 1 and review.effort.seconds > 0
+    assert review.lesion_rows()[0].probability == pytest.approx(PROBABILITY)
+    assert WARNING in review.warnings
+    review.assign(ras_of(volume, IN_RCA), RCA)
+    assert review.effort.assigned == 1
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["{", "[1, 2", "null", "7", '"words"', "[]", "{}", "[[1, 2], null, 3]", "[" * 100_000, "\x00\ufffd"]
+    + [
+        json.dumps({"removed": value, "seconds": value, "probabilities": value, "model": value, "mass_factor": value})
+        for value in (None, "x", [None], {"a": 1}, -1, 1.5, True, 10**400)
+    ]
+    + ['{"removed": NaN, "seconds": 1e999, "probabilities": [NaN, 1e999], "model": {"name": Infinity}}'],
+)
+def test_a_scene_whose_json_is_damaged_opens_with_its_scores(proposed, reviewing, damage):
+    segmentation, volume, table = proposed.segmentationNode, proposed.volumeNode, proposed.tableNode
+    proposed.close()
+    for node, attribute in (
+        (segmentation, EFFORT_ATTRIBUTE),
+        (segmentation, CHOICES_ATTRIBUTE),
+        (proposal_node(segmentation), FACTS_ATTRIBUTE),
+        (table, WARNINGS_ATTRIBUTE),
+    ):
+        node.SetAttribute(attribute, damage)
+    review = reviewing(segmentation, volume, table)
+    assert review.score.total.agatston == review.proposal.score.total.agatston == MADE_UP_AGATSTON
+    assert review.effort.removed == 0 and 0 <= review.effort.seconds < 10
+    assert [row.probability for row in review.lesion_rows()] == [None, None]
+    review.remove(ras_of(volume, IN_RCA))
+    assert review.effort.removed == 1
+    result = review.case_result()
+    assert result.difference.model == {} and result.difference.summary

@@ -19,6 +19,8 @@ from coronary_calcium.scoring.rods import MarkedRods
 from coronary_calcium.tube_voltage import adapted_to
 from coronary_calcium.volume import CTVolume, SeriesReference
 
+from .json_attribute import json_attribute
+
 if TYPE_CHECKING:
     from coronary_calcium.phantom.measure import Measurement
     from coronary_calcium.pipeline import CaseResult
@@ -53,7 +55,7 @@ def keep_choices(segmentationNode, name: str, choices: Choices) -> None:
 def kept_choices(segmentationNode, kvp: float | None) -> tuple[str, Choices]:
     """The rule set's name and the choices that were kept; the defaults where there are none or they do not hold."""
     try:
-        kept = json.loads(segmentationNode.GetAttribute(CHOICES_ATTRIBUTE) or "{}")
+        kept = json_attribute(segmentationNode, CHOICES_ATTRIBUTE, dict)
         factor = kept.get("mass_factor")
         choices = Choices(
             kvp_adapted=bool(kept.get("kvp_adapted", False)),
@@ -62,7 +64,7 @@ def kept_choices(segmentationNode, kvp: float | None) -> tuple[str, Choices]:
         )
         name = kept.get("rules", LITERATURE.name)
         rules_for(name, choices, kvp)
-    except (AttributeError, InputRefused, KeyError, TypeError, ValueError):
+    except (InputRefused, KeyError, OverflowError, TypeError, ValueError):
         return LITERATURE.name, DEFAULT_CHOICES
     return name, choices
 

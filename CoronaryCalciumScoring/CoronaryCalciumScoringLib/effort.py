@@ -2,10 +2,14 @@
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+
+from .json_attribute import json_attribute
 
 # Seconds and counts of edits, as JSON, so that a saved scene goes on counting.
 EFFORT_ATTRIBUTE = "CoronaryCalcium.Review"
+# Beyond it (30 years in seconds) a count or a time is damage, and sums with it could overflow.
+_MOST = 10**9
 
 
 @dataclass
@@ -23,12 +27,26 @@ class Effort:
     seconds: float = 0.0
 
 
+def kept_effort(segmentationNode) -> Effort:
+    """What a segmentation has kept of an effort: the entries that this version knows and that can be right."""
+    kept = json_attribute(segmentationNode, EFFORT_ATTRIBUTE, dict)
+    known = {entry.name: (kept.get(entry.name), entry.type) for entry in fields(Effort)}
+    return Effort(**{name: value for name, (value, kind) in known.items() if _can_be(value, kind)})
+
+
+def _can_be(value: object, kind: object) -> bool:
+    """Whether a value from JSON is a count (``int``) or a time (``float``); true and false are no numbers."""
+    if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
+        return False
+    return 0 <= value <= _MOST
+
+
 class EffortCount:
     """Counts on from what a segmentation has kept; ``effort`` is what the reader did so far."""
 
     def __init__(self, segmentationNode) -> None:
         self._segmentationNode = segmentationNode
-        self.effort = Effort(**json.loads(segmentationNode.GetAttribute(EFFORT_ATTRIBUTE) or "{}"))
+        self.effort = kept_effort(segmentationNode)
         self._opened = time.monotonic() - self.effort.seconds
 
     def add(self, what: str) -> None:

@@ -9,6 +9,7 @@ from coronary_calcium.scoring.case_score import CaseScore, score_labels
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.reader_difference import network_facts
 
+from .json_attribute import json_attribute
 from .segmentation import add_segmentation, read_labels
 from .volume_node import SceneCT
 
@@ -78,10 +79,24 @@ def read_proposal(segmentationNode, volumeNode, ct: SceneCT) -> KeptProposal | N
     node = proposal_node(segmentationNode)
     if node is None or node.GetAttribute(FACTS_ATTRIBUTE) is None:
         return None
-    facts = json.loads(node.GetAttribute(FACTS_ATTRIBUTE))
+    facts = json_attribute(node, FACTS_ATTRIBUTE, dict)
     labels = np.ascontiguousarray(ct.order.apply(read_labels(node, volumeNode).labels))
     score = score_labels(ct.volume, labels)
-    probabilities = tuple(facts["probabilities"])
+    probabilities = _probabilities(facts.get("probabilities"))
     if len(probabilities) != len(score.lesions):  # the kept segmentation was edited: its lesions are others now
         probabilities = (None,) * len(score.lesions)
-    return KeptProposal(labels, score, probabilities, facts["model"])
+    return KeptProposal(labels, score, probabilities, _model(facts.get("model")))
+
+
+def _probabilities(kept: object) -> tuple[float | None, ...]:
+    """The probabilities of a scene; None for each that cannot be one."""
+    return tuple(
+        entry if isinstance(entry, int | float) and not isinstance(entry, bool) and 0 <= entry <= 1 else None
+        for entry in (kept if isinstance(kept, list) else ())
+    )
+
+
+def _model(kept: object) -> dict[str, Any]:
+    """Which network a scene says it was, as far as its words can be read."""
+    facts = network_facts(kept if isinstance(kept, dict) else {})
+    return {name: words for name, words in facts.items() if isinstance(words, str)}

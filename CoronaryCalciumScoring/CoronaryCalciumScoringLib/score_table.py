@@ -12,6 +12,7 @@ from coronary_calcium.scoring.risk import FIVE_CATEGORIES, RiskScheme
 from coronary_calcium.volume import CaseWarning
 
 from .hierarchy import place_beside
+from .json_attribute import json_attribute
 
 COLUMNS = (
     ("Artery", vtk.VTK_STRING),
@@ -160,6 +161,10 @@ def score_rows(tableNode) -> list[ScoreRow]:
 
 def score_warnings(tableNode) -> list[CaseWarning]:
     """The warnings that belong to a score table node."""
-    return [
-        CaseWarning(code, message) for code, message in json.loads(tableNode.GetAttribute(WARNINGS_ATTRIBUTE) or "[]")
-    ]
+    entries = json_attribute(tableNode, WARNINGS_ATTRIBUTE, list)
+    return [CaseWarning(*entry[:2]) for entry in entries if _is_warning(entry)]
+
+
+def _is_warning(entry: object) -> bool:
+    """Whether an entry from JSON begins with a code and a message; a later version may add to them."""
+    return isinstance(entry, list) and len(entry) >= 2 and all(isinstance(words, str) for words in entry[:2])

@@ -1,6 +1,7 @@
 """Finding the DICOM series under a folder, and choosing the one to be scored by stated rules."""
 
 import os
+import re
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from coronary_calcium.errors import InputRefused
 from coronary_calcium.progress import Progress
 from coronary_calcium.reading import limits
 from coronary_calcium.reading.axes import axial_order
+from coronary_calcium.reading.contrast_words import describes_no_contrast
 from coronary_calcium.reading.dicom_header import SliceHeader, read_headers
 from coronary_calcium.reading.dicom_stack import Stack, is_localizer, stack_of
 from coronary_calcium.reading.kernels import is_sharp
@@ -17,7 +19,13 @@ from coronary_calcium.reading.kernels import is_sharp
 # A whole heart with its arteries fits into this length; longer scans are not preferred over each other by it.
 WHOLE_HEART_MM = 100.0
 REFERENCE_THICKNESS_MM = 3.0
-_OTHER_BODY_PARTS = ("HEAD", "BRAIN", "SKULL", "NECK", "ABDOMEN", "PELVIS", "LEG", "KNEE", "FOOT", "HAND", "HIP", "ARM")
+# BodyPartExamined is a code of PS3.16 annex L, which may name several parts (CHESTABDPELVIS), or free text. With one of
+# the first it shows the heart, whatever else it names. Of other parts, short words count as whole words alone: "ARM" is
+# in PHARMA, "HIP" in WHIPPLE, "LEG" in LEGACY.
+_HEART_PARTS = re.compile("CHEST|THORAX|HEART|CARDIAC")
+_OTHER_PARTS = re.compile(
+    r"HEAD|BRAIN|SKULL|NECK|ABDOMEN|PELVIS|KNEE|SHOULDER|SPINE|\b(FOOT|FEET|(FORE)?ARMS?|LEGS?|HANDS?|HIPS?)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -87,8 +95,7 @@ def read_all_headers(files: list[Path], progress: Progress) -> tuple[list[SliceH
 
 # What makes one series better suited than another, the most important first. Each rule gives a number; the lowest wins.
 _RULES: tuple[tuple[str, Callable[[SliceHeader, Stack], float]], ...] = (
-    ("it shows another part of the body", lambda first, _: any(part in first.body_part for part in _OTHER_BODY_PARTS)),
-    ("it was made with contrast medium", lambda first, _: first.acquisition.contrast_agent is not None),
+    ("it was made with contrast medium", lambda _, stack: _contrast(stack)),
     ("it is not axial", lambda _, stack: not axial_order(stack.placement.direction).is_identity),
     ("it is too short for a whole heart", lambda _, stack: _length(stack) < WHOLE_HEART_MM),
     (
@@ -99,6 +106,7 @@ _RULES: tuple[tuple[str, Callable[[SliceHeader, Stack], float]], ...] = (
         "its slice thickness is farther from 3 mm",
         lambda first, _: abs((first.acquisition.slice_thickness_mm or 99.0) - REFERENCE_THICKNESS_MM),
     ),
+    ("it shows another part of the body", lambda first, _: shows_another_part(first.body_part)),
     (
         "it is derived, not original",
         lambda first, _: "DERIVED" in first.image_type or "SECONDARY" in first.image_type,
@@ -111,9 +119,10 @@ _RULES: tuple[tuple[str, Callable[[SliceHeader, Stack], float]], ...] = (
 def choose_series(headers: list[SliceHeader], series_uid: str | None) -> Choice:
     """Choose the series to be scored: ``series_uid``, or the best one.
 
-    Best means, in this order: not another part of the body; without contrast medium; axial; long enough for a heart; a
-    kernel that is not sharp; slice thickness nearest 3 mm; original; synchronised with the heart; more slices. Series
-    that cannot be scored are never chosen. Raises InputRefused with the named (or most promising) series' reason.
+    Best means, in this order: without contrast medium; axial; long enough for a heart; a kernel that is not sharp;
+    slice thickness nearest 3 mm; not another part of the body; original; synchronised with the heart; more slices.
+    Series that cannot be scored are never chosen. Raises InputRefused with the named (or most promising) series'
+    reason.
     """
     groups: dict[str, list[SliceHeader]] = defaultdict(list)
     for header in headers:
@@ -138,6 +147,22 @@ def choose_series(headers: list[SliceHeader], series_uid: str | None) -> Choice:
     ]  # fmt: skip
     assert best.stack is not None  # noqa: S101 - for the type checker: usable means that there is a stack
     return Choice(best.stack, _summary(best, None), tuple(others))
+
+
+def shows_another_part(body_part: str) -> bool:
+    """Whether BodyPartExamined, in capital letters, names parts of the body of which none holds the heart."""
+    return _OTHER_PARTS.search(body_part) is not None and _HEART_PARTS.search(body_part) is None
+
+
+def _contrast(stack: Stack) -> float:
+    """0 without contrast medium, 1 with; between them where an agent is stated and the description denies it.
+
+    Some scanners write the agent of an examination into its native series as well.
+    """
+    slices = stack.placement.slices
+    if all(header.acquisition.contrast_agent is None for header in slices):
+        return 0.0
+    return 0.5 if describes_no_contrast(slices[0].description) else 1.0
 
 
 def _examine(uid: str, headers: list[SliceHeader]) -> _Series:

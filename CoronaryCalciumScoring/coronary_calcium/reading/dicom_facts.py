@@ -4,13 +4,12 @@ import math
 
 from pydicom.dataset import Dataset
 
+from coronary_calcium.reading.contrast_words import says_no_contrast
 from coronary_calcium.volume import Acquisition
 
 # PS3.5 and PS3.6: transfer syntaxes that discard information: JPEG baseline and extended, JPEG-LS near-lossless.
 # JPEG 2000 (.91) and HTJ2K (.203) can be either: LossyImageCompression says which, or the pixels do (dicom_bytes).
 _LOSSY_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81")
-# What scanners write into the contrast entries of scans without contrast medium.
-_NO_CONTRAST = ("", "NONE", "NO", "N", "0", "NO CONTRAST", "WITHOUT", "W/O", "WO", "NATIVE", "NON-CONTRAST", "C-")
 _CONTRAST_TAGS = ("ContrastBolusAgent", "ContrastBolusIngredient")
 # Values of ScanOptions (0018,0022) that tell a scan synchronised with the heart beat.
 _GATED_OPTIONS = ("ECG", "GAT", "CARD", "CTA_RETRO", "SNAPSHOT")
@@ -101,9 +100,10 @@ def _contrast(dataset: Dataset, facts: Facts) -> str | None:
     """The contrast medium that the header states, or None."""
     for tag in _CONTRAST_TAGS:
         stated = facts.text(tag)
-        if stated.upper() not in _NO_CONTRAST:
+        if not says_no_contrast(stated):
             return stated[:_LONGEST_FACT]
-    if dataset.get("ContrastBolusAgentSequence"):
+    coded = dataset.get("ContrastBolusAgentSequence") or ()
+    if any(not (meaning := Facts(item).text("CodeMeaning")) or not says_no_contrast(meaning) for item in coded):
         return "coded in the header"
     if (facts.number("ContrastBolusVolume") or 0) > 0:
         return "not named"

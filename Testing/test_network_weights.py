@@ -1,13 +1,21 @@
 """Weights and model card on disk."""
 
+import copy
+import hashlib
 import json
+import math
 
 import pytest
+import safetensors.torch
 import torch
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.network import weights
 from coronary_calcium.network.denseraunet import DenseRAUNet
-from coronary_calcium.network.weights import load_model, save_model
+from coronary_calcium.network.weights import default_weights, load_model, save_model
+from coronary_calcium.training.loop import Trainer
+from coronary_calcium.training.recipe import Recipe
+from coronary_calcium.training.samples import SampleOptions
+from training_blobs import write_blobs
 
 CARD = {
     "name": "test",
@@ -43,6 +51,12 @@ def _change_card(path, change):
     card_path.write_text(json.dumps(card))
 
 
+def _replace_content(path, content):
+    """Another content, with the checksum on the card to match."""
+    path.write_bytes(content)
+    _change_card(path, lambda card: card.update(sha256=hashlib.sha256(content).hexdigest()))
+
+
 def _code_of(path):
     with pytest.raises(InputRefused) as refusal:
         load_model(path)
@@ -51,15 +65,18 @@ def _code_of(path):
     return refusal.value.code
 
 
-def test_weights_come_back_as_they_were_to_half_precision(saved):
+def test_weights_come_back_to_half_precision_and_statistics_exactly(saved):
     network, path, card = saved
     model = load_model(path)
     assert model.card == card
     assert model.network.architecture == network.architecture
     assert not model.network.training
     for name, tensor in network.state_dict().items():
-        if tensor.is_floating_point():
-            assert torch.equal(model.network.state_dict()[name], tensor.half().float()), name
+        loaded = model.network.state_dict()[name]
+        if "running_" in name:
+            assert torch.equal(loaded, tensor), name
+        elif tensor.is_floating_point():
+            torch.testing.assert_close(loaded, tensor, rtol=2**-11, atol=1e-7)
 
 
 def test_the_loaded_network_says_the_same(saved):
@@ -131,10 +148,7 @@ def test_truncated_weights_are_refused(copied):
 
 def test_a_file_that_is_no_safetensors_file_is_refused(copied):
     content = b"PK\x03\x04 a pickle in a zip, which nobody may open"
-    copied.write_bytes(content)
-    import hashlib
-
-    _change_card(copied, lambda card: card.update(sha256=hashlib.sha256(content).hexdigest()))
+    _replace_content(copied, content)
     assert _code_of(copied) == "weights-format"
 
 
@@ -150,3 +164,59 @@ def test_an_incomplete_card_is_not_written(saved, tmp_path):
     with pytest.raises(ValueError, match='"statement"'):
         save_model(saved[0], unsaid, tmp_path / "x.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["stem.1.running_var", "stem.1.running_mean", "calcium.weight", "stem.1.bias"])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_weights_that_are_not_finite_are_refused_and_not_written(saved, copied, name, value):
+    content = safetensors.torch.load(copied.read_bytes())
+    content[name].view(-1)[0] = value
+    _replace_content(copied, safetensors.torch.save(content))
+    assert _code_of(copied) == "weights-values"
+    network = copy.deepcopy(saved[0])
+    with torch.no_grad():
+        network.state_dict()[name].view(-1)[0] = value
+    before = copied.read_bytes()
+    with pytest.raises(ValueError, match=name):
+        save_model(network, CARD, copied)
+    assert copied.read_bytes() == before
+
+
+def test_a_negative_variance_is_refused(copied):
+    content = safetensors.torch.load(copied.read_bytes())
+    content["stem.1.running_var"][3] = -0.5
+    _replace_content(copied, safetensors.torch.save(content))
+    assert _code_of(copied) == "weights-values"
+
+
+def test_a_weight_too_large_for_half_precision_is_not_written_and_a_variance_is(saved, tmp_path):
+    network = copy.deepcopy(saved[0])
+    network.state_dict()["decoders.0.conv1.1.running_var"][7] = 1e6
+    save_model(network, CARD, tmp_path / "a.safetensors")
+    assert load_model(tmp_path / "a.safetensors").network.decoders[0].conv1[1].running_var[7] == 1e6
+    with torch.no_grad():
+        network.calcium.weight.view(-1)[0] = 1e6
+    with pytest.raises(ValueError, match=r"calcium\.weight"):
+        save_model(network, CARD, tmp_path / "b.safetensors")
+    assert not (tmp_path / "b.safetensors").exists()
+
+
+def test_the_shipped_weights_are_finite_and_their_statistics_in_full_precision():
+    tensors = safetensors.torch.load(default_weights().read_bytes())
+    statistics = {name for name in tensors if name.endswith((".running_mean", ".running_var"))}
+    assert len(statistics) > 200
+    for name, tensor in tensors.items():
+        assert torch.isfinite(tensor).all(), name
+        assert tensor.dtype == (torch.float32 if name in statistics else torch.float16), name
+        # What training would divide by: no variance was lost to rounding.
+        assert not name.endswith(".running_var") or tensor.min() > 1e-3, name
+
+
+def test_training_that_begins_with_the_shipped_weights_stays_finite(tmp_path):
+    recipe = Recipe(name="short", batch=2, samples=SampleOptions(patch=64))
+    trainer = Trainer(recipe, write_blobs(tmp_path / "cases", range(1)), None, tmp_path / "run", default_weights())
+    losses = [trainer.step()["loss"] for _ in range(3)]
+    assert all(map(math.isfinite, losses)), losses
+    for network in (trainer.network, trainer.average):
+        for name, tensor in network.state_dict().items():
+            assert torch.isfinite(tensor).all(), name

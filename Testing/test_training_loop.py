@@ -1,10 +1,13 @@
 """Recipes, the training loop and its command line, on tiny cases."""
 
 import csv
+import hashlib
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.network.weights import load_model, read_card
@@ -222,6 +225,31 @@ def test_given_weights_of_another_network_are_refused(folders, trained, tmp_path
     other = replace(TINY, network=replace(TINY.network, use_rau=False))
     with pytest.raises(InputRefused, match="another network"):
         Trainer(other, folders[0], None, tmp_path, initialise=trained[0])
+
+
+def test_given_weights_that_are_not_finite_are_refused(folders, trained, tmp_path):
+    copied = tmp_path / trained[0].name
+    content = safetensors.torch.load(trained[0].read_bytes())
+    content["stem.1.running_var"][0] = float("inf")
+    copied.write_bytes(safetensors.torch.save(content))
+    card = {**read_card(trained[0]), "sha256": hashlib.sha256(copied.read_bytes()).hexdigest()}
+    copied.with_suffix(".json").write_text(json.dumps(card))
+    with pytest.raises(InputRefused) as refusal:
+        Trainer(TINY, folders[0], None, tmp_path / "run", initialise=copied)
+    assert refusal.value.code == "weights-values"
+
+
+def test_weights_that_are_no_numbers_any_more_do_not_replace_the_last_checkpoint(folders, tmp_path):
+    trainer = Trainer(TINY, folders[0], None, tmp_path)
+    trainer.step()
+    trainer.save()
+    kept = {name: (tmp_path / name).read_bytes() for name in (CHECKPOINT, WEIGHTS)}
+    with torch.no_grad():
+        trainer.network.calcium.weight.fill_(float("nan"))
+    with pytest.raises(InputRefused) as refusal:
+        trainer.save()
+    assert refusal.value.code == "diverged"
+    assert kept == {name: (tmp_path / name).read_bytes() for name in kept}
 
 
 def test_the_average_follows_the_weights_slowly_and_starts_near_them(folders, tmp_path):

@@ -1,6 +1,9 @@
 """Weights on disk: a safetensors file and, beside it, its model card (same name, ``.json``).
 
-Weights are stored in float16 and computed in float32. Nothing is ever unpickled. The card is a JSON object with
+Weights are stored in float16 and computed in float32; the statistics of batch normalisation are stored in float32,
+because a variance of features can exceed 65,504, beyond which float16 has only infinity. Nothing is ever unpickled, and
+values that no trained network can have are refused: whatever is not finite, and negative variances. The card is a JSON
+object with
 
 * ``format``: "coronary-calcium-model-card/1";
 * ``name``, ``date`` (ISO 8601), ``statement``: strings for the reader;
@@ -13,6 +16,7 @@ Weights are stored in float16 and computed in float32. Nothing is ever unpickled
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +47,8 @@ _CARD_FIELDS = {
 }
 _TRAINING_FIELDS = ("data", "recipe", "iterations", "minutes")
 _SWITCHES = ("use_rau", "use_edb", "use_scse", "artery_head")
+_VARIANCE = ".running_var"
+_STATISTICS = (_VARIANCE, ".running_mean")
 _REMEDY = "install the weights again or name others with --weights."
 
 
@@ -66,7 +72,8 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
     """Load weights and card; the shipped ones when ``path`` is None. Loaded once for each file and device.
 
     Raises InputRefused: "weights-missing", "weights-card" (absent or not as the module describes), "weights-checksum",
-    "weights-format" (not a safetensors file) or "weights-architecture" (tensors that do not fit the card).
+    "weights-format" (not a safetensors file), "weights-architecture" (tensors that do not fit the card) or
+    "weights-values" (NaN, infinity or a negative variance among them).
     """
     path = Path(path) if path is not None else default_weights()
     if not path.is_file():
@@ -100,9 +107,29 @@ def _load(path: Path, device: str | torch.device) -> LoadedModel:
             f"{path.name} does not fit the architecture on its model card ({len(wrong)} tensors differ, "
             f"the first is {wrong[0]}); {_REMEDY}",
         )
-    network.load_state_dict({name: tensor.float() for name, tensor in stored.items()}, strict=False)
+    values = {name: tensor.float() for name, tensor in stored.items()}
+    impossible = impossible_values(values)
+    if impossible:
+        raise InputRefused(
+            "weights-values",
+            f"{path.name} holds values that no trained network has ({impossible} is not finite or is a negative "
+            f"variance); {_REMEDY}",
+        )
+    network.load_state_dict(values, strict=False)
     network.eval().requires_grad_(False)
     return LoadedModel(network.placed_on(device), card)
+
+
+def impossible_values(tensors: Mapping[str, torch.Tensor]) -> str | None:
+    """The first tensor of a network's state that is not finite, or a variance below zero; None where there is none."""
+    return next(
+        (
+            name
+            for name, tensor in tensors.items()
+            if not torch.isfinite(tensor).all() or (name.endswith(_VARIANCE) and (tensor < 0).any())
+        ),
+        None,
+    )
 
 
 def _parse(content: bytes, path: Path) -> dict[str, torch.Tensor]:
@@ -150,18 +177,21 @@ def _problem_of(card: object) -> str | None:
 
 
 def save_model(network: DenseRAUNet, card: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """Write weights (float16) and card; returns the card as written.
+    """Write weights (float16, statistics float32) and card; returns the card as written.
 
     ``card`` needs ``name``, ``date``, ``statement``, ``training`` and ``metrics``; format, architecture, input and
     checksum are filled in. Each file appears under its name only when it is complete. Raises ValueError for a card
-    that ``load_model`` would refuse (a programming error).
+    that ``load_model`` would refuse (a programming error), and for weights that it would: nothing is written then.
     """
     path = Path(path)
     tensors = {
-        name: tensor.detach().to("cpu", torch.float16).contiguous()
+        name: tensor.detach().to("cpu", torch.float32 if name.endswith(_STATISTICS) else torch.float16).contiguous()
         for name, tensor in network.state_dict().items()
         if tensor.is_floating_point()
     }
+    impossible = impossible_values(tensors)
+    if impossible:
+        raise ValueError(f"not weights: {impossible} is not finite in the precision that is stored, or negative")
     content = safetensors.torch.save(tensors)
     card = {
         "format": CARD_FORMAT,

@@ -14,7 +14,7 @@ from coronary_calcium.errors import Cancelled, InputRefused
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.precision import NO_FAST_BFLOAT16, usable_precision
 from coronary_calcium.network.preprocessing import normalise
-from coronary_calcium.network.weights import load_model, save_model
+from coronary_calcium.network.weights import impossible_values, load_model, save_model
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.training.cases import CaseFolder, CaseOptions
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS, read_checkpoint, usable_folders, write_checkpoint
@@ -224,7 +224,16 @@ class Trainer:
         records.picture(sheet, self.iteration)
 
     def save(self) -> Path:
-        """Write the checkpoint, from which training goes on, and the averaged weights with their card."""
+        """Write the checkpoint, from which training goes on, and the averaged weights with their card.
+
+        Raises InputRefused("diverged"), and leaves what was saved before, when the weights are no numbers any more.
+        """
+        if impossible_values(self.network.state_dict()) or impossible_values(self.average.state_dict()):
+            raise InputRefused(
+                "diverged",
+                f"After {self.iteration} iterations the weights are no longer finite numbers; go on from the last "
+                "checkpoint, or start again, with a lower optimiser.learning_rate.",
+            )
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),

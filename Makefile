@@ -44,7 +44,7 @@ lint: $(VENV)/tests
 	$(BIN)/mypy
 
 benchmark: $(VENV)/tests
-	$(BIN)/python Testing/benchmark_score.py $(ARGUMENTS)
+	$(BIN)/python Testing/benchmarks/benchmark_score.py $(ARGUMENTS)
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -7,23 +7,21 @@ import sys
 import qt
 import slicer
 import vtk
+from coronary_calcium.disclaimers import RESEARCH_USE, trained_on
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.statements import RESEARCH_USE, trained_on
 from CoronaryCalciumScoringLib import logic as scene_logic
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
 from CoronaryCalciumScoringWidgets.application import acquisitionOf, ensurePackages, ensureRequirements
-from CoronaryCalciumScoringWidgets.clinic_section import ClinicSection
-from CoronaryCalciumScoringWidgets.device import Device
+from CoronaryCalciumScoringWidgets.controls import Device, leaveWheelToPanel
 from CoronaryCalciumScoringWidgets.help_text import helpText
-from CoronaryCalciumScoringWidgets.panel_text import device_text, volume_text
+from CoronaryCalciumScoringWidgets.module_test import CoronaryCalciumScoringTest
 from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
-from CoronaryCalciumScoringWidgets.run_buttons import showRun
-from CoronaryCalciumScoringWidgets.run_control import RunControl
+from CoronaryCalciumScoringWidgets.rules_and_outputs_section import ClinicSection
+from CoronaryCalciumScoringWidgets.run_control import RunControl, showRun
 from CoronaryCalciumScoringWidgets.sample_data import registerSampleData
 from CoronaryCalciumScoringWidgets.saving import Saving
-from CoronaryCalciumScoringWidgets.self_test import CoronaryCalciumScoringTest
-from CoronaryCalciumScoringWidgets.wheel_filter import leaveWheelToPanel
+from CoronaryCalciumScoringWidgets.score_view import device_text, volume_text
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate

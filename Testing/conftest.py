@@ -53,7 +53,7 @@ def application(scene, monkeypatch):
 @pytest.fixture
 def panel(application, scene):
     """The panel with a CT selected that waits for Run; the engine finds the CT's two plaques."""
-    from CoronaryCalciumScoringLib.made_up_ct import add_made_up_ct
+    from CoronaryCalciumScoringLib.synthetic_ct import add_made_up_ct
     from slicer_cases import made_up_labels_engine
 
     application.volume, application.labels = add_made_up_ct(scene.mrml)

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
+from coronary_calcium.io.axes import AxialOrder
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.reading.axes import AxialOrder
-from coronary_calcium.rules import LITERATURE, RULE_SETS, RuleSet
-from coronary_calcium.scoring.parts import find_parts
-from coronary_calcium.tube_voltage import KVP_THRESHOLDS_HU
+from coronary_calcium.scoring.components import find_parts
+from coronary_calcium.scoring.rules import KVP_THRESHOLDS_HU, LITERATURE, RULE_SETS, RuleSet
 from coronary_calcium.volume import CaseWarning, CTVolume
 
-from .hierarchy import place_beside, remove_with_item
-from .segment_voxels import box_of, labels_in_box, write_only
+from .segmentation import box_of, labels_in_box, write_only
+from .volume_node import place_beside, remove_with_item
 
 SEGMENT = "candidates"
 # Paler than any artery's colour, and faint over the CT.
@@ -37,6 +36,7 @@ class Candidates:
     bright : flat indices of all voxels of the region from ``LOWEST_HU`` on.
     windows : where the heart is (``heart.field``).
     warnings : what the search for the heart found.
+
     """
 
     voxels: np.ndarray

@@ -8,10 +8,10 @@ import numpy as np
 import slicer
 import vtk
 from coronary_calcium.arteries import BY_LABEL, Artery
-from coronary_calcium.rules import LITERATURE, RuleSet
+from coronary_calcium.scoring.rules import LITERATURE, RuleSet
 from scipy import ndimage
 
-from .segment_voxels import Box, add_voxels, box_around, labels_in_box, remove_voxels
+from .segmentation import Box, add_voxels, box_around, labels_in_box, remove_voxels
 from .volume_node import array_of, check_node
 
 # How far from the click the voxel that is meant may lie: a calcified spot has a rim of partial volume below the

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.scoring.case_score import score_labels
+from coronary_calcium.scoring.agatston import score_labels
 from coronary_calcium.volume import Acquisition, CTVolume
 
 from .candidates import Candidates, find_candidates
-from .hierarchy import remove_with_item
-from .kept_proposal import keep_proposal
 from .score_table import add_score_table, show_score
 from .segmentation import add_segmentation, read_labels
-from .volume_node import SceneCT, check_node, scene_ct
+from .stored_prediction import keep_proposal
+from .volume_node import SceneCT, check_node, remove_with_item, scene_ct
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult

@@ -5,27 +5,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from coronary_calcium.arteries import Artery
-from coronary_calcium.choices import Choices
-from coronary_calcium.rules import RuleSet
-from coronary_calcium.scoring.case_score import CaseScore, score_labels
-from coronary_calcium.tube_voltage import ADAPTED_WARNING, adapted_warnings
+from coronary_calcium.scoring.agatston import CaseScore, score_labels
+from coronary_calcium.scoring.options import Choices
+from coronary_calcium.scoring.rules import ADAPTED_WARNING, RuleSet, adapted_warnings
 from coronary_calcium.volume import Acquisition, CaseWarning
 
 from .candidates import Candidates, add_candidates_node, find_candidates, remove_candidates_node, show_candidates
-from .clinic_outputs import keep_choices, kept_choices, rules_for
 from .edits import Edit, EditResult, Edits, History
-from .effort import Effort, EffortCount
-from .kept_proposal import KeptProposal, read_proposal
-from .lesion_rows import LesionRow, lesion_rows
 from .live_scores import LiveScores
-from .score_table import score_warnings, show_score
+from .review_statistics import Effort, EffortCount
+from .rules_and_outputs import keep_choices, kept_choices, rules_for
+from .score_table import LesionRow, lesion_rows, score_warnings, show_score
 from .segmentation import read_labels
 from .slice_pictures import draw_views, reader_views, views_at
+from .stored_prediction import KeptProposal, read_proposal
 from .volume_node import SceneCT, index_to_lps, scene_ct
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
-    from coronary_calcium.reports.view_pictures import ViewPicture
+    from coronary_calcium.reports.pictures import ViewPicture
 
 # Warnings about the segments come with every update; those kept in the table are about the CT.
 SEGMENT_WARNINGS = "segments-"
@@ -45,6 +43,7 @@ class Review:
     proposed_score : the scores of the proposal by the rules in use, or None.
     rules, choices : what the scores are counted by, and the other choices of the reader; see ``use``.
     onChanged : functions that are called with the scores (or None) after every change.
+
     """
 
     def __init__(
@@ -215,7 +214,7 @@ class Review:
     def case_result(self) -> "CaseResult":
         """The reader's result as the engine's reports take it: the label map is given, no network has marked it."""
         from coronary_calcium.pipeline import CaseResult
-        from coronary_calcium.scoring.reader_difference import reader_difference
+        from coronary_calcium.scoring.reader_vs_ai import reader_difference
 
         labels = self.labels()
         volume = scene_ct(self.volumeNode, self._acquisition).volume

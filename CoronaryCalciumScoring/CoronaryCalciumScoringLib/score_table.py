@@ -1,18 +1,21 @@
-"""Scores as a table in the scene: what the panel shows, what is saved with the scene and copied to a spreadsheet."""
+"""Scores and lesions as tables: what the panel shows, what is saved with the scene and copied to a spreadsheet."""
 
 import csv
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import vtk
 from coronary_calcium.arteries import ARTERIES
-from coronary_calcium.scoring.case_score import CaseScore
+from coronary_calcium.scoring.agatston import CaseScore
+from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES, RiskScheme
-from coronary_calcium.volume import CaseWarning
+from coronary_calcium.volume import CaseWarning, CTVolume
 
-from .hierarchy import place_beside
 from .json_attribute import json_attribute
+from .stored_prediction import KeptProposal
+from .volume_node import place_beside
 
 COLUMNS = (
     ("Artery", vtk.VTK_STRING),
@@ -168,3 +171,40 @@ def score_warnings(tableNode) -> list[CaseWarning]:
 def _is_warning(entry: object) -> bool:
     """Whether an entry from JSON begins with a code and a message; a later version may add to them."""
     return isinstance(entry, list) and len(entry) >= 2 and all(isinstance(words, str) for words in entry[:2])
+
+
+@dataclass(frozen=True)
+class LesionRow:
+    """A lesion as the list shows it.
+
+    ``slice_number`` is its main slice, k, as in the exported tables; ``ras`` its place there in mm; ``probability``
+    the network's, None where it proposed nothing.
+    """
+
+    id: int
+    artery: str
+    slice_number: int
+    agatston: float
+    maximum_hu: float
+    probability: float | None
+    ras: tuple[float, float, float]
+
+
+def lesion_rows(score: CaseScore, volume: CTVolume, proposal: KeptProposal | None) -> list[LesionRow]:
+    """The lesions of a score on this CT by descending score."""
+    return [_row(lesion, volume, proposal) for lesion in score.lesions]
+
+
+def _row(lesion: Lesion, volume: CTVolume, proposal: KeptProposal | None) -> LesionRow:
+    k, j, i = np.unravel_index(lesion.voxels, volume.shape)
+    main = k == lesion.main_slice
+    x, y, z = volume.position((lesion.main_slice, j[main].mean(), i[main].mean()))
+    return LesionRow(
+        lesion.id,
+        lesion.artery,
+        lesion.main_slice,
+        lesion.agatston,
+        lesion.maximum_hu,
+        proposal.probability_of(lesion) if proposal else None,
+        (-float(x), -float(y), float(z)),
+    )

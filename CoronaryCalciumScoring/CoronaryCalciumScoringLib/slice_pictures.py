@@ -14,7 +14,7 @@ from vtk.util.numpy_support import vtk_to_numpy
 from .slice_views import LEVEL_HU, WINDOW_HU
 
 if TYPE_CHECKING:
-    from coronary_calcium.reports.view_pictures import ViewPicture
+    from coronary_calcium.reports.pictures import ViewPicture
 
 # The larger side of a picture, in pixels.
 SIDE_PIXELS = 480
@@ -69,7 +69,7 @@ def views_at(ras: tuple[float, float, float], field_mm: float = FIELD_MM) -> lis
 def draw_views(volumeNode, segmentationNode, views: list[View], side: int = SIDE_PIXELS) -> "tuple[ViewPicture, ...]":
     """The views with the CT in the window for calcium and the segments over it, each ``side`` pixels large."""
     # The reports need packages that Slicer can be without when it imports this.
-    from coronary_calcium.reports.view_pictures import ViewPicture
+    from coronary_calcium.reports.pictures import ViewPicture
 
     scene = slicer.vtkMRMLScene()
     logic = slicer.vtkMRMLApplicationLogic()

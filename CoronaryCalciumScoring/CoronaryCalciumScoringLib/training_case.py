@@ -2,7 +2,7 @@
 
 ``write_training_case`` writes into a folder
 
-* ``case-<random>.npz``, the part around the heart, as ``coronary_calcium.training.cases`` reads it, and
+* ``case-<random>.npz``, the part around the heart, as ``coronary_calcium.datasets.case_format`` reads it, and
 * ``case-<random>/`` with ``ct.nrrd`` (HU), ``labels.nrrd`` (the reader's labels), ``proposal.nrrd`` (the network's,
   only where there was one) and ``case.json`` (scores, difference, times and counts of edits, how the scan was made).
 
@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
-from coronary_calcium.datasets import crop
-from coronary_calcium.datasets.saved_case import CT, FACTS, LABELS, PROPOSAL
+from coronary_calcium.datasets import case_format
+from coronary_calcium.datasets.case_format import REVIEWED_CT, REVIEWED_FACTS, REVIEWED_LABELS, REVIEWED_PREDICTION
 from coronary_calcium.errors import InputRefused, not_written
 from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress, part_of
-from coronary_calcium.scoring.case_score import CaseScore
+from coronary_calcium.scoring.agatston import CaseScore
 from coronary_calcium.volume import CTVolume
 
 if TYPE_CHECKING:
@@ -39,11 +39,12 @@ class TrainingCase:
 
     Attributes
     ----------
-    volume : the CT.
+    volume : the REVIEWED_CT.
     labels : (k, j, i) uint8, the reader's labels of the named arteries from the threshold on.
     proposed : the network's labels, or None.
     facts : the content of ``case.json``.
     windows : where the heart is; None where nobody has looked yet.
+
     """
 
     volume: CTVolume
@@ -89,16 +90,18 @@ def write_training_case(case: TrainingCase, folder: str | Path, progress: Progre
     try:
         partial.mkdir(parents=True)
         progress(0.5, "Writing the CT")
-        _write_image(volume, np.asarray(volume.hu), partial / CT)
+        _write_image(volume, np.asarray(volume.hu), partial / REVIEWED_CT)
         progress(0.8, "Writing the labels")
-        _write_image(volume, labels, partial / LABELS)
+        _write_image(volume, labels, partial / REVIEWED_LABELS)
         if case.proposed is not None:
-            _write_image(volume, case.proposed, partial / PROPOSAL)
-        (partial / FACTS).write_text(json.dumps(case.facts, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+            _write_image(volume, case.proposed, partial / REVIEWED_PREDICTION)
+        (partial / REVIEWED_FACTS).write_text(
+            json.dumps(case.facts, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+        )
         progress(0.9, "Writing the part around the heart")
         partial.rename(folder / name)
         path = folder / f"{name}.npz"
-        crop.write_training_case(path, volume, labels, windows, case.facts)
+        case_format.write_training_case(path, volume, labels, windows, case.facts)
     except OSError as error:
         shutil.rmtree(folder / name, ignore_errors=True)
         raise not_written("The training case", folder, error) from error

@@ -1,4 +1,4 @@
-"""A CT in the scene becomes the engine's CT volume."""
+"""A CT in the scene becomes the engine's CT volume; nodes find their place in the subject hierarchy."""
 
 from dataclasses import dataclass
 
@@ -6,10 +6,34 @@ import numpy as np
 import slicer
 import vtk
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.reading.axes import AxialOrder, axial_order, to_axial
-from coronary_calcium.reading.checks import check_ct
+from coronary_calcium.io.axes import AxialOrder, axial_order, to_axial
+from coronary_calcium.io.checks import check_ct
 from coronary_calcium.volume import Acquisition, CTVolume
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+
+def place_beside(volumeNode, node) -> None:
+    """Put a node under the CT's parent in the subject hierarchy, such as its study."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(volumeNode.GetScene())
+    beside = hierarchy.GetItemByDataNode(volumeNode)
+    parent = hierarchy.GetItemParent(beside) if beside else hierarchy.GetSceneItemID()
+    # The application makes an item for every node as it is added; without the application nobody has.
+    item = hierarchy.GetItemByDataNode(node)
+    if item:
+        hierarchy.SetItemParent(item, parent)
+    else:
+        hierarchy.CreateItem(parent, node)
+
+
+def remove_with_item(scene, node) -> None:
+    """Remove a node from the scene, and its item from the subject hierarchy."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
+    item = hierarchy.GetItemByDataNode(node)
+    if item:
+        # Without the application, removing the data node with the item leaves a nameless item behind.
+        hierarchy.RemoveItem(item, False, True)
+    scene.RemoveNode(node)
+
 
 # RAS (Slicer) and LPS (DICOM, the engine) differ in the sign of the first two axes.
 RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])

@@ -17,7 +17,7 @@ def acquisitionOf(volumeNode) -> Acquisition | None:
     if not path or not os.path.isfile(path):
         return None
     import pydicom
-    from coronary_calcium.reading.dicom_facts import acquisition_of
+    from coronary_calcium.io.slice_header import acquisition_of
 
     try:
         dataset = pydicom.dcmread(path, stop_before_pixels=True)

@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 import qt
-from CoronaryCalciumScoringLib.lesion_rows import LesionRow
+from CoronaryCalciumScoringLib.score_table import LesionRow
 
-from CoronaryCalciumScoringWidgets.artery_chart import artery_color
+from .score_view import artery_color
 
 # After an edit the selection stays with the lesion that is within so many mm of where the selected one was.
 SAME_LESION_MM = 5.0

@@ -9,22 +9,19 @@ from coronary_calcium.errors import InputRefused
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.candidates import find_candidates
 from CoronaryCalciumScoringLib.edits import Edit, EditResult
-from CoronaryCalciumScoringLib.kept_proposal import proposal_node
-from CoronaryCalciumScoringLib.lesion_rows import LesionRow
 from CoronaryCalciumScoringLib.review import Review
-from CoronaryCalciumScoringLib.score_table import is_score_of
+from CoronaryCalciumScoringLib.score_table import LesionRow, is_score_of
 from CoronaryCalciumScoringLib.slice_views import hide_mark, jump_to
+from CoronaryCalciumScoringLib.stored_prediction import proposal_node
 from slicer.i18n import tr as _
 
-from CoronaryCalciumScoringWidgets.application import acquisitionOf
-from CoronaryCalciumScoringWidgets.artery_chart import artery_color
-from CoronaryCalciumScoringWidgets.explained import Explained
-from CoronaryCalciumScoringWidgets.lesion_list import LesionList
-from CoronaryCalciumScoringWidgets.panel_text import no_review_text
-from CoronaryCalciumScoringWidgets.run_control import RunControl
-from CoronaryCalciumScoringWidgets.score_view import showScores
-from CoronaryCalciumScoringWidgets.segment_editor import SegmentEditor
-from CoronaryCalciumScoringWidgets.slice_clicks import SliceClicks
+from .application import acquisitionOf
+from .controls import Explained
+from .lesion_list import LesionList
+from .run_control import RunControl
+from .score_view import artery_color, no_review_text, showScores
+from .segment_editor import SegmentEditor
+from .slice_clicks import SliceClicks
 
 # A stroke fires several events; the scores follow once, and still before the reader looks up.
 UPDATE_DELAY_MS = 30

@@ -1,8 +1,8 @@
 """The module's entry in Slicer's Sample Data: a patient made on this machine."""
 
 import slicer
-from CoronaryCalciumScoringLib.simulated_patient import NAME, add_simulated_patient
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
+from CoronaryCalciumScoringLib.synthetic_ct import NAME, add_simulated_patient
 from slicer.i18n import tr as _
 
 CATEGORY = "Coronary Calcium Scoring"

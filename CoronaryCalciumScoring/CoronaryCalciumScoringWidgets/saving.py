@@ -12,9 +12,9 @@ from CoronaryCalciumScoringLib.score_table import table_lines, table_text, write
 from CoronaryCalciumScoringLib.training_case import training_case, write_training_case
 from slicer.i18n import tr as _
 
-from CoronaryCalciumScoringWidgets.explained import Explained
-from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
-from CoronaryCalciumScoringWidgets.run_control import RunControl
+from .controls import Explained
+from .review_panel import ReviewPanel
+from .run_control import RunControl
 
 
 class Saving:

@@ -1,12 +1,109 @@
-"""The scores of a table node, shown in the panel."""
+"""The scores of a table node in the panel: texts, table, and the arteries' shares as a bar."""
+
+import html
+from collections.abc import Iterable
 
 import qt
 from coronary_calcium.arteries import BY_NAME
-from CoronaryCalciumScoringLib.score_table import RULES_ATTRIBUTE, TOTAL, score_rows, score_warnings
+from coronary_calcium.scoring.rules import LITERATURE
+from coronary_calcium.volume import CaseWarning
+from CoronaryCalciumScoringLib.score_table import RULES_ATTRIBUTE, TOTAL, ScoreRow, score_rows, score_warnings
 from slicer.i18n import tr as _
 
-from CoronaryCalciumScoringWidgets.artery_chart import artery_color, draw_chart
-from CoronaryCalciumScoringWidgets.panel_text import table_cells, total_html, warnings_html
+LEAST_WIDTH, MOST_WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 240, 600, 16, 6, 40
+
+
+def artery_color(name: str):
+    """The colour of an artery as Qt's."""
+    return qt.QColor(*(round(255 * part) for part in BY_NAME[name].color))
+
+
+def draw_chart(label, rows: list[ScoreRow]) -> None:
+    """Draw the rows of a score table into a label; nothing when there is no calcium."""
+    bars = [(_("You"), [(row.artery, row.agatston) for row in rows if row.artery != TOTAL])]
+    if rows and rows[-1].proposed is not None:
+        bars.append((_("AI"), [(row.artery, row.proposed) for row in rows if row.artery != TOTAL]))
+    longest = max((sum(score for _name, score in parts) for _title, parts in bars), default=0.0)
+    label.visible = longest > 0
+    if not longest:
+        return
+    width = min(max(label.width, LEAST_WIDTH), MOST_WIDTH)
+    picture = qt.QPixmap(width, len(bars) * (BAR_HEIGHT + GAP))
+    picture.fill(qt.QColor(0, 0, 0, 0))
+    painter = qt.QPainter(picture)
+    for index, (title, parts) in enumerate(bars):
+        top, left = index * (BAR_HEIGHT + GAP), TITLE_WIDTH
+        painter.setPen(label.palette.color(qt.QPalette.WindowText))
+        painter.drawText(qt.QRect(0, top, TITLE_WIDTH, BAR_HEIGHT), int(qt.Qt.AlignVCenter), title)
+        for name, score in parts:
+            # The ends are rounded, not the lengths, so that the parts leave no gap.
+            right = left + score / longest * (width - TITLE_WIDTH)
+            painter.fillRect(qt.QRect(round(left), top, round(right) - round(left), BAR_HEIGHT), artery_color(name))
+            left = right
+    painter.end()
+    label.setPixmap(picture)
+
+
+def total_html(rows: list[ScoreRow], rules: str = "") -> str:
+    """The total Agatston score, and below it the risk category, as rich text; empty without scores.
+
+    ``rules`` are named where they are not the literature's.
+    """
+    for row in rows:
+        if row.artery == TOTAL:
+            score = _("Agatston {score}").format(score=f"{row.agatston:.1f}")
+            category = _("Risk category {category}").format(category=html.escape(row.risk_category))
+            if rules and rules != LITERATURE.name:
+                category += "<br>" + _("{rules} rules").format(rules=html.escape(rules))
+            return f"<span style='font-size: x-large; font-weight: bold'>{score}</span><br>{category}"
+    return ""
+
+
+def table_cells(row: ScoreRow) -> tuple[str, ...]:
+    """One row of the score table: artery, lesions, Agatston, volume in mm3; with a proposal, its score and change."""
+    cells = (row.artery, str(row.lesions), f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}")
+    if row.proposed is None:
+        return cells
+    return (*cells, f"{row.proposed:.1f}", signed(row.difference))
+
+
+def signed(change: float) -> str:
+    """A difference of scores with its sign; a dash where there is none."""
+    return f"{change:+.1f}" if change else "–"
+
+
+def warnings_html(warnings: Iterable[CaseWarning]) -> str:
+    """The warnings as a list in rich text; empty without warnings."""
+    items = "".join(f"<br>• {html.escape(warning.message)}" for warning in warnings)
+    return f"<b>{_('Check before relying on this score')}</b>{items}" if items else ""
+
+
+def no_review_text() -> str:
+    """Why nothing that belongs to a review can be done yet."""
+    return _("Press Run or Start without AI first.")
+
+
+def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, float]) -> str:
+    """A CT in a few words; ``dimensions`` and ``spacing`` (mm) in Slicer's order (i, j, k)."""
+    return _("Ready. {slices} slices {distance} mm apart, {columns} x {rows} pixels of {pixel} mm.").format(
+        slices=dimensions[2],
+        distance=f"{spacing[2]:.2f}",
+        columns=dimensions[0],
+        rows=dimensions[1],
+        pixel=f"{spacing[0]:.2f}",
+    )
+
+
+def device_text(device: str) -> str:
+    """The engine's name of where the network ran, in words; a name that is not known is shown as it is."""
+    names = {
+        "cpu": _("the processor"),
+        "cuda": _("the graphics card"),
+        "mps": _("the graphics card"),
+        "none": _("given labels"),
+    }
+    return names.get(device.split(":", maxsplit=1)[0], device)
+
 
 # The columns that only a proposal fills.
 PROPOSAL_COLUMNS = (4, 5)

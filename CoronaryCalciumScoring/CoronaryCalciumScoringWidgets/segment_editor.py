@@ -1,8 +1,8 @@
 """The Segment Editor inside the panel, with the settings for calcium."""
 
 import slicer
-from CoronaryCalciumScoringLib.editor_node import EFFECTS, mask_from, prepare_editor_node
 from CoronaryCalciumScoringLib.edits import UNDO_STEPS
+from CoronaryCalciumScoringLib.segment_editor_node import EFFECTS, mask_from, prepare_editor_node
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 
 

@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from coronary_calcium.choices import DEFAULT_CHOICES, Choices
-from coronary_calcium.heart.blood import contrast_warning
+from coronary_calcium.disclaimers import trained_on
+from coronary_calcium.heart.contrast import contrast_warning
 from coronary_calcium.heart.field import HeartField
 from coronary_calcium.heart.find import find_heart
-from coronary_calcium.progress import Progress, no_progress, part_of
-from coronary_calcium.rules import LITERATURE, RuleSet
+from coronary_calcium.progress import Progress, Stages, no_progress, part_of
 from coronary_calcium.scoring import CaseScore, score_labels
-from coronary_calcium.scoring.compare import ScoredByRules, compare_rules
-from coronary_calcium.scoring.mass import MassCalibration, calibration_of
-from coronary_calcium.scoring.mesa import MesaRisk, mesa_risk
-from coronary_calcium.scoring.quantities import Quantities, measure
-from coronary_calcium.scoring.reader_difference import ReaderDifference, reader_difference
-from coronary_calcium.scoring.rods import calibration_from_marks
-from coronary_calcium.scoring.standing import Standing, standing_of
-from coronary_calcium.stages import Stages
-from coronary_calcium.statements import trained_on
-from coronary_calcium.tube_voltage import adapted_to, adapted_warnings
+from coronary_calcium.scoring.interpretation import MesaRisk, Standing, mesa_risk, standing_of
+from coronary_calcium.scoring.options import DEFAULT_CHOICES, Choices
+from coronary_calcium.scoring.reader_vs_ai import ReaderDifference, reader_difference
+from coronary_calcium.scoring.rule_comparison import ScoredByRules, compare_rules
+from coronary_calcium.scoring.rules import LITERATURE, RuleSet, adapted_to, adapted_warnings
+from coronary_calcium.scoring.volume_mass import (
+    MassCalibration,
+    Quantities,
+    calibration_from_marks,
+    calibration_of,
+    measure,
+)
 from coronary_calcium.volume import CaseWarning, CTVolume
 
 if TYPE_CHECKING:
-    from coronary_calcium.proposal.propose import Proposal
-
+    from coronary_calcium.inference.predict import Proposal
 
 # Arteries of 400 mm in all and 4 mm across have 5 mL, lumen included; blur makes calcium look up to twice as large.
 MOST_CALCIUM_MM3 = 10_000.0
@@ -54,6 +54,7 @@ class CaseResult:
     mask_given : whether ``labels`` were given in place of the network's.
     choices : what else the user chose.
     difference : what the reader of a given label map changed in the network's proposal; None where there was none.
+
     """
 
     volume: CTVolume
@@ -166,7 +167,7 @@ def score_case(
         warnings += field.warnings
     proposal, labels, card = _propose(volume, field, model_path, device, rules, progress, stages)
     with stages.timed("score"):
-        from coronary_calcium.proposal.doubt import doubt_warnings  # noqa: PLC0415 (torch, as in _propose)
+        from coronary_calcium.inference.postprocess import doubt_warnings  # noqa: PLC0415 (torch, as in _propose)
 
         score = score_labels(volume, labels, rules, proposal.probability)
         doubt = doubt_warnings(volume, proposal, score, rules, choices.risk_scheme)
@@ -211,10 +212,10 @@ def _propose(
     # torch takes seconds to import and is not there in a Slicer without it: a given label map needs none of this.
     with stages.timed("load network"):
         progress(0.08, "Loading the network")
+        from coronary_calcium.inference.device import memory_refused, resolve_device  # noqa: PLC0415
+        from coronary_calcium.inference.postprocess import label_lesions  # noqa: PLC0415
+        from coronary_calcium.inference.predict import propose  # noqa: PLC0415
         from coronary_calcium.network.weights import load_model  # noqa: PLC0415
-        from coronary_calcium.proposal.device import memory_refused, resolve_device  # noqa: PLC0415
-        from coronary_calcium.proposal.lesions import label_lesions  # noqa: PLC0415
-        from coronary_calcium.proposal.propose import propose  # noqa: PLC0415
 
         chosen = resolve_device(device)
         with memory_refused():

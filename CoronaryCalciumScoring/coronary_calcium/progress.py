@@ -1,6 +1,8 @@
-"""How long work tells its caller how far it is, and how the caller stops it."""
+"""How long work tells its caller how far it is, how the caller stops it, and where the time went."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 # Called with a fraction in 0..1 and a short text for the user; raises errors.Cancelled to stop the work.
 Progress = Callable[[float, str], None]
@@ -17,3 +19,17 @@ def part_of(progress: Progress, start: float, stop: float) -> Progress:
         progress(start + (stop - start) * fraction, text)
 
     return report
+
+
+class Stages:
+    """Collects the seconds of named stages in the order in which they ran."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Time the block under ``name``; a repeated name adds up."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)

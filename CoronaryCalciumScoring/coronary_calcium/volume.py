@@ -65,6 +65,7 @@ class CTVolume:
     acquisition : what the scanner did.
     warnings : what the reader of the input found.
     series : the DICOM series it came from, or None.
+
     """
 
     hu: np.ndarray

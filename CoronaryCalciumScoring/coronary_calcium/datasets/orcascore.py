@@ -9,10 +9,10 @@ from functools import partial
 from pathlib import Path
 
 from coronary_calcium.arteries import LAD, LCX, RCA, UNASSIGNED
-from coronary_calcium.datasets.case import Case, DataSet, Entry, LeftOut, in_order
+from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, in_order
 from coronary_calcium.errors import InputRefused
+from coronary_calcium.io import open_ct, open_mask
 from coronary_calcium.progress import Progress
-from coronary_calcium.reading import open_ct, open_mask
 
 NAME = "orcascore"
 _CT = re.compile(r"^(TRV\d+P\d+)CTI\.mhd$", re.IGNORECASE)

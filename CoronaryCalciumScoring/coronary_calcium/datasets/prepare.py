@@ -6,9 +6,8 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from coronary_calcium.datasets.case import Case, DataSet, Entry, LeftOut, opened
-from coronary_calcium.datasets.crop import write_training_case
-from coronary_calcium.datasets.saved_case import FACTS
+from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, opened
+from coronary_calcium.datasets.case_format import REVIEWED_FACTS, write_training_case
 from coronary_calcium.errors import InputRefused
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress, part_of
@@ -96,7 +95,7 @@ def ensure_cases(folder: str | Path, cache: str | Path, progress: Progress = no_
     if ready and not _unsaved(folder, ready):
         return folder
     # Imported late: training machines read ready cases without SimpleITK and pydicom.
-    from coronary_calcium.datasets.layouts import open_data_set  # noqa: PLC0415
+    from coronary_calcium.datasets.registry import open_data_set  # noqa: PLC0415
 
     data = open_data_set(folder)
     cases = Path(cache) / _mark(data)
@@ -106,7 +105,7 @@ def ensure_cases(folder: str | Path, cache: str | Path, progress: Progress = no_
 
 def _unsaved(folder: Path, ready: set[str]) -> bool:
     """Whether cases saved from Slicer lie beside training cases that were not made of them."""
-    saved = {path.parent.name for path in folder.glob(f"*/{FACTS}")}
+    saved = {path.parent.name for path in folder.glob(f"*/{REVIEWED_FACTS}")}
     return any(name not in ready for name in saved if not name.startswith("."))
 
 

@@ -6,17 +6,16 @@ from math import inf
 import numpy as np
 
 from coronary_calcium.arteries import ARTERIES, BY_LABEL
-from coronary_calcium.evaluation.counts import Counts
 from coronary_calcium.evaluation.patients import OpenedPatient
-from coronary_calcium.evaluation.result import Lesion, Measured
+from coronary_calcium.evaluation.results import Lesion, Measured
+from coronary_calcium.evaluation.statistics import Counts
+from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS, doubt_warnings, label_lesions
+from coronary_calcium.inference.predict import Proposal, countable_voxels, propose, seen_voxels
 from coronary_calcium.network.weights import LoadedModel
-from coronary_calcium.proposal.doubt import doubt_warnings
-from coronary_calcium.proposal.lesions import label_lesions
-from coronary_calcium.proposal.propose import Proposal, countable_voxels, propose, seen_voxels
-from coronary_calcium.rules import LITERATURE, PROPOSAL_LIMITS
+from coronary_calcium.progress import Stages
 from coronary_calcium.scoring import CaseScore, score_labels
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES, risk_category
-from coronary_calcium.stages import Stages
+from coronary_calcium.scoring.rules import LITERATURE
 
 # Every marked pixel counts, whatever its HU and however small its island; the islands only give the weights.
 UNFILTERED = replace(LITERATURE, name="without post-processing", threshold_hu=-inf, minimum_area_mm2=0.0)

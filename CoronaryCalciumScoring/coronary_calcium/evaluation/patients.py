@@ -10,20 +10,20 @@ from typing import Any
 
 import numpy as np
 
-from coronary_calcium.datasets.saved_case import FACTS
+from coronary_calcium.datasets.case_format import REVIEWED_FACTS
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.evaluation.facts import Facts, facts_of, unknown_facts
+from coronary_calcium.evaluation.scan_metadata import Facts, facts_of, unknown_facts
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.heart.find import find_heart
-from coronary_calcium.rules import LITERATURE
 from coronary_calcium.scoring import score_labels
-from coronary_calcium.simulation.patient_files import TRUTH
+from coronary_calcium.scoring.rules import LITERATURE
+from coronary_calcium.simulation.truth import TRUTH_FILE
 from coronary_calcium.volume import CTVolume
 
 # In a patient's folder: the CT as a folder of DICOM files or as one image, the label map, and what is known beside it.
 _CTS = ("dicom", "ct", "ct.nrrd", "ct.nii.gz", "ct.nii", "ct.mha")
 _LABELS = ("labels.nrrd", "labels.seg.nrrd", "labels.nii.gz", "labels.nii", "labels.mha", "labels.dcm")
-_MARKS = (*_CTS, *_LABELS, TRUTH)
+_MARKS = (*_CTS, *_LABELS, TRUTH_FILE)
 _CASE_SUFFIX = ".npz"
 # How far the score of the label map may lie from the one that was written beside it.
 _TRUTH_TOLERANCE = 1e-3
@@ -113,7 +113,7 @@ def stated_facts(patient: Patient) -> Facts:
 
 
 def _open_folder(folder: Path) -> OpenedPatient:
-    from coronary_calcium.reading import open_ct, open_mask  # noqa: PLC0415 (training machines have no SimpleITK)
+    from coronary_calcium.io import open_ct, open_mask  # noqa: PLC0415 (training machines have no SimpleITK)
 
     ct = _present(folder, _CTS, "no-ct", "CT")
     mask = _present(folder, _LABELS, "no-truth", "label map")
@@ -127,7 +127,7 @@ def _open_folder(folder: Path) -> OpenedPatient:
 
 def _beside(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """What is known beside the CT: of a simulated patient, and of a saved case."""
-    return _read_json(folder / TRUTH), _read_json(folder / FACTS)
+    return _read_json(folder / TRUTH_FILE), _read_json(folder / REVIEWED_FACTS)
 
 
 def _facts(folder: Path, volume: CTVolume | None, truth: dict[str, Any], saved: dict[str, Any]) -> Facts:
@@ -168,14 +168,14 @@ def _check_truth(volume: CTVolume, labels: np.ndarray, truth: dict[str, Any]) ->
     if abs(found - total) > _TRUTH_TOLERANCE * max(total, 1.0):
         raise InputRefused(
             "truth-mismatch",
-            f"The label map scores {found:.1f} on this CT, but {TRUTH} says {total:.1f}: they belong to different "
+            f"The label map scores {found:.1f} on this CT, but {TRUTH_FILE} says {total:.1f}: they belong to different "
             "scans; make the patient again.",
         )
 
 
 def _open_case(path: Path) -> OpenedPatient:
     """A training case: the network's window lies where the case says, over all slices, and all of it may be marked."""
-    from coronary_calcium.training.cases import load_case  # noqa: PLC0415 (imports with the training only)
+    from coronary_calcium.datasets.case_format import load_case  # noqa: PLC0415 (imports with the training only)
 
     case = load_case(path)
     volume = CTVolume(case.hu, case.spacing, (0.0, 0.0, 0.0))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from coronary_calcium.arteries import BY_LABEL
-from coronary_calcium.drawing import MEDIASTINUM_WINDOW, draw_outline, grey, png, sample, to_rgb
+from coronary_calcium.imaging import MEDIASTINUM_WINDOW, draw_outline, grey, png, sample, to_rgb
 from coronary_calcium.volume import CTVolume
 
 # Wide enough to show where in the heart it is, narrow enough to see an outline of a pixel.

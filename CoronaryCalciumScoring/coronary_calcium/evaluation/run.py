@@ -1,4 +1,4 @@
-"""Many patients, one after another or several at a time."""
+"""Many patients evaluated, one after another or several at a time."""
 
 from collections.abc import Callable
 from contextlib import closing
@@ -9,16 +9,35 @@ from pathlib import Path
 import torch
 
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.evaluation.kept import Kept, Key
 from coronary_calcium.evaluation.measure import measure
 from coronary_calcium.evaluation.patients import Patient, open_patient, stated_facts
 from coronary_calcium.evaluation.picture import draw_comparison
-from coronary_calcium.evaluation.precision import with_precision
-from coronary_calcium.evaluation.result import PatientResult, Refusal
-from coronary_calcium.network.weights import load_model
-from coronary_calcium.processes import outcomes
-from coronary_calcium.proposal.device import resolve_device
-from coronary_calcium.stages import Stages
+from coronary_calcium.evaluation.results import Kept, Key, PatientResult, Refusal
+from coronary_calcium.inference.device import resolve_device
+from coronary_calcium.network.weights import LoadedModel, load_model
+from coronary_calcium.parallel import outcomes
+from coronary_calcium.progress import Stages
+
+
+class _Autocast(torch.nn.Module):
+    """A network whose matrix products are computed in bfloat16; its answers are float32."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
+        with torch.autocast(inputs.device.type, torch.bfloat16):
+            calcium, arteries = self.network(inputs)
+        return calcium.float(), None if arteries is None else arteries.float()
+
+
+def with_precision(model: LoadedModel, precision: str) -> LoadedModel:
+    """The model computing in "float32" or "bfloat16"; scoring itself always uses float32."""
+    if precision == "float32":
+        return model
+    return LoadedModel(_Autocast(model.network).eval(), model.card)  # type: ignore[arg-type]
+
 
 # Told of every patient: the result, and whether it was kept from an earlier run.
 Told = Callable[[PatientResult, bool], None]

@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import coronary_calcium
-from coronary_calcium.evaluation.definitions import DEFINITIONS, EVERY_SLICE, SKIPPED
-from coronary_calcium.evaluation.facts import GROUPINGS, groups_of
-from coronary_calcium.evaluation.figures import CATEGORIES, figures_of
-from coronary_calcium.evaluation.result import PatientResult
+from coronary_calcium.disclaimers import RESEARCH_USE
+from coronary_calcium.evaluation.figures import CATEGORIES, DEFINITIONS, EVERY_SLICE, SKIPPED, figures_of
+from coronary_calcium.evaluation.results import PatientResult
 from coronary_calcium.evaluation.run import Settings
-from coronary_calcium.statements import RESEARCH_USE
+from coronary_calcium.evaluation.scan_metadata import GROUPINGS, groups_of
 
 SCHEMA_VERSION = "1.0"
 _CARD_FACTS = ("name", "date", "statement", "sha256", "architecture", "training")

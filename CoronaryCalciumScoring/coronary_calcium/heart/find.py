@@ -7,12 +7,23 @@ sternum, is the heart with the great vessels above it; the lungs' lower ends mar
 import numpy as np
 from scipy import ndimage
 
-from coronary_calcium.heart.coarse import Coarse, grow, shrink
-from coronary_calcium.heart.extent import Extent, heart_extent
-from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
-from coronary_calcium.heart.spine import behind_spine, find_spine
-from coronary_calcium.heart.thorax import disc, find_body, find_bones, find_lungs, find_wall, hulls, largest_part
-from coronary_calcium.heart.windows import cover_box
+from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window, cover_box
+from coronary_calcium.heart.thorax import (
+    Coarse,
+    Extent,
+    behind_spine,
+    disc,
+    find_body,
+    find_bones,
+    find_lungs,
+    find_spine,
+    find_wall,
+    grow,
+    heart_extent,
+    hulls,
+    largest_part,
+    shrink,
+)
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.volume import CaseWarning, CTVolume
 

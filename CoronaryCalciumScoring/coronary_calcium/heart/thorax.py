@@ -1,10 +1,74 @@
-"""Reading a chest on the small copy: body, lungs, the space between and in front of them, bones, spine."""
+"""Reading a chest on a small copy of the CT: body, lungs, bones, spine, and the slices that hold the heart."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 from scipy.spatial import ConvexHull, QhullError
 
-from coronary_calcium.heart.coarse import Coarse
+from coronary_calcium.volume import CTVolume
+
+# Large enough that noise of 35 HU in 0.5 mm pixels averages to a few HU and the work takes a second; small enough
+# that ribs (about 8 mm thick) and the trachea (about 16 mm wide) are still several voxels across.
+COARSE_MM = 3.0
+# Padding outside the field of view is stored as -1024, -2000, -2048 or lower; below air there is nothing to tell.
+AIR_FLOOR_HU = -1024.0
+HU_CEILING = 1500.0
+
+
+@dataclass(frozen=True, eq=False)
+class Coarse:
+    """Block means of a CT.
+
+    Attributes
+    ----------
+    hu : (k, j, i) float32 array.
+    spacing : (k, j, i) in mm.
+    factors : full voxels in a block along (k, j, i); rests at the far ends that fill no block are left out.
+
+    """
+
+    hu: np.ndarray
+    spacing: tuple[float, float, float]
+    factors: tuple[int, int, int]
+
+    def voxels(self, millimetres: float) -> tuple[int, int, int]:
+        """How many voxels make a length, along (k, j, i), at least 1 in the slice and 0 across slices."""
+        dk, dj, di = self.spacing
+        return round(millimetres / dk), max(1, round(millimetres / dj)), max(1, round(millimetres / di))
+
+    def volume_ml(self, mask: np.ndarray) -> float:
+        """Volume of a mask in millilitres."""
+        return float(np.count_nonzero(mask) * np.prod(self.spacing) / 1000)
+
+
+def shrink(volume: CTVolume) -> Coarse:
+    """Average a volume in blocks of about COARSE_MM; values are clipped to AIR_FLOOR_HU..HU_CEILING first."""
+    # An axis shorter than its block still gives one coarse voxel.
+    thick, high, wide = (
+        min(max(1, round(COARSE_MM / step)), length) for step, length in zip(volume.spacing, volume.shape)
+    )
+    shape = (volume.shape[0] // thick, volume.shape[1] // high, volume.shape[2] // wide)
+    hu = np.empty(shape, np.float32)
+    for k in range(shape[0]):
+        block = volume.hu[k * thick : (k + 1) * thick, : shape[1] * high, : shape[2] * wide]
+        block = np.clip(block, AIR_FLOOR_HU, HU_CEILING).astype(np.float32).mean(axis=0)
+        hu[k] = block.reshape(shape[1], high, shape[2], wide).mean(axis=(1, 3))
+    dk, dj, di = volume.spacing
+    return Coarse(hu, (dk * thick, dj * high, di * wide), (thick, high, wide))
+
+
+def grow(mask: np.ndarray, coarse: Coarse, shape: tuple[int, int, int]) -> np.ndarray:
+    """Bring a coarse mask back to the full grid of ``shape``; the far rests repeat the last coarse voxel."""
+    axes = [
+        np.minimum(np.arange(length) // factor, count - 1)
+        for length, factor, count in zip(shape, coarse.factors, mask.shape)
+    ]
+    full = np.empty(shape, bool)
+    for k in range(shape[0]):
+        full[k] = mask[axes[0][k]][axes[1][:, None], axes[2][None, :]]
+    return full
+
 
 # Above: soft tissue; below: lung, gas or outside. Half way between lung (-850) and tissue (40).
 TISSUE_HU = -400.0
@@ -163,3 +227,142 @@ def find_wall(coarse: Coarse, bones: np.ndarray, hull: np.ndarray) -> np.ndarray
     gap = 2 * round(RIB_GAP_MM / coarse.spacing[0]) + 1
     along = ndimage.maximum_filter1d((bones & ~hull).view(np.uint8), gap, axis=0).view(bool)
     return near | (ndimage.binary_dilation(along, disc(coarse, 2.5)) & ~hull)
+
+
+# Vertebra with its arches is about 60 mm wide and 80 mm long: smoothing on this scale makes one peak of it.
+_SMOOTH_MM = 12.0
+# Slices are pooled over a vertebra's height (about 25 mm), so that a disc has its neighbours' front edge.
+_POOL_MM = 30.0
+# Half the width of a vertebral body; beside it the excluded space recedes at 45 degrees, because a large left
+# ventricle reaches back beside the spine.
+_HALF_BODY_MM = 20.0
+# How far from the cavity's middle line the spine may lie (off-centre hearts, scoliosis, small fields of view).
+_SIDEWAYS_MM = 70.0
+# A vertebra fills at least a third of the smoothing kernel; a rib or scapula does not.
+_LEAST_DENSITY = 0.25
+
+
+def find_spine(coarse: Coarse, bones: np.ndarray, cavity: np.ndarray) -> np.ndarray:
+    """(slices, 2) array with the front edge (j) and the middle (i) of the spine in coarse voxels; NaN where unseen."""
+    pooled = max(1, round(_POOL_MM / coarse.spacing[0]))
+    # Moving sum over neighbouring slices; the densest place behind the cavity's middle is the spine.
+    density = ndimage.uniform_filter1d(bones.astype(np.float32), pooled, axis=0, mode="nearest")
+    sigma = (0, _SMOOTH_MM / coarse.spacing[1], _SMOOTH_MM / coarse.spacing[2])
+    smooth = ndimage.gaussian_filter(density, sigma, mode="nearest")
+    edges = np.full((len(bones), 2), np.nan)
+    half = max(1, round(_HALF_BODY_MM / 2 / coarse.spacing[2]))
+    reach = round(_SIDEWAYS_MM / coarse.spacing[2])
+    back = round(50.0 / coarse.spacing[1])
+    for k in range(len(bones)):
+        rows, columns = np.nonzero(cavity[k])
+        if not len(rows):
+            continue
+        middle = round((columns.min() + columns.max()) / 2)
+        left, top = max(0, middle - reach), round(np.median(rows))
+        place = smooth[k, top:, left : middle + reach + 1]
+        if not place.size or place.max() < _LEAST_DENSITY:
+            continue
+        j, i = np.unravel_index(place.argmax(), place.shape)
+        j, i = j + top, i + left
+        first = max(0, j - back)
+        body = density[k, first : j + 1, max(0, i - half) : i + half + 1].mean(axis=1)
+        front = np.nonzero(body >= 0.25)[0]
+        if len(front):
+            edges[k] = first + front[0], i
+    return _steady(edges, pooled)
+
+
+def _steady(edges: np.ndarray, pooled: int) -> np.ndarray:
+    """Running median along the spine, without the slices where it was not seen."""
+    seen = np.flatnonzero(~np.isnan(edges[:, 0]))
+    if not len(seen):
+        return edges
+    steady = np.full_like(edges, np.nan)
+    for k in seen:
+        near = seen[np.abs(seen - k) <= pooled]
+        steady[k] = np.median(edges[near], axis=0)
+    return steady
+
+
+def behind_spine(coarse: Coarse, edges: np.ndarray) -> np.ndarray:
+    """(k, j, i) mask of the spine and the space behind it that the heart cannot reach."""
+    _, height, width = coarse.hu.shape
+    j = np.arange(height)[:, None] * coarse.spacing[1]
+    i = np.arange(width)[None, :] * coarse.spacing[2]
+    mask = np.zeros(coarse.hu.shape, bool)
+    for k, (front, middle) in enumerate(edges):
+        if not np.isnan(front):
+            aside = np.abs(i - middle * coarse.spacing[2])
+            mask[k] = j - front * coarse.spacing[1] >= np.maximum(0.0, aside - _HALF_BODY_MM)
+    return mask
+
+
+# The base is the lowest slice with this share of the lung's usual area. In the three patients at hand the heart
+# reaches 5 to 15 mm below it, the left main lies 80 to 95 mm and the pulmonary trunk's top 96 to 120 mm above it.
+BASE_SHARE = 0.6
+# The search ends where only the lungs' narrow lower tips are left; the heart never reaches below them.
+BOTTOM_SHARE = 0.15
+BELOW_BOTTOM_MM = 10.0
+ABOVE_BASE_MM = 140.0
+# Above, the lungs narrow towards their tips: no heart there.
+TIP_SHARE = 0.5
+# The heart's middle, where it lies between the lungs without the great vessels: up to here above the base.
+MIDDLE_TOP_MM = 85.0
+# With this much of the lung's usual area in the lowest slice, the diaphragm and the heart's lower part are missing.
+CUT_BELOW_SHARE = 0.75
+# A scan that ends less than this above the base may lack the left main artery.
+CUT_ABOVE_MM = 75.0
+# A field of view this narrow shows little lung beside the heart and most of it above, and the liver's dome hides it
+# early: the base is a smaller share of what is seen, and still up to 56 mm above the heart's lower end.
+ZOOMED_MM = 215.0
+ZOOMED_BASE_SHARE = 0.25
+ZOOMED_BELOW_MM = 70.0
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Slices of the coarse grid.
+
+    ``bottom`` .. ``top`` (exclusive) hold the heart generously, ``base`` is the lowest slice with full lungs and
+    ``middle_top`` (exclusive) ends the part with ventricles and atria. ``cut_below`` and ``cut_above`` tell that the
+    scan ends where the heart does not, ``zoomed`` that the field of view is narrow.
+    """
+
+    bottom: int
+    base: int
+    middle_top: int
+    top: int
+    cut_below: bool
+    cut_above: bool
+    zoomed: bool
+
+
+def heart_extent(coarse: Coarse, lungs: np.ndarray, hull: np.ndarray) -> Extent:
+    """Read the extent from the lungs and their convex hulls, (k, j, i) masks; ``lungs`` must not be empty."""
+    step = coarse.spacing[0]
+    zoomed = min(coarse.hu.shape[1] * coarse.spacing[1], coarse.hu.shape[2] * coarse.spacing[2]) < ZOOMED_MM
+    area = lungs.sum(axis=(1, 2)).astype(float)
+    # The search for the lungs wears off the scan's outermost slices.
+    area[[0, -1]] = np.maximum(area[[0, -1]], area[[min(1, len(area) - 1), max(0, len(area) - 2)]])
+    usual = np.percentile(area[area > 0], 90)
+    base = int(np.flatnonzero(area >= (ZOOMED_BASE_SHARE if zoomed else BASE_SHARE) * usual)[0])
+    some = int(np.flatnonzero(area >= BOTTOM_SHARE * usual)[0])
+    bottom = max(0, some - round(BELOW_BOTTOM_MM / step))
+    if zoomed:
+        bottom = max(0, min(bottom, base - round(ZOOMED_BELOW_MM / step)))
+    wide = hull.sum(axis=(1, 2))
+    last_wide = base + int(np.flatnonzero(wide[base:] >= TIP_SHARE * wide.max())[-1])
+    above = ABOVE_BASE_MM + (ZOOMED_BELOW_MM / 2 if zoomed else 0.0)
+    top = min(base + max(1, round(above / step)), last_wide + 1)
+    ends_in_lung = last_wide == len(area) - 1
+    # In a narrow field the base may be seen higher or lower than it is.
+    height = (len(area) - base) * step + (ZOOMED_BELOW_MM / 2 if zoomed else 0.0)
+    return Extent(
+        bottom=bottom,
+        base=base,
+        middle_top=min(top, base + max(1, round(MIDDLE_TOP_MM / step))),
+        top=top,
+        cut_below=bool(area[0] >= CUT_BELOW_SHARE * usual),
+        cut_above=ends_in_lung and height < CUT_ABOVE_MM,
+        zoomed=zoomed,
+    )

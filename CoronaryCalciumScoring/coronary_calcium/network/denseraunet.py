@@ -29,13 +29,7 @@ from torch import nn
 from torch.nn import functional
 
 from coronary_calcium.arteries import NAMED_ARTERIES
-from coronary_calcium.network.blocks import (
-    ConvBlock,
-    DecoderModule,
-    DenseBlock,
-    ResidualAtrousUnit,
-    Transition,
-)
+from coronary_calcium.network.blocks import ConvBlock, DecoderModule, DenseBlock, ResidualAtrousUnit, Transition
 
 NEIGHBOURS = 9
 # DenseNet-121 (Huang et al., CVPR 2017, table 1).
@@ -61,6 +55,7 @@ class DenseRAUNet(nn.Module):
     ----------
     use_rau, use_edb, use_scse : the paper's three structures, each of which can be left out (table 1).
     artery_head : whether the second output exists.
+
     """
 
     def __init__(

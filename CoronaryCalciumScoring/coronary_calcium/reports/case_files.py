@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from coronary_calcium.errors import InputRefused, not_written
 from coronary_calcium.progress import Progress, no_progress, part_of
-from coronary_calcium.reports.case_pictures import CasePictures, draw_pictures
 from coronary_calcium.reports.html_report import write_report
 from coronary_calcium.reports.identity import Identity
 from coronary_calcium.reports.lesions_csv import write_lesions
+from coronary_calcium.reports.pictures import CasePictures, ViewPicture, draw_pictures
 from coronary_calcium.reports.scores_json import scores, write_scores
 from coronary_calcium.reports.segmentation_file import write_segmentation
-from coronary_calcium.reports.view_pictures import ViewPicture
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
@@ -42,6 +41,7 @@ class Extras:
     pdf : report.pdf, the report to print and sign.
     identity : patient and study, put into report.html and report.pdf and nowhere else.
     views : a reader's slice views, put into report.html.
+
     """
 
     dicom_seg: bool = False
@@ -108,7 +108,7 @@ def _write_pdf(
 def _write_dicom(result: "CaseResult", extras: Extras, partial: Path) -> None:
     """Write the DICOM objects that were asked for."""
     # pydicom and highdicom are slow to import, and most runs need them no more.
-    from coronary_calcium.dicom_out.write import write_dicom  # noqa: PLC0415
+    from coronary_calcium.dicom_export.export import write_dicom  # noqa: PLC0415
 
     write_dicom(
         result,

@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coronary_calcium.arteries import ARTERIES, BY_NAME, UNASSIGNED, Artery
-from coronary_calcium.drawing import MEDIASTINUM_WINDOW
-from coronary_calcium.reports.case_pictures import CasePictures
+from coronary_calcium.disclaimers import RESEARCH_USE
+from coronary_calcium.formatting import number, signed
+from coronary_calcium.imaging import MEDIASTINUM_WINDOW
 from coronary_calcium.reports.identity import Identity
-from coronary_calcium.reports.pictures import DETAIL_WINDOW, SLAB_MM
-from coronary_calcium.reports.reader_changes import listed_changes
-from coronary_calcium.reports.view_pictures import ViewPicture
+from coronary_calcium.reports.pictures import DETAIL_WINDOW, SLAB_MM, CasePictures, ViewPicture
 from coronary_calcium.resources import resource
 from coronary_calcium.scoring.lesions import Lesion
-from coronary_calcium.statements import RESEARCH_USE
+from coronary_calcium.scoring.reader_vs_ai import listed_changes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -114,26 +113,6 @@ def _covered(windows: list[dict[str, Any]]) -> list[tuple[int, int]]:
         else:
             ranges.append((first, last))
     return ranges
-
-
-def number(value: float | None, digits: int = 1) -> str:
-    """A number for the reader, rounded; a dash when there is none.
-
-    Nothing but an exact 0 is shown as "0": a value that would round to it is shown as "< 0.1".
-    """
-    if value is None:
-        return "–"
-    if value == 0:
-        return "0"
-    smallest = 10.0**-digits
-    if 0 < value < smallest / 2:
-        return f"< {smallest:.{digits}f}"
-    return f"{value:.{digits}f}"
-
-
-def signed(change: float) -> str:
-    """A difference for the reader, rounded, with its sign; a dash for none at all."""
-    return f"{change:+.1f}".replace("-", "−") if change else "–"
 
 
 def key_caption(lesion: Lesion) -> str:

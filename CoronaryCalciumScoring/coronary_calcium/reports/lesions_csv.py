@@ -3,9 +3,9 @@
 import csv
 from pathlib import Path
 
-from coronary_calcium.scoring.case_score import CaseScore
+from coronary_calcium.scoring.agatston import CaseScore
 from coronary_calcium.scoring.lesions import Lesion
-from coronary_calcium.scoring.mass import MassCalibration
+from coronary_calcium.scoring.volume_mass import MassCalibration
 
 # Every cell is a number or one of the five artery names: there is no text in it that a spreadsheet could run.
 COLUMNS = (

@@ -13,8 +13,9 @@ from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, PageBreak, SimpleDocTemplate, Spacer
 
 from coronary_calcium.arteries import BY_NAME, UNASSIGNED
-from coronary_calcium.reports.case_pictures import CasePictures, LesionPictures
-from coronary_calcium.reports.html_report import key_caption, number
+from coronary_calcium.disclaimers import RESEARCH_USE
+from coronary_calcium.formatting import number
+from coronary_calcium.reports.html_report import key_caption
 from coronary_calcium.reports.identity import Identity
 from coronary_calcium.reports.pdf_parts import (
     FONT,
@@ -37,7 +38,7 @@ from coronary_calcium.reports.pdf_tables import (
     technique_and_rules,
     warnings_table,
 )
-from coronary_calcium.statements import RESEARCH_USE
+from coronary_calcium.reports.pictures import CasePictures, LesionPictures
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult

@@ -7,7 +7,7 @@ from reportlab.lib.units import mm
 from reportlab.platypus import Flowable, Spacer
 
 from coronary_calcium.arteries import ARTERIES, UNASSIGNED
-from coronary_calcium.reports.html_report import number, signed
+from coronary_calcium.formatting import number, signed
 from coronary_calcium.reports.pdf_parts import (
     BOLD,
     FONT,
@@ -21,7 +21,7 @@ from coronary_calcium.reports.pdf_parts import (
     table,
     text,
 )
-from coronary_calcium.reports.reader_changes import listed_changes
+from coronary_calcium.scoring.reader_vs_ai import listed_changes
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import coronary_calcium
 from coronary_calcium.arteries import ARTERIES
-from coronary_calcium.rules import PROPOSAL_LIMITS
-from coronary_calcium.scoring.compare import ScoredByRules
+from coronary_calcium.disclaimers import RESEARCH_USE
+from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS
+from coronary_calcium.scoring.components import minimum_pixels
+from coronary_calcium.scoring.interpretation import ASSUMED_BMI, CAC_DRS_SOURCE, MESA_SOURCE, RESCAN_SOURCE
 from coronary_calcium.scoring.lesions import LESION_CONNECTIVITY, Lesion
-from coronary_calcium.scoring.mesa import MESA_SOURCE
-from coronary_calcium.scoring.parts import minimum_pixels
-from coronary_calcium.scoring.quantities import Quantity
-from coronary_calcium.scoring.reader_difference import ReaderDifference
-from coronary_calcium.scoring.standing import ASSUMED_BMI, CAC_DRS_SOURCE, RESCAN_SOURCE
-from coronary_calcium.statements import RESEARCH_USE
+from coronary_calcium.scoring.reader_vs_ai import ReaderDifference
+from coronary_calcium.scoring.rule_comparison import ScoredByRules
+from coronary_calcium.scoring.volume_mass import Quantity
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK
 
-from coronary_calcium.arteries import ARTERIES, Artery
-from coronary_calcium.scoring.parts import labelled_voxels
-from coronary_calcium.terminology import TERMINOLOGY_TAG, terminology
+from coronary_calcium.arteries import ARTERIES, TERMINOLOGY_TAG, Artery, terminology
+from coronary_calcium.scoring.components import labelled_voxels
 from coronary_calcium.volume import CTVolume
 
 BINARY_LABELMAP = "Binary labelmap"

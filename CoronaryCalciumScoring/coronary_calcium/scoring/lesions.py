@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coronary_calcium.arteries import BY_LABEL
-from coronary_calcium.scoring.parts import Parts, components, touching
+from coronary_calcium.scoring.components import Parts, components, touching
 from coronary_calcium.volume import CTVolume
 
 # In three dimensions, neighbours are the 26 voxels that share a face, an edge or a corner.
@@ -31,6 +31,7 @@ class Lesion:
     agatston : its share of the score.
     probability : mean of the network's probability over its voxels, or None.
     voxels : flat (k, j, i) indices of its voxels.
+
     """
 
     id: int

@@ -16,6 +16,7 @@ class RiskScheme:
     cut_is_below : whether a score equal to a cut belongs to the category below it, or above.
     rule : how a fractional score is given to a category, a sentence or two for the reader.
     source : where the categories come from.
+
     """
 
     name: str

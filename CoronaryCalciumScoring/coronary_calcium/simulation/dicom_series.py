@@ -14,8 +14,14 @@ from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.risk import risk_category
 from coronary_calcium.simulation.patient import SimulatedPatient
-from coronary_calcium.simulation.patient_files import CT, LABELS, PLAQUES, TRUTH
-from coronary_calcium.simulation.truth import exact_agatston, plaques_of
+from coronary_calcium.simulation.truth import (
+    CT_FOLDER,
+    LABELS_FILE,
+    PLAQUES_FILE,
+    TRUTH_FILE,
+    exact_agatston,
+    plaques_of,
+)
 from coronary_calcium.volume import CTVolume
 
 # The offset that lets an unsigned 12-bit scanner store air; stored value = HU + 1024.
@@ -34,28 +40,28 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
     # All appears when it is complete: the slices that an interrupted run leaves would pass for a shorter scan.
     with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as scratch:
         partial = Path(scratch)
-        (partial / CT).mkdir()
+        (partial / CT_FOLDER).mkdir()
         write_slices(
             patient.volume,
-            partial / CT,
+            partial / CT_FOLDER,
             identity=("Simulated^Patient", f"SIM{patient.seed:06d}"),
-            description=f"Simulated {patient.protocol.kind} CT without contrast",
+            description=f"Simulated {patient.protocol.kind} CT_FOLDER without contrast",
             entropy=f"coronary-calcium simulated patient {patient.seed} {patient.protocol}",
             progress=progress,
         )
-        _write_labels(patient, partial / LABELS)
-        _write_plaques(patient, partial / PLAQUES)
-        (partial / TRUTH).write_text(json.dumps(_truth(patient), indent=2) + "\n", encoding="utf-8")
+        _write_labels(patient, partial / LABELS_FILE)
+        _write_plaques(patient, partial / PLAQUES_FILE)
+        (partial / TRUTH_FILE).write_text(json.dumps(_truth(patient), indent=2) + "\n", encoding="utf-8")
         folder.mkdir(exist_ok=True)
-        (folder / TRUTH).unlink(missing_ok=True)
-        shutil.rmtree(folder / CT, ignore_errors=True)
-        for name in (CT, LABELS, PLAQUES, TRUTH):
+        (folder / TRUTH_FILE).unlink(missing_ok=True)
+        shutil.rmtree(folder / CT_FOLDER, ignore_errors=True)
+        for name in (CT_FOLDER, LABELS_FILE, PLAQUES_FILE, TRUTH_FILE):
             (partial / name).replace(folder / name)
 
 
 def is_complete(folder: Path) -> bool:
     """Whether ``write_patient`` has written all of a patient into the folder."""
-    return (folder / TRUTH).is_file()
+    return (folder / TRUTH_FILE).is_file()
 
 
 def _truth(patient: SimulatedPatient) -> dict[str, Any]:
@@ -103,7 +109,7 @@ def write_slices(
     entropy: str,
     progress: Progress = no_progress,
 ) -> None:
-    """Write a simulated scan as DICOM CT images, one file a slice, into a folder that is there.
+    """Write a simulated scan as DICOM CT_FOLDER images, one file a slice, into a folder that is there.
 
     ``identity`` is a made-up patient's name and ID; the same ``entropy`` gives the same UIDs again.
     """

@@ -1,21 +1,31 @@
-"""A whole simulated patient: anatomy, calcium, scan and the ground truth that goes with it."""
+"""A whole simulated patient: anatomy, calcium, scan and ground truth; and the seeds kept for testing.
+
+Training never uses these seeds, nor any above them.
+"""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.rules import LITERATURE
-from coronary_calcium.simulation.calcium import plaques_in
+from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.simulation.heart_anatomy import Heart, build_heart
 from coronary_calcium.simulation.other_calcium import other_calcium
 from coronary_calcium.simulation.painting import Body, Grid, scan_grid
+from coronary_calcium.simulation.plaques import plaques_in
 from coronary_calcium.simulation.protocol import Protocol, draw_protocol
 from coronary_calcium.simulation.scanner import Tissue, expose
 from coronary_calcium.simulation.shapes import Pose
 from coronary_calcium.simulation.thorax_anatomy import Build, Thorax, build_thorax, draw_build
 from coronary_calcium.simulation.tissue import Deposit, Layer
 from coronary_calcium.volume import Acquisition, CTVolume
+
+CHEST_SEEDS = range(900_000, 900_100)
+CARDIAC_SEEDS = range(900_100, 900_144)
+# Seed and kind of scan of every patient, in order.
+TEST_SET = tuple((seed, "chest") for seed in CHEST_SEEDS) + tuple((seed, "cardiac") for seed in CARDIAC_SEEDS)
+FIRST_TEST_SEED = CHEST_SEEDS[0]
+
 
 # A voxel is a plaque's when the plaque adds at least this much to it. Below, noise and neighbouring tissue decide
 # whether it passes 130 HU, and a reader would not mark it.

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from coronary_calcium.datasets.case_format import BOX_MM
 from coronary_calcium.simulation.scanner import noise_of, sharpened
 from coronary_calcium.simulation.shapes import smooth_path
-from coronary_calcium.training.cases import BOX_MM
 from coronary_calcium.volume import CTVolume
 
 # Slices around the heart belong to a case as well: hila, the arch and the upper abdomen must not be scored either.

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from coronary_calcium.progress import Progress, no_progress, part_of
-from coronary_calcium.training.loop import train
-from coronary_calcium.training.recipe import Recipe, changed
+from coronary_calcium.training.config import Recipe, changed
+from coronary_calcium.training.trainer import train
 
 # Table 1, from top to bottom; every row keeps what the rows above it have added.
 _PARTS = (

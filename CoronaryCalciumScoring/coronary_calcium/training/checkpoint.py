@@ -8,8 +8,8 @@ from typing import Any
 import torch
 
 from coronary_calcium.errors import InputRefused
-from coronary_calcium.training.ranks import Ranks
-from coronary_calcium.training.recipe import Recipe
+from coronary_calcium.training.config import Recipe
+from coronary_calcium.training.distributed import Ranks
 
 CHECKPOINT, WEIGHTS = "checkpoint.pt", "denseraunet.safetensors"
 

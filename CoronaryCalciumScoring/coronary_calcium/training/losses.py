@@ -9,7 +9,7 @@ import math
 import torch
 from torch.nn import functional
 
-from coronary_calcium.training.recipe import LossOptions
+from coronary_calcium.training.config import LossOptions
 from coronary_calcium.training.samples import Batch
 
 # The paper, section 3: t, alpha and beta of equation 2.

@@ -1,0 +1,103 @@
+"""The network's proposal as it was, kept in the scene beside the segmentation that the reader corrects."""
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from coronary_calcium.scoring.agatston import CaseScore, score_labels
+from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.scoring.reader_vs_ai import network_facts
+
+from .json_attribute import json_attribute
+from .segmentation import add_segmentation, read_labels
+from .volume_node import SceneCT
+
+if TYPE_CHECKING:
+    from coronary_calcium.pipeline import CaseResult
+
+# Role of the reference from the reader's segmentation to the proposal's.
+PROPOSAL_ROLE = "coronaryCalciumProposal"
+# What the label map cannot hold, as JSON: the lesions' probabilities by descending score, and which network it was.
+FACTS_ATTRIBUTE = "CoronaryCalcium.Proposal"
+OUTLINE_OPACITY = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class KeptProposal:
+    """What the network proposed.
+
+    Attributes
+    ----------
+    labels : (k, j, i) uint8 on the axial CT.
+    score : the scores of ``labels``; their lesions carry no probability.
+    probabilities : mean probability of each lesion of ``score``, in their order; None where it is not known.
+    model : name, checksum and statement of the network.
+
+    """
+
+    labels: np.ndarray
+    score: CaseScore
+    probabilities: tuple[float | None, ...]
+    model: dict[str, Any]
+
+    def probability_of(self, lesion: Lesion) -> float | None:
+        """The network's probability of a lesion of the reader, over the voxels that both marked; None without any.
+
+        A voxel has the mean probability of the proposed lesion that it was part of.
+        """
+        total, shared = 0.0, 0
+        for proposed, probability in zip(self.score.lesions, self.probabilities):
+            common = np.intersect1d(lesion.voxels, proposed.voxels, assume_unique=True).size
+            if common and probability is not None:
+                total, shared = total + common * probability, shared + common
+        return total / shared if shared else None
+
+
+def keep_proposal(segmentationNode, volumeNode, labels: np.ndarray, result: "CaseResult"):
+    """Keep a result's label map (here on the array axes of the CT's node) as a hidden segmentation, and return it."""
+    node = add_segmentation(volumeNode, labels, f"{volumeNode.GetName()} AI proposal")
+    display = node.GetDisplayNode()
+    display.SetVisibility(False)
+    display.SetVisibility2DFill(False)
+    display.SetOpacity2DOutline(OUTLINE_OPACITY)
+    facts = {
+        "probabilities": [lesion.probability for lesion in result.score.lesions],
+        "model": network_facts(result.model_card or {}),
+    }
+    node.SetAttribute(FACTS_ATTRIBUTE, json.dumps(facts))
+    segmentationNode.SetNodeReferenceID(PROPOSAL_ROLE, node.GetID())
+    return node
+
+
+def proposal_node(segmentationNode):
+    """The node of the proposal that belongs to the reader's segmentation, or None."""
+    return segmentationNode.GetNodeReference(PROPOSAL_ROLE)
+
+
+def read_proposal(segmentationNode, volumeNode, ct: SceneCT) -> KeptProposal | None:
+    """The proposal that belongs to the reader's segmentation of a CT, or None; raises InputRefused on another grid."""
+    node = proposal_node(segmentationNode)
+    if node is None or node.GetAttribute(FACTS_ATTRIBUTE) is None:
+        return None
+    facts = json_attribute(node, FACTS_ATTRIBUTE, dict)
+    labels = np.ascontiguousarray(ct.order.apply(read_labels(node, volumeNode).labels))
+    score = score_labels(ct.volume, labels)
+    probabilities = _probabilities(facts.get("probabilities"))
+    if len(probabilities) != len(score.lesions):  # the kept segmentation was edited: its lesions are others now
+        probabilities = (None,) * len(score.lesions)
+    return KeptProposal(labels, score, probabilities, _model(facts.get("model")))
+
+
+def _probabilities(kept: object) -> tuple[float | None, ...]:
+    """The probabilities of a scene; None for each that cannot be one."""
+    return tuple(
+        entry if isinstance(entry, int | float) and not isinstance(entry, bool) and 0 <= entry <= 1 else None
+        for entry in (kept if isinstance(kept, list) else ())
+    )
+
+
+def _model(kept: object) -> dict[str, Any]:
+    """Which network a scene says it was, as far as its words can be read."""
+    facts = network_facts(kept if isinstance(kept, dict) else {})
+    return {name: words for name, words in facts.items() if isinstance(words, str)}

@@ -1,0 +1,218 @@
+"""The controls of the section for rules and outputs, made in code."""
+
+from types import SimpleNamespace
+
+import qt
+import slicer
+from coronary_calcium.scoring.interpretation import ETHNICITIES, MESA_AGES, PLAUSIBLE
+from coronary_calcium.scoring.risk import RISK_SCHEMES
+from coronary_calcium.scoring.rules import RULE_SETS
+from coronary_calcium.scoring.volume_mass import PLAUSIBLE_MG_PER_CM3_HU
+from coronary_calcium.simulation.protocol import KERNELS
+from slicer.i18n import tr as _
+
+# What the MESA form opens with: the middle of what the study covers; every value is the user's to enter.
+_MESA_NUMBERS = (
+    # name, label, range, first value, unit
+    ("age", _("Age"), MESA_AGES, 60, _("years")),
+    ("totalCholesterol", _("Total cholesterol"), PLAUSIBLE["total_cholesterol"], 200, "mg/dl"),
+    ("hdlCholesterol", _("HDL cholesterol"), PLAUSIBLE["hdl_cholesterol"], 50, "mg/dl"),
+    ("systolicPressure", _("Systolic pressure"), PLAUSIBLE["systolic_pressure"], 120, "mmHg"),
+)
+MESA_FLAGS = {
+    "diabetes": _("Diabetes"),
+    "smoker": _("Smoker"),
+    "lipidMedication": _("Lipid medication"),
+    "pressureMedication": _("Blood pressure medication"),
+    "familyHistory": _("Family history of heart attack"),
+}
+SELF_TEST_THICKNESS_MM, SELF_TEST_DOSE = (0.5, 8.0), (0.05, 4.0)
+
+
+def build_form(layout) -> SimpleNamespace:
+    """Add the section's controls to its layout; returns them by name."""
+    form = SimpleNamespace()
+    _rules(form, layout)
+    _mass(form, layout)
+    _mesa(form, layout)
+    _outputs(form, layout)
+    _self_test(form, layout)
+    _answer(form, layout)
+    return form
+
+
+def _rules(form, layout) -> None:
+    box, rows = _group(layout, _("Rules"))
+    form.rulesBox = box
+    form.rulesComboBox = _combo(list(RULE_SETS), _("The rules that the scores above are counted by, at once."))
+    form.schemeComboBox = _combo(list(RISK_SCHEMES), _("The scheme of risk categories of the total score."))
+    form.kvpCheckBox = _check(_("Thresholds for the tube voltage"), "")
+    form.compareButton = _button(
+        _("Compare rules"), _("Count the same lesions by every rule set, to explain a difference from a workstation.")
+    )
+    form.standingLabel = _label()
+    rows.addRow(_("Rule set"), form.rulesComboBox)
+    rows.addRow(_("Risk categories"), form.schemeComboBox)
+    rows.addRow(form.kvpCheckBox)
+    rows.addRow(form.standingLabel)
+    rows.addRow(form.compareButton)
+    form.rulesTable = _table(_("The rule sets side by side."))
+    rows.addRow(form.rulesTable)
+
+
+def _mass(form, layout) -> None:
+    box, rows = _group(layout, _("Calcium mass"))
+    form.massBox = box
+    form.factorSpinBox = _number((0.0, PLAUSIBLE_MG_PER_CM3_HU[1]), 0.0, 3, 0.01, " mg/cm³/HU")
+    form.factorSpinBox.specialValueText = _("from the header, or typical")
+    form.factorSpinBox.toolTip = _(
+        "Calibration factor of this scanner, about 0.8 at 120 kVp. 0: the header's, or a typical one, which is "
+        "labelled as not calibrated."
+    )
+    form.rodsSelector = slicer.qMRMLNodeComboBox()
+    form.rodsSelector.nodeTypes = ["vtkMRMLMarkupsFiducialNode"]
+    form.rodsSelector.noneEnabled = True
+    form.rodsSelector.addEnabled = form.rodsSelector.removeEnabled = False
+    form.rodsSelector.noneDisplay = _("No calibration phantom")
+    form.rodsSelector.toolTip = _(
+        "A point list with two points, placed with Slicer's Markups: the middle of the rod of 200 mg/cm³, then the "
+        "middle of the water."
+    )
+    form.calibrateButton = _button(_("Measure"), _("Measure rod and water at the two points."))
+    form.massLabel = _label()
+    row = qt.QHBoxLayout()
+    row.addWidget(form.rodsSelector)
+    row.addWidget(form.calibrateButton)
+    rows.addRow(_("Factor"), form.factorSpinBox)
+    rows.addRow(_("Rods in the scan"), row)
+    rows.addRow(form.massLabel)
+
+
+def _mesa(form, layout) -> None:
+    box = qt.QGroupBox(_("10-year risk of coronary heart disease (MESA)"))
+    layout.addWidget(box)
+    form.mesaPanel = qt.QWidget()
+    around = qt.QVBoxLayout(box)
+    around.setContentsMargins(0, 0, 0, 0)
+    around.addWidget(form.mesaPanel)
+    rows = qt.QFormLayout(form.mesaPanel)
+    box.checkable = True
+    box.checked = False
+    box.toolTip = _("Enter the patient's risk factors; they are used for the report and kept nowhere.")
+    form.mesaBox = box
+    form.mesaNumbers, form.mesaFlags = {}, {}
+    for name, label, limits, first, unit in _MESA_NUMBERS:
+        form.mesaNumbers[name] = _number(limits, first, 0, 1, f" {unit}")
+        form.mesaNumbers[name].toolTip = _("{label} of the patient.").format(label=label)
+        rows.addRow(label, form.mesaNumbers[name])
+    form.sexComboBox = _combo(["female", "male"], _("Sex of the patient."))
+    form.ethnicityComboBox = _combo(list(ETHNICITIES), _("Group of the MESA study that is nearest to the patient's."))
+    rows.addRow(_("Sex"), form.sexComboBox)
+    rows.addRow(_("Ethnicity"), form.ethnicityComboBox)
+    for name, label in MESA_FLAGS.items():
+        form.mesaFlags[name] = _check(label, _("Whether this holds for the patient."))
+        rows.addRow(form.mesaFlags[name])
+    form.mesaLabel = _label()
+    rows.addRow(form.mesaLabel)
+
+
+def _outputs(form, layout) -> None:
+    box, rows = _group(layout, _("Outputs"))
+    form.outputsBox = box
+    form.identityCheckBox = _check(_("Patient and study in the report"), "")
+    form.reportButton = _button(_("Report (HTML and PDF) ..."), "")
+    form.segButton = _button(_("DICOM segmentation (SEG) ..."), "")
+    form.srButton = _button(_("DICOM structured report (SR) ..."), "")
+    for widget in (form.reportButton, form.identityCheckBox, form.segButton, form.srButton):
+        rows.addRow(widget)
+
+
+def _self_test(form, layout) -> None:
+    box, rows = _group(layout, _("Self-test: digital QRM insert"))
+    form.thicknessSpinBox = _number(SELF_TEST_THICKNESS_MM, 3.0, 2, 0.5, " mm")
+    form.thicknessSpinBox.toolTip = _("Slice thickness of the simulated scan.")
+    form.kernelComboBox = _combo(list(KERNELS), _("Reconstruction kernel of the simulated scan."))
+    form.kernelComboBox.currentIndex = list(KERNELS).index("standard")
+    form.doseSpinBox = _number(SELF_TEST_DOSE, 1.0, 2, 0.25, _(" x standard"))
+    form.doseSpinBox.toolTip = _("As a share of the dose that gives 20 HU of noise with the standard kernel at 3 mm.")
+    form.selfTestButton = _button(
+        _("Run self-test"),
+        _("Scan nine cylinders of known calcium with the simulator, and show what it measures."),
+    )
+    rows.addRow(_("Slice thickness"), form.thicknessSpinBox)
+    rows.addRow(_("Kernel"), form.kernelComboBox)
+    rows.addRow(_("Dose"), form.doseSpinBox)
+    rows.addRow(form.selfTestButton)
+    form.insertTable = _table(_("The insert's true values, and what was measured."))
+    rows.addRow(form.insertTable)
+    form.selfTestBox = box
+
+
+def _answer(form, layout) -> None:
+    """Progress, and what came of it in words."""
+    form.progressBar = qt.QProgressBar()
+    form.progressBar.visible = False
+    form.progressBar.toolTip = _("How far the work is.")
+    form.cancelButton = _button(_("Cancel"), _("Stop; nothing is written."))
+    form.cancelButton.visible = False
+    form.statusLabel = _label()
+    row = qt.QHBoxLayout()
+    row.addWidget(form.progressBar)
+    row.addWidget(form.cancelButton)
+    layout.addLayout(row)
+    layout.addWidget(form.statusLabel)
+
+
+def _group(layout, title: str):
+    box = qt.QGroupBox(title)
+    rows = qt.QFormLayout(box)
+    layout.addWidget(box)
+    return box, rows
+
+
+def _combo(texts: list[str], tip: str):
+    combo = qt.QComboBox()
+    for text in texts:
+        combo.addItem(text)
+    combo.toolTip = tip
+    return combo
+
+
+def _check(text: str, tip: str):
+    box = qt.QCheckBox(text)
+    box.toolTip = tip
+    return box
+
+
+def _button(text: str, tip: str):
+    button = qt.QPushButton(text)
+    button.toolTip = tip
+    return button
+
+
+def _table(tip: str):
+    """A table that is hidden until it is filled, and is as high as its rows."""
+    table = qt.QTableWidget()
+    table.toolTip = tip
+    table.visible = False
+    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+    table.verticalHeader().hide()
+    return table
+
+
+def _label():
+    label = qt.QLabel()
+    label.wordWrap = True
+    return label
+
+
+def _number(limits: tuple[float, float], first: float, decimals: int, step: float, suffix: str):
+    box = qt.QDoubleSpinBox()
+    box.setDecimals(decimals)
+    box.setRange(*limits)
+    box.singleStep = step
+    box.suffix = suffix
+    box.value = first
+    return box

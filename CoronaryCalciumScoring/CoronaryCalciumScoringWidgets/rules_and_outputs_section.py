@@ -1,0 +1,255 @@
+"""The section for rules and outputs: what a score is counted by, and the forms in which it leaves."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import slicer
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.scoring.interpretation import ETHNICITIES, RiskFactors, mesa_risk, standing_of
+from coronary_calcium.scoring.options import DEFAULT_CHOICES
+from coronary_calcium.scoring.risk import RISK_SCHEMES
+from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS, adapted_to
+from coronary_calcium.scoring.volume_mass import (
+    PLAUSIBLE_MG_PER_CM3_HU,
+    REFERENCE_KVP,
+    calibration_from_marks,
+    is_plausible,
+)
+from CoronaryCalciumScoringLib import rules_and_outputs
+from CoronaryCalciumScoringLib.review import Review
+from slicer.i18n import tr as _
+
+from .application import dicomFilesOf
+from .rules_and_outputs_form import build_form
+from .rules_and_outputs_work import ClinicWork
+from .score_view import no_review_text
+
+
+class ClinicSection:
+    """Follows the review: ``current()`` gives it or None; ``ensureReport()`` installs what a report needs."""
+
+    def __init__(self, section, current: Callable[[], Review | None], ensureReport: Callable[[], object]) -> None:
+        self.form = form = build_form(section.layout())
+        form.rodsSelector.setMRMLScene(slicer.mrmlScene)
+        self._current = current
+        self._review: Review | None = None
+        self._factors: RiskFactors | None = None  # of this session only
+        self._showing = False
+        self._unknown = ""  # why the CT's DICOM images are not known
+        self.work = ClinicWork(form, lambda: self._review, self.update, ensureReport)
+        for combo in (form.rulesComboBox, form.schemeComboBox):
+            combo.connect("currentIndexChanged(int)", lambda _index=0: self._choose())
+        form.kvpCheckBox.connect("toggled(bool)", lambda _checked=False: self._choose())
+        form.factorSpinBox.connect("valueChanged(double)", lambda _value=0.0: self._chooseFactor())
+        form.rodsSelector.connect("currentNodeChanged(vtkMRMLNode*)", lambda _node=None: self.update())
+        form.mesaBox.connect("toggled(bool)", lambda _checked=False: self._chooseFactors())
+        for number in form.mesaNumbers.values():
+            number.connect("valueChanged(double)", lambda _value=0.0: self._chooseFactors())
+        for combo in (form.sexComboBox, form.ethnicityComboBox):
+            combo.connect("currentIndexChanged(int)", lambda _index=0: self._chooseFactors())
+        for flag in form.mesaFlags.values():
+            flag.connect("toggled(bool)", lambda _checked=False: self._chooseFactors())
+        form.calibrateButton.connect("clicked(bool)", lambda _checked=False: self.calibrate())
+        self.update()
+
+    @property
+    def running(self) -> bool:
+        """Whether the section has something running."""
+        return self.work.running
+
+    def close(self, seconds: float = 0.0) -> None:
+        """Stop what runs, and wait for its end at most so long; the review is let go."""
+        self.work.abandon(seconds)
+        self._review = None
+        self.update()
+
+    def update(self) -> None:
+        """Make the section show the review as it is, and say what cannot be done and why."""
+        review = self._current()
+        self._showing = True
+        try:
+            if review is not self._review:
+                self._follow(review)
+            self._showChoices()
+            self._showReasons()
+        finally:
+            self._showing = False
+
+    def _follow(self, review: Review | None) -> None:
+        """Take another review, or none. Its images are looked up once: hundreds of queries are too slow for an edit."""
+        self._review = review
+        self.form.rulesTable.visible = False
+        self.work.say("")
+        self.form.mesaBox.checked = False
+        self._unknown = dicomFilesOf(review.volumeNode)[1] if review is not None else ""
+        if review is not None:
+            review.onChanged.append(lambda _score: self._edited())
+
+    def _edited(self) -> None:
+        """The scores have changed: a comparison of those before would mislead."""
+        self.form.rulesTable.visible = False
+        self.update()
+
+    def _showChoices(self) -> None:
+        form, review = self.form, self._review
+        name, choices = (review.rules_name, review.choices) if review else (LITERATURE.name, DEFAULT_CHOICES)
+        form.rulesComboBox.currentIndex = list(RULE_SETS).index(name)
+        form.schemeComboBox.currentIndex = list(RISK_SCHEMES).index(choices.risk_scheme.name)
+        form.kvpCheckBox.checked = choices.kvp_adapted
+        form.mesaPanel.visible = form.mesaBox.checked
+        form.factorSpinBox.value = choices.mass_factor or 0.0
+        form.standingLabel.text = form.massLabel.text = form.mesaLabel.text = ""
+        if review is None or review.score is None:
+            return
+        standing = standing_of(review.score, choices.risk_scheme)
+        form.standingLabel.text = _(
+            "Category {category} ({scheme}), CAC-DRS {drs}; {rules} rules from {threshold} HU."
+        ).format(
+            category=standing.category,
+            scheme=choices.risk_scheme.name,
+            drs=standing.cac_drs,
+            rules=review.rules.name,
+            threshold=f"{review.rules.threshold_hu:.0f}",
+        )
+        if review.marking_threshold_hu != review.rules.threshold_hu:
+            form.standingLabel.text += " " + _("Volume and mass from {threshold} HU; clicks and brush, too.").format(
+                threshold=f"{review.marking_threshold_hu:.0f}"
+            )
+        if standing.rescan_limit is not None:
+            form.standingLabel.text += " " + _("Another cardiac scan: within {limit}, in 95 % of patients.").format(
+                limit=f"{standing.rescan_limit:.0f}"
+            )
+        try:
+            calibration = self._calibration()
+            source = calibration.source if calibration.calibrated else _("not calibrated: ") + calibration.source
+            form.massLabel.text = f"{calibration.mg_per_cm3_hu:.3f} mg/cm³/HU ({source})"
+        except InputRefused as refusal:
+            form.massLabel.text = str(refusal)
+        if choices.risk_factors is not None:
+            risk = mesa_risk(choices.risk_factors, review.score.total.agatston)
+            form.mesaLabel.text = _(
+                "{with_calcium} % with this score, {without} % from the risk factors alone."
+            ).format(with_calcium=f"{100 * risk.with_calcium:.1f}", without=f"{100 * risk.without_calcium:.1f}")
+
+    def _showReasons(self) -> None:
+        """Enable what can be done; what cannot says why in its tooltip."""
+        form, review = self.form, self._review
+        reason = no_review_text() if review is None else ""
+        if review is not None and review.score is None:
+            reason = review.live.reason
+        if self.running:
+            reason = _("Wait for what is running, or cancel it.")
+        for box in (form.rulesBox, form.massBox, form.mesaBox):
+            box.enabled = not reason
+        unknown = self._unknown
+        _enable(form.reportButton, reason, _("Write the report as a page and as a PDF to print and sign."))
+        _enable(form.identityCheckBox, reason or unknown, _("Put patient and study from the DICOM header into it."))
+        _enable(form.segButton, reason or unknown, _("Write a DICOM segmentation; it carries the patient's identity."))
+        _enable(
+            form.srButton, reason or unknown, _("Write a DICOM report of the scores; it carries the identity, too.")
+        )
+        if unknown:
+            form.identityCheckBox.checked = False
+        _enable(form.kvpCheckBox, self._whyNotAdapted(), self._adaptedTip())
+        points = form.rodsSelector.currentNode()
+        missing = "" if points else _("Place two points with Slicer's Markups, and select their list here.")
+        _enable(form.calibrateButton, missing, _("Measure rod and water at the two points."))
+        _enable(form.selfTestButton, _("Wait for what is running.") if self.running else "", "")
+        form.progressBar.visible = form.cancelButton.visible = self.running
+
+    def _whyNotAdapted(self) -> str:
+        """Why the thresholds cannot be adapted to the tube voltage; empty if they can, or are."""
+        review = self._review
+        if review is None or review.choices.kvp_adapted:
+            return ""
+        if review.kvp == REFERENCE_KVP:
+            return _("The tube voltage was 120 kVp, for which the thresholds hold.")
+        try:
+            adapted_to(RULE_SETS[review.rules_name], review.kvp)
+        except InputRefused as refusal:
+            return str(refusal)
+        return ""
+
+    def _adaptedTip(self) -> str:
+        kvp = self._review.kvp if self._review else None
+        if kvp is None:
+            return ""
+        return _("The tube voltage was {kvp} kVp. The score is then not the one of a workstation.").format(
+            kvp=f"{kvp:g}"
+        )
+
+    def _choose(self) -> None:
+        """Take rule set, scheme and voltage from the controls."""
+        form = self.form
+        self._use(
+            list(RULE_SETS)[form.rulesComboBox.currentIndex],
+            kvp_adapted=form.kvpCheckBox.checked,
+            risk_scheme=list(RISK_SCHEMES.values())[form.schemeComboBox.currentIndex],
+        )
+
+    def _chooseFactor(self) -> None:
+        value = self.form.factorSpinBox.value or None
+        if self._review is None or self._showing:
+            return
+        if value is not None and not is_plausible(value):
+            lowest, highest = PLAUSIBLE_MG_PER_CM3_HU
+            self.form.massLabel.text = _("A factor is {low} to {high} mg/cm³/HU.").format(low=lowest, high=highest)
+            return
+        self._use(self._review.rules_name, mass_factor=value, rods=None)
+
+    def _chooseFactors(self) -> None:
+        if self._review is not None:
+            self._use(self._review.rules_name, risk_factors=self._riskFactors())
+
+    def _riskFactors(self) -> RiskFactors | None:
+        form = self.form
+        if not form.mesaBox.checked:
+            return None
+        numbers = {name: box.value for name, box in form.mesaNumbers.items()}
+        flags = {name: box.checked for name, box in form.mesaFlags.items()}
+        return RiskFactors(
+            age=numbers["age"],
+            male=form.sexComboBox.currentIndex == 1,
+            ethnicity=ETHNICITIES[form.ethnicityComboBox.currentIndex],
+            total_cholesterol=numbers["totalCholesterol"],
+            hdl_cholesterol=numbers["hdlCholesterol"],
+            systolic_pressure=numbers["systolicPressure"],
+            diabetes=flags["diabetes"],
+            smoker=flags["smoker"],
+            lipid_medication=flags["lipidMedication"],
+            pressure_medication=flags["pressureMedication"],
+            family_history=flags["familyHistory"],
+        )
+
+    def _use(self, rules_name: str, **changes) -> None:
+        """Let the review count by these choices; a refusal is said, and everything stays as it was."""
+        if self._showing or self._review is None:
+            return
+        with slicer.util.tryWithErrorDisplay(_("The rules could not be changed.")):
+            try:
+                self._review.use(rules_name, replace(self._review.choices, **changes))
+            except InputRefused as refusal:
+                self.work.say(str(refusal))
+        self.update()
+
+    def _calibration(self):
+        from coronary_calcium.pipeline import calibrated
+
+        return calibrated(self._review.ct.volume, self._review.choices)
+
+    def calibrate(self) -> None:
+        """Measure rod and water at the points of the list that is selected."""
+        try:
+            marks = rules_and_outputs.rods_of(self.form.rodsSelector.currentNode())
+            calibration_from_marks(self._review.ct.volume, marks)
+        except InputRefused as refusal:
+            self.work.say(str(refusal))
+            return
+        self.work.say("")
+        self._use(self._review.rules_name, rods=marks, mass_factor=None)
+
+
+def _enable(widget, reason: str, tip: str) -> None:
+    widget.enabled = not reason
+    if reason or tip:
+        widget.toolTip = reason or tip

@@ -1,0 +1,214 @@
+"""The work of the section for rules and outputs: comparison, report, DICOM objects, self-test, and their tables."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from types import SimpleNamespace
+
+import qt
+import slicer
+from coronary_calcium.errors import InputRefused
+from CoronaryCalciumScoringLib import rules_and_outputs
+from CoronaryCalciumScoringLib.background_run import Failed, Finished
+from CoronaryCalciumScoringLib.review import Review
+from slicer.i18n import tr as _
+
+from .application import dicomFilesOf
+from .run_control import RunControl
+
+# Frame and grid lines, and a header is a little higher than a row, in pixels.
+_EDGE = 10
+
+
+def show_rules(table, compared) -> None:
+    """The same lesions by every rule set; ``compared`` is what ``scoring.compare`` gives."""
+    titles = (_("Rules"), _("Smallest"), _("Lesions"), _("Agatston"), _("mm³"), _("mg"))
+    rows = [
+        (
+            scored.rules.name,
+            f"{scored.minimum_pixels} px",
+            str(scored.score.total.lesions),
+            f"{scored.score.total.agatston:.1f}",
+            f"{scored.quantities.volume_mm3.total:.1f}",
+            f"{scored.quantities.mass_mg.total:.1f}",
+        )
+        for scored in compared
+    ]
+    _fill(table, titles, rows)
+
+
+def show_insert(table, measurement) -> None:
+    """Truth and measurement of every cylinder, and of all."""
+    titles = (_("Insert"), _("Agatston"), _("ideal"), _("Mass mg"), _("true"))
+    rows = [
+        _values(f"{item.cylinder.diameter_mm:g} mm, {item.cylinder.density}", measurement.values_of(item))
+        for item in measurement.cylinders
+    ]
+    rows.append(_values(_("Total"), measurement.totals))
+    _fill(table, titles, rows)
+
+
+def _values(name: str, values: dict[str, float]) -> tuple[str, ...]:
+    numbers = ("agatston", "agatston_ideal", "mass_mg", "mass_true_mg")
+    return (name, *(f"{values[number]:.1f}" for number in numbers))
+
+
+def _fill(table, titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    table.setColumnCount(len(titles))
+    table.setHorizontalHeaderLabels(list(titles))
+    table.setRowCount(len(rows))
+    for place, row in enumerate(rows):
+        for column, text in enumerate(row):
+            item = qt.QTableWidgetItem(text)
+            if column:
+                item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            table.setItem(place, column, item)
+    header = table.horizontalHeader()
+    header.setSectionResizeMode(qt.QHeaderView.Stretch)
+    header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
+    table.resizeRowsToContents()
+    # As high as its rows and a header, so that the panel scrolls and not the table in it.
+    height = table.rowHeight(0) + sum(table.rowHeight(row) for row in range(len(rows))) + _EDGE
+    table.setMinimumHeight(height)
+    table.setMaximumHeight(height)
+    table.visible = True
+
+
+SEGMENTATION_FILE, REPORT_FILE = "segmentation.dcm", "report-sr.dcm"
+SELF_TEST_KVP = 120
+
+
+class ClinicWork:
+    """One piece of work at a time; ``current()`` gives the review, ``changed()`` is called at its start and end.
+
+    ``ensureReport()`` installs what a report needs.
+    """
+
+    def __init__(
+        self,
+        form,
+        current: Callable[[], Review | None],
+        changed: Callable[[], object],
+        ensureReport: Callable[[], object],
+    ) -> None:
+        self.form = form
+        self._current = current
+        self._ensureReport = ensureReport
+        self._show: Callable[[object], object] = lambda result: None
+        told = SimpleNamespace(progressBar=form.progressBar, statusLabel=form.statusLabel)
+        self._run = RunControl(told, changed)
+        for button, action in (
+            (form.compareButton, self.compareRules),
+            (form.reportButton, self.saveReport),
+            (form.segButton, lambda: self.saveDicom(SEGMENTATION_FILE)),
+            (form.srButton, lambda: self.saveDicom(REPORT_FILE)),
+            (form.selfTestButton, self.selfTest),
+            (form.cancelButton, self._run.cancel),
+        ):
+            button.connect("clicked(bool)", lambda _checked=False, action=action: action())
+
+    @property
+    def running(self) -> bool:
+        """Whether something is running."""
+        return self._run.running
+
+    def abandon(self, seconds: float = 0.0) -> None:
+        """Stop what runs, and wait for its end at most so long."""
+        self._run.abandon(seconds)
+
+    def say(self, message: str) -> None:
+        """Show a sentence in the section."""
+        self.form.statusLabel.text = message
+
+    def compareRules(self) -> None:
+        """Count the same lesions by every rule set, and show them side by side."""
+        score = self._current().score
+
+        def show(compared) -> None:
+            review = self._current()
+            if review is not None and review.score is score:
+                show_rules(self.form.rulesTable, compared)
+            else:
+                self.say(_("The scores have changed meanwhile: compare again."))
+
+        self._startWithResult(
+            lambda result, _progress: replace(result, choices=replace(result.choices, compare_rules=True)).compared,
+            show,
+        )
+
+    def saveReport(self) -> None:
+        """Ask for a folder and write the report into it, as a page and as a PDF."""
+        folder = self._folder(_("Folder for the report"))
+        if not folder:
+            return
+        with slicer.util.tryWithErrorDisplay(_("The report could not be written.")):
+            self._ensureReport()
+            withIdentity = self.form.identityCheckBox.checked
+            files = dicomFilesOf(self._current().volumeNode)[0] if withIdentity else []
+            self._startWithResult(
+                lambda result, progress: rules_and_outputs.write_signed_report(
+                    _with_images(result, files), folder, with_identity=withIdentity, progress=progress
+                ),
+                self._saySaved,
+            )
+
+    def saveDicom(self, name: str) -> None:
+        """Ask for a folder and write a DICOM object of this name into it."""
+        files, unknown = dicomFilesOf(self._current().volumeNode)
+        folder = "" if unknown else self._folder(_("Folder for the DICOM object"))
+        if not folder:
+            return
+        self._startWithResult(
+            lambda result, progress: rules_and_outputs.write_dicom_files(
+                _with_images(result, files), folder, [name], progress
+            ),
+            self._saySaved,
+        )
+
+    def selfTest(self) -> None:
+        """Scan the digital insert and show truth beside measurement."""
+        form = self.form
+        form.insertTable.visible = False  # what it shows was measured with other settings
+        thickness, kernel, dose = form.thicknessSpinBox.value, form.kernelComboBox.currentText, form.doseSpinBox.value
+        self._start(
+            lambda progress: rules_and_outputs.measure_digital_insert(thickness, kernel, dose, SELF_TEST_KVP, progress),
+            lambda measurement: show_insert(form.insertTable, measurement),
+        )
+
+    def _startWithResult(self, work, show) -> None:
+        """Start work on the reader's result, which has its own copy of the voxels; what cannot be scored is said."""
+        try:
+            result = self._current().case_result()
+        except InputRefused as refusal:
+            self.say(str(refusal))
+            return
+        self._start(lambda progress: work(result, progress), show)
+
+    def _folder(self, title: str) -> str:
+        return qt.QFileDialog.getExistingDirectory(self.form.outputsBox, title)
+
+    def _start(self, work, show) -> None:
+        self.say("")
+        self._show = show
+        self._run.start(work, self._finish)
+
+    def _finish(self, outcome, _seconds: float) -> None:
+        """Show what came of the work; an unforeseen error is shown as every other of the panel is."""
+        with slicer.util.tryWithErrorDisplay(_("It could not be done.")):
+            if isinstance(outcome, Finished):
+                self.say("")
+                self._show(outcome.result)
+            elif isinstance(outcome, Failed) and isinstance(outcome.error, InputRefused):
+                self.say(str(outcome.error))
+            elif isinstance(outcome, Failed):
+                self.say("")
+                raise outcome.error
+            else:
+                self.say(_("Cancelled."))
+
+    def _saySaved(self, path) -> None:
+        self.say(_("Saved: {path}").format(path=path))
+
+
+def _with_images(result, files: list[str]):
+    """The result with the CT's DICOM images, where they are needed."""
+    return replace(result, volume=rules_and_outputs.with_series(result.volume, files)) if files else result

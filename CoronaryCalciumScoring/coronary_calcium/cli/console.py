@@ -1,0 +1,219 @@
+"""What the command says on the terminal, its exit codes, and what every command checks before it starts."""
+
+import argparse
+import math
+import os
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from tqdm import tqdm
+
+from coronary_calcium.arteries import ARTERIES
+from coronary_calcium.disclaimers import RESEARCH_USE
+
+if TYPE_CHECKING:
+    from coronary_calcium.io import OpenedCT, SeriesSummary
+    from coronary_calcium.pipeline import CaseResult
+
+_STEPS = 1000
+# How often a long run writes a line where there is no terminal, in seconds.
+_LINE_EVERY_S = 60.0
+
+
+def say(text: str) -> None:
+    """One line for the user on stderr; control characters, which a header may hold, do not reach the terminal."""
+    sys.stderr.write("".join(letter if letter.isprintable() else "?" for letter in text) + "\n")
+
+
+class _Bar:
+    """A bar on stderr that goes when its ``with`` block ends."""
+
+    _bar: tqdm
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+
+class TerminalProgress(_Bar):
+    """A progress bar on stderr with the stage's name and the elapsed time; quiet when stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        self._bar = tqdm(
+            total=_STEPS,
+            disable=None,
+            leave=False,
+            bar_format="{desc:<44} {percentage:3.0f}% |{bar:30}| {elapsed}",
+            file=sys.stderr,
+        )
+
+    def __call__(self, fraction: float, text: str) -> None:
+        """Show the fraction done and what is being done."""
+        self._bar.set_description_str(text[:44], refresh=False)
+        self._bar.update(max(round(fraction * _STEPS) - self._bar.n, 0))
+
+
+class LongProgress(_Bar):
+    """Progress over hours: a bar with the time that remains, or a line a minute where stderr is no terminal."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._written = -math.inf
+        self._bar = tqdm(
+            total=_STEPS,
+            disable=True if quiet else None,
+            smoothing=0.0,
+            bar_format="{desc} {percentage:3.0f}% |{bar:30}| {elapsed}, {remaining} left",
+            file=sys.stderr,
+        )
+
+    def __call__(self, fraction: float, text: str) -> None:
+        """Show the fraction done and what is being done."""
+        if self._bar.disable:
+            self._write_line(fraction, text)
+            return
+        step = round(fraction * _STEPS)
+        if not self._bar.n and not self._bar.initial:
+            # What an earlier run did says nothing of this one's speed.
+            self._bar.initial = self._bar.n = step
+        self._bar.set_description_str(text, refresh=False)
+        self._bar.update(max(step - self._bar.n, 0))
+        self._bar.refresh()
+
+    def _write_line(self, fraction: float, text: str) -> None:
+        now = time.monotonic()
+        if not self._quiet and (fraction == 1 or now - self._written >= _LINE_EVERY_S):
+            self._written = now
+            say(f"{100 * fraction:5.1f} %  {text}")
+
+
+class PatientProgress(_Bar):
+    """A bar over many patients on stderr with the time left; a line a patient when stderr is not a terminal."""
+
+    def __init__(self, patients: int) -> None:
+        # Patients differ tenfold in their slices: the time left follows the mean, not the last ones.
+        self._bar = tqdm(total=patients, disable=None, unit="patient", leave=False, smoothing=0, file=sys.stderr)
+        self._done = 0
+
+    def __call__(self, text: str, kept: bool) -> None:
+        """One patient more is done; those ``kept`` from an earlier run say nothing of the time that the others take."""
+        self._done += 1
+        if self._bar.disable:
+            say(f"{self._done} of {self._bar.total}: {text}")
+        elif kept:
+            self._bar.initial += 1
+            self._bar.n += 1
+            self._bar.last_print_n = self._bar.n
+            self._bar.refresh()
+        else:
+            self._bar.update()
+
+
+def print_series(opened: "OpenedCT") -> None:
+    """Which series was scored, and which others there were and why they were not."""
+    if opened.chosen is None or not opened.others:
+        return
+    say(f"Scored series {_facts(opened.chosen)}")
+    for other in opened.others:
+        say(f"  not scored: {_facts(other)}; {other.reason}")
+    say("  Choose another with --series UID.")
+
+
+def _facts(series: "SeriesSummary") -> str:
+    """A series in a few words."""
+    thickness = "" if series.slice_thickness_mm is None else f", {series.slice_thickness_mm:g} mm"
+    kernel = "" if series.kernel is None else f", kernel {series.kernel}"
+    return f"{series.series_uid} ({series.description or series.modality}, {series.slices} slices{thickness}{kernel})"
+
+
+def _comparison(result: "CaseResult") -> list[str]:
+    """The same lesions by every rule set, a line each; nothing when it was not asked for."""
+    if not result.compared:
+        return []
+    columns = f"{'Rules':<22}{'Smallest part':>14}{'Neighbours':>12}{'Lesions':>9}{'Agatston':>11}{'Volume mm3':>12}"
+    lines = ["", f"{columns}{'Mass mg':>9}  Volume by"]
+    for scored in result.compared:
+        rules, total = scored.rules, scored.score.total
+        pixels = f"{scored.minimum_pixels} pixel{'' if scored.minimum_pixels == 1 else 's'}"
+        lines.append(
+            f"{rules.name:<22}{pixels:>14}{rules.connectivity:>12}{total.lesions:>9}{total.agatston:>11.2f}"
+            f"{scored.quantities.volume_mm3.total:>12.1f}{scored.quantities.mass_mg.total:>9.1f}"
+            f"  {rules.volume_method} from {rules.for_volume.threshold_hu:g} HU"
+        )
+    return [*lines, ""]
+
+
+def _difference(result: "CaseResult") -> list[str]:
+    """The reader's scores beside the network's; nothing when there is no proposal to compare with."""
+    difference = result.difference
+    if difference is None:
+        return []
+    lines = ["", f"{'Artery':<12}{'Network':>10}{'Reader':>10}{'Change':>10}"]
+    rows = [(artery.name, *difference.of_artery(artery.name)) for artery in ARTERIES]
+    for name, proposed, change in [*rows, ("Total", *difference.of_total)]:
+        lines.append(f"{name:<12}{proposed:>10.2f}{proposed + change:>10.2f}{change:>+10.2f}")
+    return [*lines, difference.summary, ""]
+
+
+def print_result(result: "CaseResult", report: Path) -> None:
+    """The scores as a table, what they stand for, the warnings, and where the report is."""
+    score, standing, quantities = result.score, result.standing, result.quantities
+    volume, mass = quantities.volume_mm3, quantities.mass_mg
+    lines = ["", f"{'Artery':<12}{'Lesions':>8}{'Agatston':>12}{'Volume mm3':>13}{'Mass mg':>10}"]
+    rows = [(artery.name, volume.by_artery[artery.name], mass.by_artery[artery.name]) for artery in ARTERIES]
+    for name, volume_mm3, mass_mg in [*rows, ("Total", volume.total, mass.total)]:
+        tally = score.by_artery.get(name, score.total)
+        lines.append(f"{name:<12}{tally.lesions:>8}{tally.agatston:>12.2f}{volume_mm3:>13.1f}{mass_mg:>10.1f}")
+    lines += ["", f"Risk category {standing.category} (Agatston, {score.rules.name} rules); CAC-DRS {standing.cac_drs}"]
+    if not score.total.lesions:
+        found = "no voxel that the mask marks counts" if result.mask_given else "the network found no coronary calcium"
+        lines.append(f"The score is 0: {found}.")
+    if not quantities.calibration.calibrated:
+        lines.append(f"Mass is not calibrated ({quantities.calibration.source}).")
+    if result.mesa is not None:
+        lines.append(
+            f"10-year risk of coronary heart disease (MESA): {100 * result.mesa.with_calcium:.1f} % with calcium, "
+            f"{100 * result.mesa.without_calcium:.1f} % from the risk factors alone"
+        )
+    if standing.rescan_limit is not None:
+        lines.append(f"Another scan would lie within {standing.rescan_limit:.0f} of this score in 95 % of patients.")
+    lines += _comparison(result)
+    lines += _difference(result)
+    lines += [f"Warning: {warning.message}" for warning in result.warnings]
+    lines += [result.how_marked, RESEARCH_USE, "", f"Report: {report.resolve()}", ""]
+    text = "\n".join(lines)
+    # A path may hold letters that the terminal's encoding lacks.
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+# As documented in the README.
+SCORED, WRONG_USAGE, REFUSED, INTERRUPTED = 0, 2, 3, 130
+# In bytes; the limit of the file systems in use.
+_LONGEST_NAME = 255
+
+
+def named_path(text: str) -> Path:
+    """A path argument. An empty one, from a variable that is not set, is not taken for the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty")
+    return Path(text)
+
+
+def usable_output(folder: Path) -> bool:
+    """Whether results can be written there, told before minutes of work rather than after; makes nothing."""
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
+    if not existing.is_dir():
+        say(f"--output {folder}: {existing} is no folder; name a folder.")
+        return False
+    if len(os.fsencode(folder.name)) > _LONGEST_NAME or not os.access(existing, os.W_OK | os.X_OK):
+        say(f"--output {folder} cannot be written; name a folder that you may write to.")
+        return False
+    return True

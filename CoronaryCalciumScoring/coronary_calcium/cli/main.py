@@ -1,0 +1,61 @@
+"""The ``coronary-calcium`` command."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from coronary_calcium import __version__
+from coronary_calcium.cli.console import INTERRUPTED, REFUSED, SCORED, say
+from coronary_calcium.cli.evaluate import add_evaluate
+from coronary_calcium.cli.prepare import add_prepare
+from coronary_calcium.cli.score import add_score
+from coronary_calcium.cli.selftest import add_selftest
+from coronary_calcium.cli.simulate import add_simulate
+from coronary_calcium.cli.train import add_train
+from coronary_calcium.errors import NOT_ENOUGH_MEMORY, Cancelled, InputRefused
+from coronary_calcium.parallel import every_request_to_end_heard
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns its exit code: 0 done, 2 wrong usage, 3 input refused, 130 interrupted."""
+    try:
+        with every_request_to_end_heard():
+            options = _parser().parse_args(arguments)
+            code = options.run(options)
+            sys.stdout.flush()
+        return code
+    except InputRefused as refusal:
+        say(f"Refused: {refusal}")
+    except MemoryError:
+        say(f"Refused: {NOT_ENOUGH_MEMORY}")
+    except BrokenPipeError:
+        # Whoever reads the terminal's text has gone, as in `... | head`; the results are in their folder.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return SCORED
+    except OSError as error:
+        say(f"Refused: A file or folder cannot be used ({error.strerror or error}): check its name and permissions.")
+    except (KeyboardInterrupt, Cancelled):
+        say("Interrupted; nothing unfinished was left behind.")
+        return INTERRUPTED
+    return REFUSED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="coronary-calcium",
+        description="Coronary calcium scoring on non-contrast CT. Research use only.",
+    )
+    parser.add_argument("--version", action="version", version=f"coronary-calcium {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    add_score(commands)
+    add_simulate(commands)
+    add_prepare(commands)
+    add_train(commands)
+    add_evaluate(commands)
+    add_selftest(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""``coronary-calcium prepare``: training cases from a data set."""
+
+import argparse
+
+from coronary_calcium.cli.console import SCORED, WRONG_USAGE, TerminalProgress, named_path, say, usable_output
+
+# As ``datasets.layouts.LAYOUTS`` and ``AUTO``, whose import would slow down --help; a test compares them.
+LAYOUT_NAMES = ("auto", "simulated", "reviewed", "coca-gated", "coca-nongated", "orcascore", "qurai")
+# More than this many are not listed on the terminal; the list in the folder has all of them.
+_MOST_LISTED = 20
+
+
+def add_prepare(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "prepare",
+        help="make training cases from a data set",
+        description="Make training cases from simulated patients, cases saved from Slicer, COCA, orCaScore or the NLST "
+        "annotations. Cases that are there are kept, so an interrupted run goes on. A list in the output folder "
+        "(prepared-*.json) tells what was left out, and why.",
+    )
+    parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
+    parser.add_argument("--output", type=named_path, required=True, help="folder for the training cases")
+    parser.add_argument("--layout", choices=LAYOUT_NAMES, default="auto", help="the data set (default: found out)")
+    parser.set_defaults(run=_prepare)
+
+
+def _prepare(options: argparse.Namespace) -> int:
+    from coronary_calcium.datasets.prepare import list_path, prepare  # noqa: PLC0415
+    from coronary_calcium.datasets.registry import open_data_set  # noqa: PLC0415 - not needed for --help
+
+    if options.output.resolve() == options.data.resolve():
+        say("--output must be another folder than --data.")
+        return WRONG_USAGE
+    if not usable_output(options.output):
+        return WRONG_USAGE
+    data = open_data_set(options.data, options.layout)
+    with TerminalProgress() as progress:
+        prepared = prepare(data, options.output, progress)
+    for left in prepared.left_out[:_MOST_LISTED]:
+        say(f"Left out {left.name}: {left.reason}")
+    more = len(prepared.left_out) - _MOST_LISTED
+    if more > 0:
+        say(f"... and {more} more, listed in {list_path(data, options.output)}")
+    say(
+        f"{len(prepared.made) + len(prepared.kept)} training case(s) in {options.output}: {len(prepared.made)} made, "
+        f"{len(prepared.kept)} were there. Left out: {len(prepared.left_out)}."
+    )
+    return SCORED

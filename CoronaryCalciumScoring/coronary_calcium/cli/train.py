@@ -1,0 +1,121 @@
+"""``coronary-calcium train``: weights from training cases."""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from coronary_calcium.cli.console import INTERRUPTED, SCORED, WRONG_USAGE, LongProgress, named_path, say, usable_output
+from coronary_calcium.errors import Cancelled
+from coronary_calcium.parallel import handled
+from coronary_calcium.progress import Progress, part_of
+
+_TORCHRUN_RANK, _TORCHRUN_PROCESSES = "RANK", "WORLD_SIZE"
+
+
+def add_train(commands: argparse._SubParsersAction) -> None:
+    """Add the command to the parser."""
+    train = commands.add_parser(
+        "train",
+        help="train the network on cases with known calcium",
+        description="Train the network as a recipe says. The output folder gets the weights with their model card, a "
+        "checkpoint, metrics and pictures of predictions; the same command goes on from the checkpoint. Several GPUs "
+        "or computers train together with torchrun --nproc-per-node N -m coronary_calcium.cli.main train ...",
+    )
+    train.add_argument("recipe", help="a TOML file, or the name of one that comes with the program: best, paper, ...")
+    train.add_argument(
+        "--data",
+        type=named_path,
+        required=True,
+        help="folder of training cases, which may grow meanwhile, or any data set that `prepare` knows",
+    )
+    train.add_argument("--validation", type=named_path, help="folder of cases held out for validation")
+    train.add_argument("--output", type=named_path, required=True, help="folder for the run")
+    start = train.add_mutually_exclusive_group()
+    start.add_argument("--initialise", type=named_path, metavar="WEIGHTS", help="start from these weights")
+    start.add_argument(
+        "--ablation", action="store_true", help="train the five networks of the paper's table 1, each in its own folder"
+    )
+    train.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        dest="settings",
+        metavar="NAME=VALUE",
+        help="another value than the recipe's, as minutes=8 or network.use_rau=false; may be given again",
+    )
+    train.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="default: auto")
+    train.set_defaults(run=_train)
+
+
+def _train(options: argparse.Namespace) -> int:
+    if not usable_output(options.output):
+        return WRONG_USAGE
+    from coronary_calcium.training.ablation import train_ablation  # noqa: PLC0415 (brings torch; --help answers at once)
+    from coronary_calcium.training.config import load_recipe  # noqa: PLC0415
+    from coronary_calcium.training.metrics_log import NO_TENSORBOARD, has_tensorboard  # noqa: PLC0415
+    from coronary_calcium.training.trainer import train  # noqa: PLC0415
+
+    recipe = load_recipe(options.recipe, options.settings)
+    first = os.environ.get(_TORCHRUN_RANK, "0") == "0"
+    if first and not has_tensorboard():
+        say(NO_TENSORBOARD)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    with _stop_after_iteration() as is_stopped, LongProgress(quiet=not first) as bar:
+
+        def progress(fraction: float, text: str) -> None:
+            bar(fraction, text)
+            if is_stopped():
+                raise Cancelled
+
+        try:
+            data = training_cases(options.data, options.output, progress)
+            validation = options.validation and training_cases(options.validation, options.output, progress)
+            where = (recipe, data, validation, options.output, progress)
+            if options.ablation:
+                train_ablation(*where, device=options.device)
+            else:
+                train(*where, initialise=options.initialise, device=options.device)
+        except Cancelled:
+            stopped = True
+        else:
+            stopped = False
+    if first:
+        say(
+            f"Stopped; the same command goes on from the checkpoint in {options.output}."
+            if stopped
+            else f"Trained; the weights are in {options.output}."
+        )
+    return INTERRUPTED if stopped else SCORED
+
+
+def training_cases(folder: Path, output: Path, progress: Progress) -> Path:
+    """A folder of training cases: the one named, or one that is made of the data set in it beside the run."""
+    # Several processes would all make them; they train on cases that `coronary-calcium prepare` has made.
+    if int(os.environ.get(_TORCHRUN_PROCESSES, "1")) > 1:
+        return folder
+    from coronary_calcium.datasets.prepare import ensure_cases  # noqa: PLC0415
+
+    return ensure_cases(folder, output / "cases", part_of(progress, 0.0, 0.0))
+
+
+@contextmanager
+def _stop_after_iteration() -> Iterator[Callable[[], bool]]:
+    """Whether Ctrl-C or a request to end has come: the iteration is finished, so that the checkpoint is a whole one.
+
+    A second Ctrl-C ends the program at once; the last checkpoint stays.
+    """
+    asked = threading.Event()
+
+    def ask(number: int, frame: object) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    with handled(ask, signal.SIGINT, signal.SIGTERM):
+        yield asked.is_set

@@ -1,0 +1,189 @@
+"""What all data sets share: cases opened one at a time, folders of one case each, JSON read without trusting it."""
+
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.progress import Progress, no_progress, part_of
+from coronary_calcium.volume import CaseWarning, CTVolume
+
+# The largest that the project writes has a few thousand bytes.
+MAXIMUM_JSON_BYTES = 2**24
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises InputRefused("data-set-file")."""
+    try:
+        if path.stat().st_size > MAXIMUM_JSON_BYTES:
+            raise ValueError("too large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise InputRefused("data-set-file", f"{path.name} is damaged or cannot be read: copy it again.") from None
+    if not isinstance(content, dict):
+        raise InputRefused("data-set-file", f"{path.name} does not hold what it should: copy it again.")
+    return content
+
+
+# What a case's reference scores are called beside the arteries' names.
+TOTAL = "total"
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One case of a data set.
+
+    Attributes
+    ----------
+    name : what the data set calls it.
+    volume : the CT; its warnings are those of the reading.
+    labels : (k, j, i) uint8 on the volume's grid, as it was drawn: 0, 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 calcium whose
+        artery the data set does not tell. None where the data set has no marked calcium.
+    reference : Agatston scores that come with the data set, by the arteries' names and ``"total"``; None without any.
+    facts : ``source``, ``gated`` (True, False, or None when not stated), ``left_main_in_lad`` (calcium of the left
+        main artery is labelled or scored as LAD), and what the layout adds.
+    warnings : what is odd about the labels or scores.
+
+    """
+
+    name: str
+    volume: CTVolume
+    labels: np.ndarray | None
+    reference: dict[str, float] | None
+    facts: dict[str, Any]
+    warnings: tuple[CaseWarning, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A case that is not used, and why, in one sentence."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A case that can be opened.
+
+    ``open`` raises InputRefused when it cannot be used. ``sources`` are the files and folders that it is made of:
+    what was made from it is out of date when one of them is younger.
+    """
+
+    name: str
+    sources: tuple[Path, ...]
+    open: Callable[[Progress], Case] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The cases of a folder.
+
+    Attributes
+    ----------
+    layout : name of the layout, a key of ``layouts.LAYOUTS``.
+    folder : the data set's own folder.
+    entries : the cases that seem complete, by name.
+    left_out : the cases that are not.
+    marked : whether the calcium is marked in the CTs, as training needs it, and not only scored.
+
+    """
+
+    layout: str
+    folder: Path
+    entries: tuple[Entry, ...]
+    left_out: tuple[LeftOut, ...]
+    marked: bool = True
+
+    def cases(self, progress: Progress = no_progress) -> Iterator[Case | LeftOut]:
+        """All cases, opened one at a time; those that are left out come as ``LeftOut``, in no case silently."""
+        yield from self.left_out
+        for number, entry in enumerate(self.entries):
+            count = len(self.entries)
+            yield opened(entry, part_of(progress, number / count, (number + 1) / count))
+
+
+def opened(entry: Entry, progress: Progress = no_progress) -> Case | LeftOut:
+    """The case of an entry, or why it is left out."""
+    try:
+        return entry.open(progress)
+    except InputRefused as refusal:
+        return LeftOut(entry.name, str(refusal))
+
+
+def in_order(names: set[str]) -> list[str]:
+    """Names in their order, 2 before 10."""
+    return sorted(names, key=lambda name: (not name.isdecimal(), int(name) if name.isdecimal() else 0, name))
+
+
+def folders_in(folder: Path) -> dict[str, Path]:
+    """The folders in a folder by name; hidden ones, such as those of unfinished work, are left out."""
+    return {path.name: path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")}
+
+
+def files_in(folder: Path, *suffixes: str) -> dict[str, Path]:
+    """The files in a folder that end so, by their names without the ending; hidden ones are left out."""
+    return {
+        path.stem: path
+        for path in folder.iterdir()
+        if path.suffix.lower() in suffixes and path.is_file() and not path.name.startswith(".")
+    }
+
+
+def checked_scores(stated: Mapping[str, Any]) -> dict[str, float]:
+    """Scores as numbers; raises ValueError when one of them is not a number of at least 0."""
+    found = {}
+    for name, value in stated.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
+            raise ValueError(f"{name} is no score")
+        found[name] = float(value)
+    return found
+
+
+def find_with(mark: str, folder: Path) -> Path | None:
+    """The folder when it is a case, or holds one: a case has the file ``mark``; None when this is another layout."""
+    found = (folder / mark).is_file() or any((path / mark).is_file() for path in folders_in(folder).values())
+    return folder if found else None
+
+
+def open_with(
+    mark: str,
+    folder: Path,
+    *,
+    layout: str,
+    parts: tuple[str, ...],
+    open_case: Callable[[str, Path, Progress], Case],
+    what: str,
+    remedy: str,
+) -> DataSet:
+    """The data set in a folder that ``find_with`` found.
+
+    ``parts`` are the files of a case, folders with a slash at their end; ``open_case`` opens a case by its name and
+    folder. ``what`` is a case in words, and ``remedy`` what to do when one lacks a part. Raises
+    InputRefused("partial-data-set") when no case is whole.
+    """
+    cases = {folder.name: folder} if (folder / mark).is_file() else folders_in(folder)
+    entries, left_out = [], []
+    for name in in_order(set(cases)):
+        path = cases[name]
+        missing = [part for part in parts if not _is_there(path, part)]
+        if missing:
+            left_out.append(LeftOut(name, f"It lacks {' and '.join(missing)}: {remedy}."))
+        else:
+            entries.append(Entry(name, tuple(path / part for part in parts), partial(open_case, name, path)))
+    if not entries:
+        *others, last = parts
+        raise InputRefused(
+            "partial-data-set", f"No {what} in {folder} is complete ({', '.join(others)} and {last}): {remedy}."
+        )
+    return DataSet(layout, folder, tuple(entries), tuple(left_out))
+
+
+def _is_there(folder: Path, part: str) -> bool:
+    return (folder / part).is_dir() if part.endswith("/") else (folder / part).is_file()

@@ -1,0 +1,127 @@
+"""Data sets made with this program: cases saved from Slicer, and simulated patients.
+
+Beside each case's folder Slicer writes the part around the heart as a training case (.npz), made of these files by
+``case_format.write_training_case`` as ``prepare`` makes it; so either is enough.
+"""
+
+import re
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+from coronary_calcium.arteries import BY_NAME, NAMED_ARTERIES
+from coronary_calcium.datasets.base import TOTAL, Case, DataSet, checked_scores, find_with, open_with, read_json
+from coronary_calcium.datasets.case_format import REVIEWED_CT, REVIEWED_FACTS, REVIEWED_LABELS
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.io import check_ct, open_ct, open_mask
+from coronary_calcium.progress import Progress
+from coronary_calcium.simulation.truth import CT_FOLDER, LABELS_FILE, TRUTH_FILE
+from coronary_calcium.volume import Acquisition, CTVolume
+
+REVIEWED = "reviewed"
+
+
+def find_reviewed(folder: Path) -> Path | None:
+    """The folder of the cases, or None when this is another layout; a single case's folder is one, too."""
+    return find_with(REVIEWED_FACTS, folder)
+
+
+def open_reviewed(folder: Path) -> DataSet:
+    """The data set in a folder that ``find_reviewed`` found.
+
+    Raises InputRefused("partial-data-set") when no case is whole.
+    """
+    return open_with(
+        REVIEWED_FACTS,
+        folder,
+        layout=REVIEWED,
+        parts=(REVIEWED_CT, REVIEWED_LABELS, REVIEWED_FACTS),
+        open_case=_open_reviewed,
+        what="case saved from Slicer",
+        remedy="save the case in Slicer again",
+    )
+
+
+def _open_reviewed(name: str, folder: Path, progress: Progress) -> Case:
+    saved = read_json(folder / REVIEWED_FACTS)
+    volume = _as_scanned(open_ct(folder / REVIEWED_CT, progress=progress).volume, saved.get("acquisition"))
+    gating = volume.acquisition.cardiac_gating
+    facts = {**saved, "gated": None if gating is None else True, "left_main_in_lad": False}
+    return Case(name, volume, open_mask(folder / REVIEWED_LABELS, volume), _reviewed_scores(saved), facts)
+
+
+def _as_scanned(volume: CTVolume, stated: Any) -> CTVolume:
+    """The CT with what its DICOM header said of the scan, which an image file does not hold, and warned accordingly."""
+    if not isinstance(stated, dict):
+        return volume
+    known = {field.name for field in fields(Acquisition)}
+    try:
+        acquisition = Acquisition(**{name: value for name, value in stated.items() if name in known})
+        kept = tuple(warning for warning in volume.warnings if warning.code != "missing-tags")
+        return check_ct(replace(volume, acquisition=acquisition, warnings=kept))
+    except TypeError:  # such as text in the place of a number
+        raise InputRefused(
+            "data-set-file", f"{REVIEWED_FACTS} does not hold what it should: save the case again."
+        ) from None
+
+
+def _reviewed_scores(saved: dict[str, Any]) -> dict[str, float] | None:
+    scores = saved.get("agatston")
+    if not isinstance(scores, dict) or TOTAL not in scores:
+        return None
+    try:
+        return checked_scores({name: value for name, value in scores.items() if name == TOTAL or name in BY_NAME})
+    except ValueError:
+        raise InputRefused(
+            "data-set-file", f"{REVIEWED_FACTS} does not hold what it should: save the case again."
+        ) from None
+
+
+SIMULATED = "simulated"
+_PROTOCOL = re.compile(r"^patient-(chest|cardiac)-")
+
+
+def find_simulated(folder: Path) -> Path | None:
+    """The folder of the patients, or None when this is another layout; a single patient's folder is one, too."""
+    return find_with(TRUTH_FILE, folder)
+
+
+def open_simulated(folder: Path) -> DataSet:
+    """The data set in a folder that ``find_simulated`` found.
+
+    Raises InputRefused("partial-data-set") when no case is whole.
+    """
+    return open_with(
+        TRUTH_FILE,
+        folder,
+        layout=SIMULATED,
+        parts=(f"{CT_FOLDER}/", LABELS_FILE, TRUTH_FILE),
+        open_case=_open_simulated,
+        what="simulated patient",
+        remedy="simulate the patient again",
+    )
+
+
+def _open_simulated(name: str, folder: Path, progress: Progress) -> Case:
+    truth = read_json(folder / TRUTH_FILE)
+    volume = open_ct(folder / CT_FOLDER, progress=progress).volume
+    protocol = _PROTOCOL.match(name)
+    facts = {
+        "source": "simulated patient",
+        "gated": protocol[1] == "cardiac" if protocol else None,
+        "left_main_in_lad": False,
+        "seed": truth.get("seed"),
+    }
+    return Case(name, volume, open_mask(folder / LABELS_FILE, volume), _true_scores(truth), facts)
+
+
+def _true_scores(truth: dict[str, Any]) -> dict[str, float]:
+    """The scores of the true labels on the scan."""
+    try:
+        scores = truth["agatston_as_imaged"]
+        by_artery = {artery.name: scores["by_artery"][artery.name] for artery in NAMED_ARTERIES}
+        return checked_scores({TOTAL: scores["total"], **by_artery})
+    except (KeyError, TypeError, ValueError):
+        raise InputRefused(
+            "data-set-file", f"{TRUTH_FILE} does not hold the scores that it should: simulate the patient again."
+        ) from None

@@ -1,0 +1,174 @@
+"""The CT's own DICOM images, which every object made from it refers to and takes patient and study from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.io.axes import axial_order
+from coronary_calcium.io.slice_header import ENHANCED_CT
+from coronary_calcium.volume import CTVolume, SeriesReference
+
+# A frame of a multi-frame image lies at a slice's position to this part of the slice spacing.
+_SAME_SLICE = 0.1
+# PS3.3 C.7.1.1 and C.7.2.1: type 2 entries of patient and study, which careless anonymisers remove.
+_MAY_BE_EMPTY = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """The images without their pixels, and how the volume's slices lie in them.
+
+    Attributes
+    ----------
+    images : one dataset a slice, k ascending; or a single multi-frame dataset.
+    frames : for a multi-frame image, the k of each of its frames in order; None for single slices.
+    direction : (3, 3), columns are the LPS unit vectors of the images' columns, rows and of k.
+
+    """
+
+    images: tuple[Dataset, ...]
+    frames: tuple[int, ...] | None
+    direction: np.ndarray
+
+    def to_images(self, labels: np.ndarray) -> np.ndarray:
+        """A (k, j, i) array on the volume's grid as (image or frame, row, column) of the source images."""
+        stored = axial_order(self.direction).undo(labels)
+        return np.ascontiguousarray(stored if self.frames is None else stored[list(self.frames)])
+
+    def slice_reference(self, k: int) -> tuple[str, str, int | None]:
+        """SOP class, instance and, for a multi-frame image, frame number (from 1) of slice ``k``."""
+        image = self.images[k if self.frames is None else 0]
+        frame = None if self.frames is None else self.frames.index(k) + 1
+        return image.SOPClassUID, image.SOPInstanceUID, frame
+
+
+def require_sources(volume: CTVolume) -> SeriesReference:
+    """The series that DICOM objects of this CT refer to.
+
+    Raises InputRefused("no-dicom-source") when the CT did not come from DICOM files that are still there.
+    """
+    if volume.series is None:
+        raise InputRefused(
+            "no-dicom-source",
+            "A DICOM object refers to the images it was made from, and this CT is not an axial DICOM series: give the "
+            "DICOM folder, or leave out the DICOM objects.",
+        )
+    if not volume.series.files:
+        raise InputRefused(
+            "no-dicom-source",
+            "A DICOM object takes patient and study from the CT's own files, which are not there any more after a ZIP "
+            "was read: unpack it and give the folder.",
+        )
+    return volume.series
+
+
+def read_sources(volume: CTVolume) -> Sources:
+    """Read the headers of the CT's images.
+
+    Raises InputRefused: ``"no-dicom-source"``, ``"source-changed"``, ``"source-incomplete"``.
+    """
+    series = require_sources(volume)
+    images = tuple(_header(path) for path in dict.fromkeys(series.files))
+    found = [str(image.get("SOPInstanceUID", "")) for image in images]
+    if found != list(dict.fromkeys(series.instance_uids)):
+        raise _changed()
+    _refuse_incomplete(images)
+    several = images[0].SOPClassUID in ENHANCED_CT
+    cosines = _orientation(images[0], several)
+    frames = _frames(images[0], volume) if several else None
+    for image in images:
+        _fill(image, cosines, volume)
+    direction = np.column_stack([cosines[:3], cosines[3:], volume.direction[:, 2]])
+    return Sources(images, frames, direction)
+
+
+def _header(path: str) -> Dataset:
+    try:
+        return pydicom.dcmread(path, stop_before_pixels=True)
+    except (OSError, InvalidDicomError):
+        raise _changed() from None
+
+
+def _changed() -> InputRefused:
+    return InputRefused(
+        "source-changed",
+        "The CT's DICOM files were moved or changed while it was scored, so no DICOM object can refer to them: score "
+        "it again.",
+    )
+
+
+def _refuse_incomplete(images: tuple[Dataset, ...]) -> None:
+    """Refuse images that no object can refer to."""
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+        values = {str(image.get(keyword) or "") for image in images}
+        if "" in values or len(values) > 1:
+            raise InputRefused(
+                "source-incomplete",
+                f"The CT's DICOM images have no common {keyword}, so no DICOM object can refer to them: export the "
+                "series again from the archive, or leave out the DICOM objects.",
+            )
+
+
+def _orientation(image: Dataset, several: bool) -> np.ndarray:
+    """The six direction cosines of an image, or those that all frames of a multi-frame image share."""
+    if several and "PlaneOrientationSequence" not in image.SharedFunctionalGroupsSequence[0]:
+        raise InputRefused(
+            "source-incomplete",
+            "The frames of the CT's multi-frame image state their orientation one by one, which a DICOM object made "
+            "here cannot follow: export the scan as single slices, or leave out the DICOM objects.",
+        )
+    holder = image.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0] if several else image
+    return np.array(holder.ImageOrientationPatient, dtype=float)
+
+
+def _fill(image: Dataset, cosines: np.ndarray, volume: CTVolume) -> None:
+    """Make a header what the objects' makers rely on; only the copy in memory changes.
+
+    Entries that must be there but may be empty are empty when they were left out. The spacing is the one measured from
+    the positions, because SpacingBetweenSlices is wrong in files of many scanners and readers of a SEG trust it.
+    Orientations that differ by rounding become equal.
+    """
+    for keyword in _MAY_BE_EMPTY:
+        if keyword not in image:
+            setattr(image, keyword, "")
+    if image.SOPClassUID not in ENHANCED_CT:
+        image.ImageOrientationPatient = cosines.tolist()
+        image.SpacingBetweenSlices = volume.spacing[0]
+        if image.get("SliceThickness") is None:
+            image.SliceThickness = volume.spacing[0]
+
+
+def _frames(image: Dataset, volume: CTVolume) -> tuple[int, ...]:
+    """The slice k that each frame shows; refuses a multi-frame image of which only some frames were scored."""
+    positions = np.array(
+        [
+            groups.PlanePositionSequence[0].ImagePositionPatient
+            for groups in image.PerFrameFunctionalGroupsSequence
+            if "PlanePositionSequence" in groups
+        ],
+        dtype=float,
+    )
+    along = (positions - volume.origin) @ volume.direction[:, 2] / volume.spacing[0]
+    slices = np.rint(along).astype(int)
+    exact = np.abs(along - slices).max(initial=0.0) <= _SAME_SLICE
+    if not exact or sorted(slices) != list(range(volume.shape[0])):
+        raise InputRefused(
+            "source-incomplete",
+            "Only some frames of the CT's multi-frame image were scored, which a DICOM object cannot refer to here: "
+            "export the scan to be scored as a series of its own, or leave out the DICOM objects.",
+        )
+    return tuple(int(k) for k in slices)

@@ -1,0 +1,272 @@
+"""The network over a whole CT: where calcium is proposed, and with what probability."""
+
+import copy
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.heart.field import HeartField, Window
+from coronary_calcium.inference.device import is_out_of_memory
+from coronary_calcium.network.denseraunet import DenseRAUNet
+from coronary_calcium.network.preprocessing import (
+    INPUT_SIZE,
+    neighbour_indices,
+    normalise,
+    sample_planes,
+    window_coordinates,
+    window_to_slice,
+)
+from coronary_calcium.network.weights import LoadedModel
+from coronary_calcium.progress import Progress, no_progress
+from coronary_calcium.scoring.components import find_parts
+from coronary_calcium.scoring.rules import LITERATURE, RuleSet
+from coronary_calcium.volume import CaseWarning, CTVolume
+
+# Slices in one pass. On a CPU a larger batch is no faster and makes progress coarser.
+_BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """What the network proposes for a CT.
+
+    Attributes
+    ----------
+    probability : float16 (k, j, i) array of the volume's shape; the probability of calcium where a pixel could
+        count, 0 elsewhere.
+    artery : uint8 (k, j, i) array; the most probable artery, 1 to 4, where the network was asked, 0 elsewhere and
+        everywhere when the network has no artery head.
+    slices_run, slices_skipped : slices of the covered range that the network ran on, and those that it need not see.
+    windows_run : passes of the network; more than ``slices_run`` where windows overlap.
+    covered : where the network looked.
+    device : where it ran in the end.
+    seconds : wall time.
+    warnings : ``gpu-memory`` when the GPU's memory did not suffice.
+
+    """
+
+    probability: np.ndarray
+    artery: np.ndarray
+    slices_run: int
+    slices_skipped: int
+    windows_run: int
+    covered: HeartField
+    device: str
+    seconds: float
+    warnings: tuple[CaseWarning, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One pass: slice ``k`` seen through a window."""
+
+    k: int
+    window: Window
+
+
+def propose(
+    volume: CTVolume,
+    field: HeartField,
+    model: LoadedModel,
+    device: str = "cpu",
+    rules: RuleSet = LITERATURE,
+    progress: Progress = no_progress,
+    skip: bool = True,
+    everywhere: bool = False,
+) -> Proposal:
+    """Run the network on the heart's windows, slice by slice.
+
+    Only pixels that could count matter: in ``field.region`` and a window, at or above the threshold, in an in-slice
+    part of at least the minimum area. Whatever the network said of any other pixel could not change a score, so the
+    result is 0 there, and a window without such a pixel in a slice is not run (``skip=False`` runs it all the same,
+    with the same result). Where windows overlap, the higher probability stands. With ``everywhere`` the probability is
+    kept in whole windows, for those who ask what the network alone says: it must not be scored as it is.
+
+    ``progress`` may raise Cancelled. When a GPU's memory does not suffice, smaller batches are tried and then the
+    CPU, with a warning. Raises ValueError when ``field`` is not of the volume's shape (a programming error), and
+    InputRefused("weights-output") when the network answers with NaN or infinite values.
+    """
+    if field.region.shape != volume.shape:
+        raise ValueError(f"the heart's region has the shape {field.region.shape}, the CT {volume.shape}")
+    started = time.perf_counter()
+    countable = countable_voxels(volume, field, rules)
+    tasks = [
+        _Task(k, window)
+        for window in field.windows
+        for k in range(window.k0, window.k1)
+        if not skip or countable[(k, *_pixels_of(volume, field, window))].any()
+    ]
+    probability = np.zeros(volume.shape, np.float16)
+    artery = np.zeros(volume.shape, np.uint8)
+    kept = np.ones(volume.shape, bool) if everywhere else countable
+    runner = _Runner(model.network, device)
+    done = 0
+    for batch in runner.run(volume, field, tasks):
+        for task, values in batch:
+            _store(volume, field, task, values, (kept, probability, artery))
+        done += len(batch)
+        progress(done / len(tasks), f"Looking for calcium: slice {done} of {len(tasks)}")
+    covered = {k for window in field.windows for k in range(window.k0, window.k1)}
+    run = {task.k for task in tasks}
+    return Proposal(
+        probability=probability,
+        artery=artery,
+        slices_run=len(run),
+        slices_skipped=len(covered - run),
+        windows_run=len(tasks),
+        covered=field,
+        device=runner.device,
+        seconds=time.perf_counter() - started,
+        warnings=tuple(runner.warnings),
+    )
+
+
+def countable_voxels(volume: CTVolume, field: HeartField, rules: RuleSet) -> np.ndarray:
+    """(k, j, i) bool array of the voxels that could count; see ``propose``.
+
+    Parts are looked for over all windows of a slice together, because a lesion may lie across two of them.
+    """
+    # Any label will do: every part that can be labelled is inside one of these, whatever its arteries.
+    candidates = (seen_voxels(volume, field) & (volume.hu >= rules.for_volume.threshold_hu)).view(np.uint8)
+    countable = np.zeros(volume.shape, bool)
+    countable.reshape(-1)[find_parts(volume, candidates, rules.for_volume).voxels] = True
+    return countable
+
+
+def seen_voxels(volume: CTVolume, field: HeartField) -> np.ndarray:
+    """(k, j, i) bool array of the voxels where calcium may be proposed: in a window and in ``field.region``."""
+    covered = np.zeros(volume.shape, bool)
+    for window in field.windows:
+        covered[(slice(window.k0, window.k1), *_pixels_of(volume, field, window))] = True
+    return covered & field.region
+
+
+def _pixels_of(volume: CTVolume, field: HeartField, window: Window) -> tuple[slice, slice]:
+    """The rows and columns of the CT whose centres a window holds."""
+    empty = np.zeros((0, INPUT_SIZE, INPUT_SIZE), np.float32)
+    rows, columns, _ = window_to_slice(
+        empty, volume.spacing[1:], (window.center_j, window.center_i), field.size_mm, volume.shape[1:]
+    )
+    return rows, columns
+
+
+def _store(
+    volume: CTVolume,
+    field: HeartField,
+    task: _Task,
+    values: np.ndarray,
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray],
+) -> None:
+    """Enter a window's probability and artery logits, (1 or 5, pixels, pixels), where they are to be kept."""
+    kept, probability, artery = arrays
+    center = (task.window.center_j, task.window.center_i)
+    rows, columns, on_ct = window_to_slice(values, volume.spacing[1:], center, field.size_mm, volume.shape[1:])
+    place = (task.k, rows, columns)
+    found = on_ct[0].astype(np.float16)
+    better = kept[place] & (found > probability[place])
+    probability[place][better] = found[better]
+    if len(values) > 1:
+        artery[place][better] = on_ct[1:].argmax(axis=0)[better] + 1
+
+
+class _Planes:
+    """Slices sampled into a window, each only once: nine neighbours share eight of them with the next slice's."""
+
+    def __init__(self, volume: CTVolume, size_mm: float) -> None:
+        self._volume = volume
+        self._size_mm = size_mm
+        self._window: Window | None = None
+        self._planes: dict[int, torch.Tensor] = {}
+
+    def input_of(self, task: _Task) -> torch.Tensor:
+        """The network's input for a slice, float32 (9, pixels, pixels)."""
+        if task.window != self._window:
+            self._window = task.window
+            self._planes = {}
+            center = (task.window.center_j, task.window.center_i)
+            self._coordinates = window_coordinates(self._volume.spacing[1:], center, self._size_mm)
+        wanted = neighbour_indices(task.k, len(self._volume.hu))
+        self._planes = {k: plane for k, plane in self._planes.items() if k >= wanted[0]}
+        for k in wanted:
+            if k not in self._planes:
+                plane = sample_planes(self._volume.hu[k : k + 1], *self._coordinates)[0]
+                self._planes[k] = normalise(torch.from_numpy(plane))
+        return torch.stack([self._planes[k] for k in wanted])
+
+
+class _Runner:
+    """The network on its device, with ever smaller batches and at last the CPU when the GPU's memory is full."""
+
+    def __init__(self, network: DenseRAUNet, device: str) -> None:
+        self.warnings: list[CaseWarning] = []
+        self._original = network
+        self._use(device)
+
+    def _use(self, device: str) -> None:
+        self.device = device
+        self._network = self._original
+        if next(self._network.parameters()).device.type != torch.device(device).type:
+            # The model is loaded once for each device; moving it would take it from whoever holds it.
+            self._network = copy.deepcopy(self._network).placed_on(device)
+        self._size = _BATCH[torch.device(device).type]
+
+    def run(self, volume: CTVolume, field: HeartField, tasks: list[_Task]) -> Iterator[list[tuple[_Task, np.ndarray]]]:
+        """Batches of tasks with the probability and, behind it, the artery logits: (1 or 5, pixels, pixels)."""
+        planes = _Planes(volume, field.size_mm)
+        start = 0
+        while start < len(tasks):
+            batch = tasks[start : start + self._size]
+            inputs = torch.stack([planes.input_of(task) for task in batch])
+            outputs = self._run_fitting(inputs)
+            yield list(zip(batch, outputs, strict=True))
+            start += len(batch)
+
+    def _run_fitting(self, inputs: torch.Tensor) -> list[np.ndarray]:
+        """The outputs of a batch, run in as small parts as the memory asks for."""
+        while True:
+            try:
+                return [
+                    output
+                    for part in inputs.split(self._size)
+                    for output in _run_network(self._network, part, self.device)
+                ]
+            except RuntimeError as error:
+                if self.device == "cpu" or not is_out_of_memory(error):
+                    raise
+            # Outside the handler, so that the failed pass's tensors are no longer held by the traceback.
+            self._make_smaller()
+
+    def _make_smaller(self) -> None:
+        if self.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        if self._size > 1:
+            self._size //= 2
+            return
+        self.warnings.append(
+            CaseWarning(
+                "gpu-memory",
+                "The memory of the graphics processor did not suffice for the network, so it ran on the processor; "
+                "the result is the same, only slower.",
+            )
+        )
+        self._use("cpu")
+
+
+@torch.inference_mode()
+def _run_network(network: DenseRAUNet, inputs: torch.Tensor, device: str) -> np.ndarray:
+    """float32 (b, 1 or 5, j, i): the probability and, with an artery head, the artery logits."""
+    calcium, arteries = network(inputs.to(device).contiguous(memory_format=torch.channels_last))
+    outputs = [torch.sigmoid(calcium)] + ([arteries] if arteries is not None else [])
+    values = torch.cat(outputs, dim=1).float().contiguous().cpu().numpy()
+    if not np.isfinite(values).all():
+        # Such a pixel is below every threshold and would pass for a score of 0.
+        raise InputRefused(
+            "weights-output",
+            "The network's answer is not a number: its weights are damaged, or the device computes wrongly; install "
+            "the weights again, name others with --weights, or choose --device cpu.",
+        )
+    return values

@@ -1,0 +1,178 @@
+"""Opening a CT: a DICOM folder, one DICOM file, a ZIP of a folder, or an image file; all of it proven or refused."""
+
+import zipfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.io.archives import unpacked
+from coronary_calcium.io.axes import to_axial
+from coronary_calcium.io.checks import check_ct
+from coronary_calcium.io.image_files import image_suffix, read_image_header, read_voxels
+from coronary_calcium.io.pixel_data import is_irreversible
+from coronary_calcium.io.pixels import AIR_HU, read_pixels
+from coronary_calcium.io.series import SeriesSummary, choose_series, find_files, read_all_headers
+from coronary_calcium.io.slice_header import SliceHeader, read_headers
+from coronary_calcium.io.stack import Stack
+from coronary_calcium.progress import Progress, no_progress, part_of
+from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume, SeriesReference
+
+_INT16 = np.iinfo(np.int16)
+
+
+@dataclass(frozen=True)
+class OpenedCT:
+    """A CT volume, the series it came from and the other series beside it (None and empty for image files)."""
+
+    volume: CTVolume
+    chosen: SeriesSummary | None
+    others: tuple[SeriesSummary, ...]
+
+
+def open_ct(path: str | Path, *, series_uid: str | None = None, progress: Progress = no_progress) -> OpenedCT:
+    """Open and check a CT.
+
+    ``path``: a DICOM folder (searched recursively), one DICOM file (its series in its folder), a ZIP of a DICOM folder,
+    or a .nrrd, .nhdr, .nii, .nii.gz, .mha or .mhd file. ``series_uid`` names the DICOM series to take; otherwise the
+    best suited is chosen (``dicom_choice.choose_series``). Raises InputRefused with the reason, and whatever
+    ``progress`` raises.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            opened = _open_files(find_files(path), series_uid, progress)
+        elif not path.is_file():  # nor a pipe or a device, on which reading would wait for ever
+            raise InputRefused("no-file", "There is no file or folder of that name: check the path.")
+        elif image_suffix(path):
+            if series_uid is not None:
+                raise InputRefused("series-not-found", "An image file has no DICOM series: leave out the series.")
+            opened = OpenedCT(_open_image(path, progress), None, ())
+        elif zipfile.is_zipfile(path):
+            opened = _open_zip(path, series_uid, progress)
+        else:
+            opened = _open_one_file(path, series_uid, progress)
+    except OSError:
+        raise InputRefused(
+            "unreadable", "A file cannot be read (permissions, a lost network drive or a full disk): copy the data and "
+            "try again."
+        ) from None  # fmt: skip
+    volume = check_ct(opened.volume)
+    progress(1.0, "CT opened")
+    return replace(opened, volume=volume)
+
+
+def _open_zip(path: Path, series_uid: str | None, progress: Progress) -> OpenedCT:
+    """A ZIP of a DICOM folder; the series' files are gone afterwards, so its reference names none."""
+    with unpacked(path, part_of(progress, 0.0, 0.3)) as folder:
+        opened = _open_files(find_files(folder), series_uid, part_of(progress, 0.3, 1.0))
+    series = opened.volume.series
+    return replace(opened, volume=replace(opened.volume, series=None if series is None else replace(series, files=())))
+
+
+def _open_one_file(path: Path, series_uid: str | None, progress: Progress) -> OpenedCT:
+    """The series that one DICOM file belongs to, from the files beside it."""
+    headers = read_headers(path)
+    if headers is None:
+        raise InputRefused("truncated", "The DICOM file is damaged and cannot be read: copy or export it again.")
+    if not headers:
+        raise InputRefused(
+            "unknown-format",
+            "The file is not DICOM, ZIP, NRRD, NIfTI or MetaImage: give a CT in one of these, or a DICOM folder.",
+        )
+    uid = series_uid or headers[0].series_uid
+    return _open_files(sorted(item for item in path.parent.iterdir() if item.is_file()), uid, progress)
+
+
+def _open_files(files: list[Path], series_uid: str | None, progress: Progress) -> OpenedCT:
+    """The best (or named) DICOM series among files."""
+    headers, unreadable = read_all_headers(files, part_of(progress, 0.0, 0.3))
+    if not headers:
+        if unreadable:
+            raise InputRefused(
+                "truncated",
+                "The DICOM files are damaged or not readable: check their permissions or export them again.",
+            )
+        raise InputRefused(
+            "no-dicom", "The folder holds no DICOM files: give the folder of a CT series, or a ZIP of one."
+        )
+    choice = choose_series(headers, series_uid)
+    warnings = choice.stack.warnings
+    if unreadable:
+        warnings += (
+            CaseWarning(
+                "unreadable-files",
+                f"{unreadable} file(s) or folder(s) are damaged or not readable and were left out; slices at the ends "
+                "may be missing.",
+            ),
+        )
+    volume = _volume_of(choice.stack, warnings, part_of(progress, 0.3, 0.95))
+    return OpenedCT(volume, choice.chosen, choice.others)
+
+
+def _volume_of(stack: Stack, warnings: tuple[CaseWarning, ...], progress: Progress) -> CTVolume:
+    """Read a stack and bring it to axial order."""
+    placement = stack.placement
+    facts = _facts(placement.slices)
+    axial = to_axial(read_pixels(placement, progress), placement.spacing, placement.origin, placement.direction)
+    series: SeriesReference | None = None
+    slices = placement.slices
+    if axial.order.axes[0] == 0:
+        slices = slices[::-1] if axial.order.flipped[0] else slices
+        series = SeriesReference(
+            slices[0].series_uid,
+            tuple(header.sop_uid for header in slices),
+            tuple(str(header.path) for header in slices),
+        )
+    else:
+        # The thickness stated is that of the coronal or sagittal slices, which are no longer the slices.
+        facts = replace(facts, slice_thickness_mm=None)
+        warnings += (
+            CaseWarning(
+                "reformatted",
+                "The series is not axial; its axial slices were put together from it, which smooths small calcium: use "
+                "the original axial series if there is one.",
+            ),
+        )
+    return CTVolume(axial.array, axial.spacing, axial.origin, axial.direction, facts, warnings, series)
+
+
+def _facts(slices: tuple[SliceHeader, ...]) -> Acquisition:
+    """The acquisition facts of a stack: of its first slice, but contrast and lossy compression of any slice."""
+    stated = [header.acquisition for header in slices]
+    files = {header.path: header for header in slices}
+    lossy = any(facts.lossy_compression for facts in stated) or any(map(is_irreversible, files.values()))
+    return replace(
+        stated[0],
+        contrast_agent=next((facts.contrast_agent for facts in stated if facts.contrast_agent), None),
+        lossy_compression=lossy or stated[0].lossy_compression,
+    )
+
+
+def _open_image(path: Path, progress: Progress) -> CTVolume:
+    """A CT from an image file."""
+    progress(0.0, "reading the image")
+    header = read_image_header(path)
+    if header.is_segmentation or path.name.lower().endswith(".seg.nrrd"):
+        raise InputRefused("label-map", "The file is a segmentation, not a CT: give the CT, and this as the mask.")
+    if header.layers != 1:
+        raise InputRefused("not-3d", "The image has several values in each voxel: give a single CT volume.")
+    axial = to_axial(_to_hu(read_voxels(path, header)), header.spacing, header.origin, header.direction)
+    progress(0.9, "reading the image")
+    facts = Acquisition(modality=header.modality)
+    return CTVolume(axial.array, axial.spacing, axial.origin, axial.direction, facts, header.warnings)
+
+
+def _to_hu(voxels: np.ndarray) -> np.ndarray:
+    """Intensities as int16 where they are whole numbers, else float32; padding far below air becomes air."""
+    whole = voxels.dtype.kind in "iu" or all(np.array_equal(plane, np.rint(plane)) for plane in voxels)
+    if voxels.max() > _INT16.max:
+        raise InputRefused(
+            "not-hu", f"The image holds the value {voxels.max():g}, which no tissue has: give a CT in Hounsfield units."
+        )
+    if not whole:
+        return voxels.astype(np.float32, copy=False)
+    if voxels.min() < _INT16.min:
+        voxels = np.where(voxels < _INT16.min, AIR_HU, voxels)
+    return voxels.astype(np.int16, copy=False)

@@ -1,0 +1,218 @@
+"""Calcium implanted in real scans: real noise and anatomy around coronary and other calcium whose truth is known.
+
+``python -m coronary_calcium.simulation.inserted_lesions --scan chest-TCGA-DE-A4MA --dicom DIR --count 12 --output
+CASES``
+"""
+
+import argparse
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+from tqdm import tqdm
+
+from coronary_calcium.datasets.case_format import save_case
+from coronary_calcium.simulation.other_calcium import (
+    annulus_ring,
+    blob,
+    lead,
+    smooth_noise,
+    stent,
+    stented_artery,
+    surface_plates,
+    valve_leaflets,
+    wall_plates,
+)
+from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits
+from coronary_calcium.simulation.patient import label_voxels, other_voxels
+from coronary_calcium.simulation.plaques import BRANCH_WEIGHT, plaques_in
+from coronary_calcium.simulation.real_background import Background, draw_background, processed
+from coronary_calcium.simulation.scanner import ADDED_BY
+from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit
+from coronary_calcium.volume import CTVolume
+
+PATHS = Path(__file__).with_name("implant_paths.toml")
+# How far the drawn path may be off, drawn anew for every artery and along it: the drawing is by eye.
+_PATH_ERROR_MM = 1.5
+# A share of the cases hold no coronary plaque, only what must not be scored: calcium in a window proves nothing.
+_WITHOUT_PLAQUES = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class Implanted:
+    """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's centre (j, i), and the truth.
+
+    ``other`` (n, 3) are the voxels (k, j, i) of implanted calcium and metal that is not coronary.
+    """
+
+    hu: np.ndarray
+    labels: np.ndarray
+    other: np.ndarray
+    spacing: tuple[float, float, float]
+    field_center: tuple[float, float]
+    deposits: tuple[Deposit, ...]
+    facts: dict[str, Any]
+
+
+def implant(volume: CTVolume, drawing: dict[str, Any], seed: int, stents: float = 0.0) -> Implanted:
+    """Implant plaques along the drawn arteries, and calcium with label 0 where the drawing has it.
+
+    The calcium replaces the smoothed tissue at its place, blurred by the scan's slice thickness and kernel; then scan
+    and calcium go through the same slicing, kernel and noise. The same seed gives the same case. ``stents`` is the
+    share of the cases that get a stent, with label 0.
+    """
+    r = np.random.default_rng([seed, 17])
+    scan = draw_background(r, volume, drawing)
+    kvp = int(r.choice(list(CALCIUM_FACTOR), p=[0.05, 0.2, 0.6, 0.15]))
+    deposits = _other(r, scan, drawing)
+    deposits += _stent(np.random.default_rng([seed, 18]), scan, drawing, stents)
+    if r.random() >= _WITHOUT_PLAQUES:
+        arteries = {name: _jittered(r, scan.path(drawing[name], 1.0)) for name in BRANCH_WEIGHT if name in drawing}
+        deposits += plaques_in(r, arteries, {name: r.uniform(1.3, 2.2) for name in arteries}, least=1)
+    motion = float(r.uniform(0, 3.5))
+    hu = scan.hu.copy()
+    added = np.zeros((len(ADDED_BY), *hu.shape), dtype=np.float32)
+    grid = Grid(np.arange(hu.shape[2]) * scan.pixel, np.arange(hu.shape[1]) * scan.pixel, scan.z, scan.pixel)
+    sigma = drawing["psf_mm"] / 2.355 / scan.pixel
+    for k, z in enumerate(grid.z):
+        near = [d for d in deposits if _reaches(d, z, scan.thickness)]
+        if not near:
+            continue
+        before = ndimage.gaussian_filter(hu[k], 2.0)
+        tissue = before.copy()
+        add_deposits(
+            tissue,
+            added[:, k],
+            near,
+            grid,
+            z,
+            scan.thickness,
+            factor=CALCIUM_FACTOR[kvp],
+            finest_step=max(FINEST_STEP_MM, scan.thickness / 6),
+            motion=Motion.draw(r, motion),
+        )
+        hu[k] += ndimage.gaussian_filter(tissue - before, sigma)
+        for label in np.flatnonzero(added[:, k].any(axis=(1, 2))):
+            added[label, k] = ndimage.gaussian_filter(added[label, k], sigma)
+    hu, added, facts = processed(r, hu, added, scan)
+    whole = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
+    facts = {
+        "source": f"calcium implanted in {drawing['published']}",
+        "seed": seed,
+        "kind": "chest",
+        "kvp": kvp,
+        **facts,
+    }
+    labels = label_voxels(whole, added)
+    other = other_voxels(whole, added, labels)
+    return Implanted(whole, labels, other, scan.spacing, scan.field_center, tuple(deposits), facts)
+
+
+def _reaches(deposit: Deposit, z: float, thickness: float) -> bool:
+    low, high = deposit.shape.bounds[2]
+    return low - thickness < z < high + thickness
+
+
+def _jittered(r: np.random.Generator, path: np.ndarray, error: float = _PATH_ERROR_MM) -> np.ndarray:
+    """The path, off by a constant and by a slow wave along it."""
+    share = error / np.sqrt(6)
+    return path + r.normal(0, share, 3) + smooth_noise(r, len(path), 15.0, share, 3)
+
+
+def _other(r: np.random.Generator, scan: Background, drawing: dict[str, Any]) -> list[Deposit]:
+    """Calcium and metal with label 0 at the drawn places; heavy cases are common."""
+    return [*_aorta_and_valves(r, scan, drawing), *_beside_the_heart(r, scan, drawing)]
+
+
+def _aorta_and_valves(r, scan, drawing):
+    deposits: list[Deposit] = []
+    drawn = np.asarray(drawing["aorta"])
+    center, knots = scan.path(drawn[:, :3], 2.0), scan.points(drawn[:, :3])
+    nearest = [int(np.argmin(np.linalg.norm(center - knot, axis=1))) for knot in knots]
+    radii = np.interp(np.arange(len(center)), nearest, drawn[:, 3])
+    if r.random() < 0.7:
+        deposits += wall_plates(r, center[4:], radii[4:], 1 + r.poisson(9), "aortic wall")
+    if r.random() < 0.45:
+        deposits += wall_plates(r, center[:10], radii[:10], 1 + r.poisson(3), "aortic root")
+    if r.random() < 0.5:
+        valve = scan.points([drawing["aortic_valve"]])[0] + r.normal(0, 1.5, 3)
+        normal = np.array([-0.32, -0.2, 0.92]) + r.normal(0, 0.12, 3)
+        radius = drawing["valve_radius"] * r.uniform(0.85, 1.05)
+        deposits += valve_leaflets(r, (valve, normal, radius), r.beta(1, 1.4), "aortic valve")
+    if r.random() < 0.5:
+        arc = scan.points(drawing["mitral"]) + r.normal(0, 1.2, 3)
+        deposits += annulus_ring(r, arc, r.beta(1, 1.3), "mitral annulus")
+    return deposits
+
+
+def _beside_the_heart(r, scan, drawing):
+    deposits: list[Deposit] = []
+    if r.random() < 0.3:
+        for run in drawing["pericardium"]:
+            deposits += surface_plates(r, scan.path(run, 2.0) + r.normal(0, 1, 3), int(r.integers(0, 6)), "pericardium")
+    if r.random() < 0.4:
+        nodes = scan.points(drawing["nodes"])
+        for _ in range(r.integers(1, 7)):
+            deposits.append(blob(r, nodes[r.integers(len(nodes))] + r.normal(0, 4, 3), (1.0, 4.5), "lymph node"))
+    if r.random() < 0.1:
+        for tip in scan.points(drawing["papillary"]):
+            deposits.append(blob(r, tip + r.normal(0, 3, 3), (0.8, 3.0), "papillary muscle"))
+    if r.random() < 0.06:
+        deposits.append(lead(r, scan.points(drawing["lead"])))
+    return deposits
+
+
+def _stent(r, scan, drawing, share):
+    """A stent in a large artery of that ``share`` of cases; ``r`` is its own, so that all else is as without stents."""
+    if r.random() >= share:
+        return []
+    name = stented_artery(r, drawing)
+    return stent(r, _jittered(r, scan.path(drawing[name], 1.0)), r.uniform(1.3, 2.2))
+
+
+def implant_case(
+    volume: CTVolume, name: str, drawing: dict[str, Any], seed: int, folder: Path, stents: float = 0.0
+) -> Path:
+    """Write one training case with implants, cropped around the heart; one that is there already is kept."""
+    path = folder / f"implant-{name}-{seed:04d}.npz"
+    if not path.exists():
+        made = implant(volume, drawing, seed, stents)
+        save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts, made.other)
+    return path
+
+
+def load_drawings() -> dict[str, Any]:
+    """The drawn arteries and other places by the name of the scan."""
+    return tomllib.loads(PATHS.read_text(encoding="utf-8"))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write implanted training cases; returns 0."""
+    from coronary_calcium.io import open_ct  # noqa: PLC0415 (training machines have no SimpleITK)
+
+    drawings = load_drawings()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scan", choices=sorted(drawings), required=True)
+    parser.add_argument("--dicom", type=Path, required=True)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--stents", type=float, default=0.0, help="share of cases with a stent (default: %(default)s)")
+    parser.add_argument("--held-out", action="store_true", help="make cases of a scan that is kept for evaluation")
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    if drawings[options.scan]["held_out"] and not options.held_out:
+        parser.error(f"{options.scan} is kept for evaluation; say --held-out to make evaluation cases of it")
+    options.output.mkdir(parents=True, exist_ok=True)
+    volume = open_ct(options.dicom).volume
+    seeds = range(options.first_seed, options.first_seed + options.count)
+    for seed in tqdm(seeds, desc="Implanting", unit="case"):
+        implant_case(volume, options.scan, drawings[options.scan], seed, options.output, options.stents)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

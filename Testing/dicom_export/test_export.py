@@ -1,0 +1,134 @@
+"""DICOM objects through the command line: asked for, beside the four files, and scored again; or refused."""
+
+import json
+import shutil
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
+from coronary_calcium.cli.main import main
+from coronary_calcium.dicom_export import export
+from coronary_calcium.dicom_export.sources import read_sources
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.io import open_ct
+from coronary_calcium.reports import Extras, write_case
+from dicom_factory import write_series
+from dicom_tools import PATIENT, calcified_chest, scored_series, some_labels
+
+FOUR = {"scores.json", "lesions.csv", "segmentation.seg.nrrd", "report.html"}
+BOTH = Extras(dicom_seg=True, dicom_sr=True)
+
+
+@pytest.fixture
+def series(tmp_path):
+    """A DICOM folder and a label map for it."""
+    write_series(tmp_path / "ct", calcified_chest(), **PATIENT)
+    volume = open_ct(tmp_path / "ct").volume
+    image = sitk.GetImageFromArray(some_labels(volume))
+    image.SetSpacing(volume.spacing[::-1])
+    image.SetOrigin(volume.origin)
+    sitk.WriteImage(image, str(tmp_path / "mask.nrrd"))
+    return tmp_path / "ct", tmp_path / "mask.nrrd"
+
+
+def scores(folder):
+    content = json.loads((folder / "scores.json").read_text())
+    return {name: content[name] for name in ("agatston", "volume_mm3", "lesions")}
+
+
+def test_the_segmentation_put_back_in_gives_the_same_score_to_the_last_digit(series, tmp_path):
+    ct, mask = series
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert main(["score", str(ct), "--mask", str(mask), "--dicom-seg", "--dicom-sr", "--output", str(first)]) == 0
+    assert {path.name for path in first.iterdir()} == FOUR | {"segmentation.dcm", "report-sr.dcm"}
+    assert main(["score", str(ct), "--mask", str(first / "segmentation.dcm"), "--output", str(second)]) == 0
+    assert {path.name for path in second.iterdir()} == FOUR
+    assert scores(first) == scores(second)
+    assert scores(first)["agatston"]["by_artery"]["LAD"] > 0
+
+
+def test_the_patient_is_in_the_dicom_objects_and_nowhere_else(series, tmp_path, capsys):
+    ct, mask = series
+    main(["score", str(ct), "--mask", str(mask), "--dicom-seg", "--dicom-sr", "--output", str(tmp_path / "out")])
+    said = capsys.readouterr()
+    for path in (tmp_path / "out").iterdir():
+        holds = b"Synthetic^Person" in path.read_bytes()
+        assert holds == (path.suffix == ".dcm"), path.name
+        assert "Synthetic" not in path.name
+    assert "Synthetic" not in said.out + said.err
+
+
+def test_a_zip_and_an_image_file_are_refused_before_the_work(series, tmp_path, capsys):
+    ct, mask = series
+    with zipfile.ZipFile(tmp_path / "ct.zip", "w") as archive:
+        for path in ct.iterdir():
+            archive.write(path, path.name)
+    image = sitk.GetImageFromArray(calcified_chest())
+    image.SetSpacing((2.0, 2.0, 3.0))
+    sitk.WriteImage(image, str(tmp_path / "ct.nrrd"))
+    for given in ("ct.zip", "ct.nrrd"):
+        for option in ("--dicom-seg", "--dicom-sr"):
+            arguments = ["score", str(tmp_path / given), "--mask", str(mask), option, "--output", str(tmp_path / "out")]
+            assert main(arguments) == 3
+            said = capsys.readouterr().err
+            assert said.startswith("Refused: A DICOM object") and said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_ct_that_is_not_the_slices_of_a_series_is_refused(tmp_path):
+    """As after reading a coronal series, whose files are not the volume's slices."""
+    result = scored_series(tmp_path / "ct")
+    with pytest.raises(InputRefused) as refusal:
+        read_sources(replace(result.volume, series=None))
+    assert refusal.value.code == "no-dicom-source"
+
+
+def test_files_that_were_moved_or_swapped_are_refused(tmp_path):
+    result = scored_series(tmp_path / "ct")
+    first, second = result.volume.series.files[:2]
+    kept = Path(first).read_bytes()
+    shutil.copy(second, first)
+    with pytest.raises(InputRefused) as refusal:
+        write_case(result, tmp_path / "out", extras=BOTH)
+    assert refusal.value.code == "source-changed"
+    Path(first).write_bytes(kept)
+    shutil.rmtree(tmp_path / "ct")
+    with pytest.raises(InputRefused) as refusal:
+        write_case(result, tmp_path / "out", extras=BOTH)
+    assert refusal.value.code == "source-changed"
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
+def test_images_without_the_identifiers_that_objects_refer_to_are_refused(tmp_path, keyword):
+    result = scored_series(tmp_path / "ct", **{keyword: None})
+    with pytest.raises(InputRefused, match=keyword) as refusal:
+        read_sources(result.volume)
+    assert refusal.value.code == "source-incomplete"
+
+
+def test_a_disk_that_fills_up_leaves_earlier_results_as_they_were(tmp_path, monkeypatch):
+    result = scored_series(tmp_path / "ct")
+    write_case(result, tmp_path / "out", extras=BOTH)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    assert set(before) == FOUR | {"segmentation.dcm", "report-sr.dcm"}
+
+    def full(*args, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pydicom.Dataset, "save_as", full)
+    with pytest.raises(InputRefused, match="No space left"):
+        write_case(result, tmp_path / "out", extras=BOTH)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_the_source_files_are_not_changed(tmp_path):
+    result = scored_series(tmp_path / "ct")
+    before = [Path(path).read_bytes() for path in result.volume.series.files]
+    export.write_dicom(result, tmp_path / "seg.dcm", tmp_path / "sr.dcm")
+    assert [Path(path).read_bytes() for path in result.volume.series.files] == before
+    assert np.count_nonzero(result.labels) == np.count_nonzero(some_labels(result.volume))

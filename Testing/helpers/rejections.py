@@ -1,0 +1,15 @@
+"""How tests of the reader ask why an input was refused."""
+
+import pytest
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.io import open_ct
+
+
+def refused(path, **options):
+    """The refusal's code; its message must be one sentence with cause and remedy, and name no file or person."""
+    with pytest.raises(InputRefused) as caught:
+        open_ct(path, **options)
+    message = str(caught.value)
+    assert message.endswith(".") and "\n" not in message and 40 < len(message) < 300
+    assert "Person" not in message and "4711" not in message
+    return caught.value.code

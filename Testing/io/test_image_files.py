@@ -1,0 +1,296 @@
+"""Image files: what is read is what the header promised, and headers that lie are refused before memory is taken."""
+
+import gzip
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.io import open_ct
+from dicom_factory import chest_hu
+
+SPACING = (3.0, 1.75, 2.25)
+ORIGIN = (-70.0, -60.0, 12.0)
+SUFFIXES = [".nrrd", ".nhdr", ".nii", ".nii.gz", ".mha", ".mhd"]
+
+
+def write(path, hu=None, *, compress=False, direction=None, spacing=SPACING):
+    image = sitk.GetImageFromArray(chest_hu() if hu is None else hu)
+    image.SetSpacing(spacing[::-1])
+    image.SetOrigin(ORIGIN)
+    if direction is not None:
+        image.SetDirection(np.asarray(direction, float).ravel().tolist())
+    sitk.WriteImage(image, str(path), compress)
+    return path
+
+
+def refusal(path):
+    with pytest.raises(InputRefused) as caught:
+        open_ct(path)
+    message = str(caught.value)
+    assert message.endswith(".") and "\n" not in message and len(message) < 300
+    return caught.value.code
+
+
+def change(path, *pairs):
+    data = path.read_bytes()
+    for old, new in pairs:
+        assert old in data
+        data = data.replace(old, new, 1)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.float32, np.float64])
+def test_every_format_gives_the_same_volume(tmp_path, suffix, compress, dtype):
+    hu = chest_hu()
+    volume = open_ct(write(tmp_path / f"ct{suffix}", hu.astype(dtype), compress=compress)).volume
+    np.testing.assert_array_equal(volume.hu, hu)
+    assert volume.hu.dtype == np.int16
+    assert volume.spacing == SPACING
+    np.testing.assert_allclose(volume.origin, ORIGIN, atol=1e-4)
+    np.testing.assert_array_equal(np.abs(volume.direction), np.eye(3))
+    assert [warning.code for warning in volume.warnings] == ["missing-tags"]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_permuted_and_flipped_file_comes_out_axial(tmp_path, suffix):
+    hu = chest_hu()
+    # Stored coronal: the file's axes are k = back, j = feet, i = left.
+    stored = hu.transpose(1, 0, 2)[:, ::-1]
+    path = tmp_path / f"ct{suffix}"
+    write(path, stored, direction=[[1, 0, 0], [0, 0, 1], [0, -1, 0]], spacing=(2.0, 3.0, 2.25))
+    volume = open_ct(path).volume
+    np.testing.assert_array_equal(volume.hu, hu)
+    assert volume.spacing == (3.0, 2.0, 2.25)
+    np.testing.assert_allclose(volume.origin, (ORIGIN[0], ORIGIN[1], ORIGIN[2] - 3 * 23), atol=1e-4)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_fractional_values_stay_fractional(tmp_path, suffix):
+    hu = chest_hu().astype(np.float32) + 0.5
+    volume = open_ct(write(tmp_path / f"ct{suffix}", hu)).volume
+    assert volume.hu.dtype == np.float32
+    np.testing.assert_array_equal(volume.hu, hu)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+@pytest.mark.parametrize("compress", [False, True])
+@pytest.mark.parametrize("kept", [0.5, 0.999])
+def test_half_a_file_is_refused(tmp_path, suffix, compress, kept):
+    path = write(tmp_path / f"ct{suffix}", compress=compress)
+    files = sorted(tmp_path.iterdir(), key=lambda item: item.stat().st_size)
+    data = files[-1].read_bytes()
+    files[-1].write_bytes(data[: int(len(data) * kept)])
+    assert refusal(path) == "truncated"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_more_data_than_promised_is_refused(tmp_path, suffix):
+    path = write(tmp_path / f"ct{suffix}")
+    largest = max(tmp_path.iterdir(), key=lambda item: item.stat().st_size)
+    data = largest.read_bytes()
+    if suffix.endswith(".gz"):
+        largest.write_bytes(gzip.compress(gzip.decompress(data) + bytes(100)))
+    else:
+        largest.write_bytes(data + bytes(100))
+    assert refusal(path) == "pixel-mismatch"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "old", "new"),
+    [
+        (".nrrd", b"sizes: 64 64 24", b"sizes: 64 64 240000"),
+        (".nhdr", b"sizes: 64 64 24", b"sizes: 640000 640000 24"),
+        (".mha", b"DimSize = 64 64 24", b"DimSize = 2000000 64 24"),
+        (".mhd", b"DimSize = 64 64 24", b"DimSize = 4000 4000 4000"),
+    ],
+)
+def test_a_header_that_claims_terabytes_is_refused_before_memory_is_taken(tmp_path, suffix, old, new):
+    assert refusal(change(write(tmp_path / f"ct{suffix}"), (old, new))) == "absurd-size"
+
+
+def nifti_with(path, *edits):
+    """A NIfTI file with header bytes changed: (offset, struct format, values...)."""
+    data = bytearray(write(path).read_bytes())
+    for offset, layout, *values in edits:
+        struct.pack_into(f"<{layout}", data, offset, *values)
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("edits", "code"),
+    [
+        ([(40, "8h", 3, 32767, 32767, 32767, 1, 1, 1, 1)], "absurd-size"),
+        ([(40, "8h", 3, -64, 64, 24, 1, 1, 1, 1)], "bad-header"),
+        ([(40, "8h", 4, 64, 64, 12, 2, 1, 1, 1)], "not-3d"),
+        ([(40, "8h", 2, 64, 1536, 1, 1, 1, 1, 1)], "not-3d"),
+        ([(70, "h", 128)], "unsupported"),
+        ([(252, "2h", 0, 0)], "no-orientation"),
+        ([(252, "2h", 1, 1), (280, "f", -4.5)], "bad-geometry"),
+        ([(80, "f", 0.0)], "bad-geometry"),
+        ([(80, "f", float("nan"))], "bad-geometry"),
+        ([(252, "2h", 0, 1), (284, "f", 1.05), (300, "f", -1.4)], "sheared"),
+        ([(112, "2f", float("inf"), 0)], "bad-header"),
+        ([(108, "f", 1e9)], "bad-header"),
+        ([(344, "3s", b"ni1")], "unsupported"),
+        ([(0, "i", 540)], "unsupported"),
+        ([(123, "B", 1)], "slice-spacing"),
+    ],
+)
+def test_nifti_headers_that_lie_are_refused(tmp_path, edits, code):
+    assert refusal(nifti_with(tmp_path / "ct.nii", *edits)) == code
+
+
+def test_nifti_intensities_are_scaled_by_the_header(tmp_path):
+    path = nifti_with(tmp_path / "ct.nii", (112, "2f", 2.0, -24.0))
+    data = bytearray(path.read_bytes())
+    hu = (chest_hu() // 2) * 2
+    data[352:] = ((hu.astype(np.int32) + 24) // 2).astype("<i2").tobytes()
+    path.write_bytes(data)
+    np.testing.assert_array_equal(open_ct(path).volume.hu, hu)
+
+
+def test_nifti_without_a_unit_is_taken_as_millimetres_with_a_warning(tmp_path):
+    volume = open_ct(nifti_with(tmp_path / "ct.nii", (123, "B", 0))).volume
+    assert volume.spacing == SPACING
+    assert "units-not-stated" in [warning.code for warning in volume.warnings]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b"space directions: (2.25,0,0)", b"space directions: (2.25,0.5,0)", "sheared"),
+        (b"space directions: (2.25,0,0)", b"space directions: (0,0,0)", "bad-geometry"),
+        (b"space directions: (2.25,0,0)", b"space directions: (nan,0,0)", "bad-header"),
+        (b"space directions: (2.25,0,0)", b"space directions: none", "not-3d"),
+        (b"space: left-posterior-superior", b"space: scanner-xyz", "unsupported"),
+        (b"type: short", b"type: block", "unsupported"),
+        (b"encoding: raw", b"encoding: ascii", "unsupported"),
+        (b"endian: little\n", b"", "bad-header"),
+        (b"sizes: 64 64 24", b"sizes: 64 64", "bad-header"),
+        (b"sizes: 64 64 24", b"sizes: 64 64 -24", "bad-header"),
+        (b"sizes: 64 64 24", b"sizes: 64 64 24\nsizes: 64 64 12", "bad-header"),
+        (b"sizes: 64 64 24", b"sizes: 64 64 24\nbyte skip: 8", "unsupported"),
+        (b"dimension: 3", b"dimension: 4", "bad-header"),
+        (b"encoding: raw", b"encoding: raw\ndata file: /etc/hostname", "unsafe-path"),
+        (b"encoding: raw", b"encoding: raw\ndata file: ../other.raw", "unsafe-path"),
+        (b"encoding: raw", b"encoding: raw\ndata file: LIST", "truncated"),
+        (b"encoding: raw", b"encoding: raw\ndata file: slice%03d.raw 1 24 1", "truncated"),
+        (b"NRRD000", b"XRRD000", "bad-header"),
+    ],
+)
+def test_nrrd_headers_that_lie_are_refused(tmp_path, old, new, code):
+    assert refusal(change(write(tmp_path / "ct.nrrd"), (old, new))) == code
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b"ElementSpacing = 2.25 1.75 3\n", b"", "missing-tags"),
+        (b"ElementSpacing = 2.25", b"ElementSpacing = -2.25", "bad-geometry"),
+        (b"ElementSpacing = 2.25", b"ElementSpacing = inf", "bad-header"),
+        (b"TransformMatrix = 1 0 0", b"TransformMatrix = 1 0.3 0", "bad-header"),
+        (b"TransformMatrix = 1 0 0 0 1 0", b"TransformMatrix = 1 0 0 0.6 0.8 0", "sheared"),
+        (b"NDims = 3", b"NDims = 4", "bad-header"),
+        (b"MET_SHORT", b"MET_ASCII_CHAR", "unsupported"),
+        (b"BinaryData = True", b"BinaryData = False", "unsupported"),
+        (b"MET_SHORT", b"MET_SHORT\nElementNumberOfChannels = 3", "not-3d"),
+        (b"MET_SHORT", b"MET_SHORT\nHeaderSize = -1", "unsupported"),
+        (b"MET_SHORT", b"MET_SHORT\nModality = MET_MOD_MR", "not-ct"),
+        (b"MET_SHORT", b"MET_SHORT\nElementToIntensityFunctionSlope = 2", "unsupported"),
+        (b"BinaryDataByteOrderMSB = False", b"BinaryDataByteOrderMSB = True", "not-hu"),
+        (b"ElementDataFile = ct.raw", b"ElementDataFile = /etc/hostname", "unsafe-path"),
+        (b"ElementDataFile = ct.raw", b"ElementDataFile = ../ct.raw", "unsafe-path"),
+        (b"ElementDataFile = ct.raw", b"ElementDataFile = LIST", "unsupported"),
+        (b"ElementDataFile = ct.raw", b"ElementDataFile = ct%03d.raw 1 24 1", "unsupported"),
+        (b"ElementDataFile = ct.raw", b"ElementDataFile = gone.raw", "truncated"),
+        (b"ElementDataFile = ct.raw", b"", "bad-header"),
+    ],
+)
+def test_metaimage_headers_that_lie_are_refused(tmp_path, old, new, code):
+    assert refusal(change(write(tmp_path / "ct.mhd"), (old, new))) == code
+
+
+def test_a_data_file_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
+    path = write(tmp_path / "ct.mhd")
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "ct.raw").rename(tmp_path / "elsewhere" / "ct.raw")
+    (tmp_path / "ct.raw").symlink_to(tmp_path / "elsewhere" / "ct.raw")
+    assert refusal(path) == "unsafe-path"
+
+
+def test_a_file_without_orientation_is_read_with_a_warning(tmp_path):
+    path = write(tmp_path / "ct.mhd")
+    change(path, (b"TransformMatrix = 1 0 0 0 1 0 0 0 1\n", b""))
+    assert "no-orientation" in [warning.code for warning in open_ct(path).volume.warnings]
+
+
+def test_pictures_colour_images_and_time_series_are_refused(tmp_path):
+    flat = sitk.GetImageFromArray(chest_hu()[3])
+    colour = sitk.GetImageFromArray(np.zeros((24, 64, 64, 3), np.uint8), isVector=True)
+    moving = sitk.GetImageFromArray(np.zeros((2, 24, 64, 64), np.int16))
+    for number, image in enumerate((flat, colour, moving)):
+        for suffix in (".nrrd", ".mha", ".nii.gz"):
+            path = tmp_path / f"{number}{suffix}"
+            sitk.WriteImage(image, str(path))
+            assert refusal(path) in ("not-3d", "unsupported")
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_label_map_given_as_the_ct_is_refused(tmp_path, suffix):
+    labels = (chest_hu() > 300).astype(np.uint8)
+    assert refusal(write(tmp_path / f"labels{suffix}", labels)) == "label-map"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_nan_is_refused(tmp_path, suffix):
+    hu = chest_hu().astype(np.float32)
+    hu[3, 5, 5] = np.nan
+    assert refusal(write(tmp_path / f"ct{suffix}", hu)) == "nan"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_empty_file_is_refused(tmp_path, suffix):
+    (tmp_path / f"ct{suffix}").touch()
+    assert refusal(tmp_path / f"ct{suffix}") == "bad-header"
+
+
+def test_random_damage_to_headers_is_refused_or_keeps_the_shape(tmp_path):
+    rng = np.random.default_rng(5)
+    hu = chest_hu()
+    for suffix, header in ((".nrrd", 250), (".mha", 250), (".nii", 348)):
+        data = write(tmp_path / f"ct{suffix}", hu).read_bytes()
+        for trial in range(60):
+            changed = bytearray(data)
+            changed[rng.integers(header)] = rng.integers(256)
+            path = tmp_path / f"changed{suffix}"
+            path.write_bytes(changed)
+            try:
+                volume = open_ct(path).volume
+            except InputRefused:
+                continue
+            # A number in the header may have become another legal number, but no axis may have been lost or invented.
+            assert sorted(volume.shape) == [24, 64, 64], (suffix, trial)
+
+
+def test_reading_a_damaged_file_prints_nothing(tmp_path):
+    path = nifti_with(tmp_path / "ct.nii", (252, "2h", 1, 1), (256, "3f", 5.0, 5.0, 5.0))
+    script = (
+        "import sys; from coronary_calcium.io import open_ct; from coronary_calcium.errors import InputRefused\n"
+        "try: open_ct(sys.argv[1])\nexcept InputRefused: pass\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(next(entry for entry in sys.path if entry.endswith("CoronaryCalciumScoring")))},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

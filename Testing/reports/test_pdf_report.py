@@ -1,0 +1,121 @@
+"""The report to print and sign: the scores on one page, patient and study only when asked, nothing taken for markup."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from coronary_calcium.cli.main import main
+from coronary_calcium.dicom_export.export import write_dicom
+from coronary_calcium.disclaimers import RESEARCH_USE
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.reports import Extras, write_case
+from coronary_calcium.reports.identity import Identity, read_identity
+from coronary_calcium.volume import CaseWarning
+from dicom_tools import scored_series
+from example_results import empty_case, many_lesions_case, scored_case
+
+NASTY = '<b>O\'Brien</b> & <img src="file:///etc/passwd"> <script>alert(1)</script>'
+SOMEBODY = Identity(NASTY, "SYN-4711", "1950-01-02", "2026-01-31", "ACC-99")
+
+
+def words(pdf, *options):
+    """The text of a PDF; skips without pdftotext."""
+    if shutil.which("pdftotext") is None:
+        pytest.skip("pdftotext is not installed (Debian package poppler-utils)")
+    done = subprocess.run(["pdftotext", *options, pdf, "-"], capture_output=True, text=True, check=True, timeout=60)
+    return " ".join(done.stdout.split())
+
+
+def written(result, folder, **extras):
+    write_case(result, folder, extras=Extras(pdf=True, **extras))
+    return folder / "report.pdf"
+
+
+def test_the_first_page_says_what_a_reader_signs(tmp_path):
+    result = scored_case()
+    first = words(written(result, tmp_path), "-l", "1", "-layout")
+    for part in (
+        f"{result.score.total.agatston:.1f}",
+        f"Risk category {result.standing.category} (scheme {result.standing.scheme.name})",
+        "CAC-DRS", "LM", "LAD", "LCX", "RCA", "Not assigned", "literature", "100.0 kVp", "Signature", RESEARCH_USE,
+    ):  # fmt: skip
+        assert part in first, part
+    assert result.warnings[0].message.split(";")[0] in first
+
+
+def test_every_lesion_is_on_the_pages_behind(tmp_path):
+    result = scored_case()
+    behind = words(written(result, tmp_path), "-f", "2")
+    for lesion in result.score.lesions:
+        assert f"{lesion.id} · " in behind
+    assert behind.count("Agatston") >= len(result.score.lesions)
+
+
+def test_no_calcium_is_one_page(tmp_path):
+    text = words(written(empty_case(), tmp_path))
+    assert "Page 1" in text and "Page 2" not in text and "Signature" in text
+
+
+def test_many_lesions_and_many_long_warnings_lose_nothing(tmp_path):
+    warnings = tuple(CaseWarning(f"code-{n}", f"Number {n}: " + "a long sentence " * 20 + "ends.") for n in range(9))
+    result = replace(many_lesions_case(70), warnings=warnings)
+    pdf = written(result, tmp_path)
+    text = words(pdf)
+    assert all(f"Number {n}:" in text for n in range(9))
+    assert "4 more warning(s) on the next page" in text and "10 more lesion(s)" in text
+    assert "Signature" in words(pdf, "-l", "1")
+
+
+def test_patient_and_study_are_there_only_when_given_and_only_in_the_reports(tmp_path):
+    plain = written(scored_case(), tmp_path / "plain")
+    assert "SYN-4711" not in words(plain)
+    pdf = written(scored_case(), tmp_path / "named", identity=SOMEBODY)
+    for value in ("SYN-4711", "1950-01-02", "2026-01-31", "ACC-99"):
+        assert value in words(pdf)
+    holds = {path.name for path in pdf.parent.iterdir() if b"ACC-99" in path.read_bytes()}
+    assert holds == {"report.html"}  # the PDF's text is compressed
+
+
+def test_what_the_header_holds_is_text_and_never_markup(tmp_path):
+    pdf = written(scored_case(), tmp_path, identity=SOMEBODY)
+    assert "<script>alert(1)</script>" in words(pdf).replace("> ", ">")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script>" not in page and "&lt;script&gt;" in page
+
+
+def test_letters_that_the_font_lacks_are_shown_as_question_marks(tmp_path):
+    text = words(written(scored_case(), tmp_path, identity=replace(SOMEBODY, name="Müller Яна")))
+    assert "Müller ???" in text
+
+
+def test_identity_comes_from_the_header_as_a_reader_writes_it(tmp_path):
+    scored = scored_series(tmp_path / "ct", PatientName="Doe^Jane^^Dr", AccessionNumber="")
+    assert read_identity(scored.volume) == Identity("Doe Jane Dr", "SYN-4711", "1950-01-02", "2026-01-31", "")
+
+
+def test_without_dicom_files_there_is_no_identity(tmp_path):
+    with pytest.raises(InputRefused) as refusal:
+        read_identity(scored_case().volume)
+    assert refusal.value.code == "no-identity"
+
+
+def test_the_command_writes_both_on_request(tmp_path, capsys):
+    result = scored_series(tmp_path / "ct")
+    write_dicom(result, tmp_path / "seg.dcm")
+    arguments = ["score", str(tmp_path / "ct"), "--mask", str(tmp_path / "seg.dcm"), "--output", str(tmp_path / "out")]
+    assert main([*arguments, "--pdf", "--with-identity"]) == 0
+    said = capsys.readouterr()
+    assert "Synthetic Person" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Synthetic Person" in words(tmp_path / "out" / "report.pdf")
+    assert "Synthetic" not in said.out + said.err
+
+
+def test_without_reportlab_the_refusal_says_how_to_install_it(tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "coronary_calcium.reports.pdf_report", raising=False)
+    monkeypatch.delitem(sys.modules, "coronary_calcium.reports.pdf_parts", raising=False)
+    monkeypatch.setitem(sys.modules, "reportlab.lib", None)
+    with pytest.raises(InputRefused, match="pip install reportlab"):
+        written(scored_case(), tmp_path / "out")
+    assert not (tmp_path / "out").exists()

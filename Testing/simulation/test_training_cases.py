@@ -1,0 +1,114 @@
+"""Training cases of simulated patients and of implants: repeatable, labelled right, and never of the test set."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from coronary_calcium.datasets.case_format import load_case
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.scoring.rules import LITERATURE
+from coronary_calcium.simulation import training_cases
+from coronary_calcium.simulation.inserted_lesions import implant, load_drawings, main
+from coronary_calcium.simulation.patient import FIRST_TEST_SEED, draw_anatomy, draw_deposits
+from coronary_calcium.simulation.training_cases import SimulatedSamples, draw_patients, make_cases
+from coronary_calcium.volume import Acquisition, CTVolume
+
+NAME = "chest-A0002-B40f"
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(training_cases, "SHEETS", 8)
+    monkeypatch.setattr(training_cases, "BOX_MM", 90.0)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """Implants in an even 'scan' of the geometry of a drawing, of a heart's 40 HU: whatever is bright was implanted."""
+    random = np.random.default_rng(0)
+    hu = (40 + random.normal(0, 8, (24, 360, 420))).astype(np.int16)
+    volume = CTVolume(hu, (8.0, 0.646, 0.646), (0.0, 0.0, 0.0), acquisition=Acquisition("CT", slice_thickness_mm=8.0))
+    drawing = load_drawings()[NAME]
+    return volume, drawing, [implant(volume, drawing, seed) for seed in (1, 2, 3)]
+
+
+def test_an_implant_of_a_seed_is_the_same_again(made):
+    volume, drawing, cases = made
+    again = implant(volume, drawing, 2)
+    assert np.array_equal(again.hu, cases[1].hu) and np.array_equal(again.labels, cases[1].labels)
+    assert not np.array_equal(cases[0].hu, cases[1].hu)
+
+
+def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
+    bright = unlabelled = 0
+    for case in made[2]:
+        _, j, i = case.spacing
+        assert (case.hu[case.labels > 0] >= LITERATURE.threshold_hu).all()
+        other = tuple(case.other.T)
+        assert len(case.other) and not case.labels[other].any() and (case.hu[other] >= LITERATURE.threshold_hu).all()
+        for deposit in case.deposits:
+            if deposit.label or deposit.kind not in ("mitral annulus", "aortic valve", "aortic wall"):
+                continue
+            (x0, x1), (y0, y1), _ = deposit.shape.bounds
+            near = np.s_[:, int(y0 / j) : int(y1 / j) + 1, int(x0 / i) : int(x1 / i) + 1]
+            bright += int((case.hu[near] > 200).sum())
+            unlabelled += int(((case.hu[near] > 200) & (case.labels[near] == 0)).sum())
+    assert bright > 100
+    assert unlabelled > 0.8 * bright
+
+
+def test_stents_are_implanted_without_a_label_and_change_nothing_else(made):
+    volume, drawing, cases = made
+    stented = implant(volume, drawing, 2, stents=1.0)
+    struts = [deposit for deposit in stented.deposits if deposit.kind == "stent"]
+    others = [deposit for deposit in stented.deposits if deposit.kind != "stent"]
+    assert struts and not any(deposit.label for deposit in struts)
+    assert [deposit.shape.bounds for deposit in others] == [deposit.shape.bounds for deposit in cases[1].deposits]
+    assert len(stented.other) > len(cases[1].other)
+
+
+def test_more_can_lie_on_the_surface_of_the_heart_with_the_same_calcium_elsewhere():
+    counts = {1.0: Counter(), 6.0: Counter()}
+    for seed in range(40):
+        anatomy = draw_anatomy(np.random.default_rng(seed))
+        for more, count in counts.items():
+            deposits = draw_deposits(np.random.default_rng(seed), anatomy, 1.0, more)
+            count.update({deposit.kind for deposit in deposits})
+    for kind in ("stent", "pacemaker lead", "sternal wire", "pericardium"):
+        assert counts[6.0][kind] >= 3 * max(counts[1.0][kind], 1), kind
+    assert counts[6.0]["aortic valve"] == counts[1.0]["aortic valve"] > 0
+
+
+def test_a_scan_kept_for_evaluation_is_refused_for_training(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["--scan", "chest-A0001-soft", "--dicom", str(tmp_path), "--count", "1", "--output", str(tmp_path)])
+    assert "kept for evaluation" in capsys.readouterr().err
+
+
+def test_seeds_of_the_test_set_are_refused(tmp_path):
+    for seed in (FIRST_TEST_SEED, FIRST_TEST_SEED + 143):
+        with pytest.raises(InputRefused, match="kept for the test set"):
+            make_cases(seed, "chest", tmp_path)
+    with pytest.raises(InputRefused):
+        SimulatedSamples(FIRST_TEST_SEED)
+    with pytest.raises(SystemExit):
+        training_cases.main(["--count", "2", "--first-seed", str(FIRST_TEST_SEED - 1), "--output", str(tmp_path)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_variants_share_the_anatomy_and_differ_in_calcium_and_scan(quick, tmp_path):
+    first, second = draw_patients(3, "chest", 2)
+    assert first.anatomy is second.anatomy
+    assert [d.shape.bounds for d in first.deposits] != [d.shape.bounds for d in second.deposits]
+    paths = make_cases(3, "chest", tmp_path, variants=2)
+    case = load_case(paths[0])
+    assert np.array_equal(case.hu, first.volume.hu) and np.array_equal(case.labels, first.labels)
+    assert case.facts["seed"] == 3 and case.facts["kernel"] == first.protocol.kernel
+
+
+def test_samples_stream_from_the_simulator_and_repeat(quick):
+    stream = [list(itertools.islice(SimulatedSamples(20, samples=1), 2)) for _ in range(2)]
+    for (hu, labels), (hu_again, labels_again) in zip(*stream):
+        assert hu.shape == (9, 256, 256) and labels.shape == (256, 256)
+        assert hu.equal(hu_again) and labels.equal(labels_again)

@@ -1,0 +1,121 @@
+"""Who may import whom: the widget stands on the scene logic, the scene logic on the engine, never the other way."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "CoronaryCalciumScoring"
+MODULE_FILE = FOLDER / "CoronaryCalciumScoring.py"
+ENGINE, SCENE, WIDGETS = "coronary_calcium", "CoronaryCalciumScoringLib", "CoronaryCalciumScoringWidgets"
+
+QT = {"qt", "ctk", "PySide6", "PythonQt"}
+APPLICATION = {"slicer", "vtk", "vtkmodules", "SampleData", "DICOMLib"} | QT
+UPPER = {"CoronaryCalciumScoring", SCENE, WIDGETS}
+# Not in 3D Slicer, or slow to import: Slicer imports the module file at every start.
+LATE = {"torch", "pydicom", "jinja2", "safetensors", "highdicom", "tqdm"}
+
+
+def python_files(folder):
+    return sorted((FOLDER / folder).rglob("*.py"))
+
+
+def dotted(path):
+    """Dotted name of the package that a file lies in."""
+    return ".".join(path.relative_to(FOLDER).parent.parts)
+
+
+def imports(path, body=None):
+    """Full names that a file imports, relative ones resolved; of ``body`` only, if given."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in ast.walk(tree) if body is None else body(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = dotted(path).split(".")[: len(dotted(path).split(".")) - node.level + 1] if node.level else []
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def at_file_scope(tree):
+    """Import statements that run when the file is imported."""
+    for node in tree.body:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            continue
+        if isinstance(node, (ast.If, ast.Try, ast.With)):
+            yield from ast.walk(node)
+        else:
+            yield node
+
+
+def tops(names):
+    return {name.split(".")[0] for name in names}
+
+
+def breaches(folder, forbidden):
+    """Files of a folder that import anything of ``forbidden``, with what they import."""
+    found = {str(path.relative_to(FOLDER)): tops(imports(path)) & forbidden for path in python_files(folder)}
+    return {path: names for path, names in found.items() if names}
+
+
+def inside(package, forbidden):
+    """Imports of the engine's package ``forbidden`` in its package ``package``."""
+    target = f"{ENGINE}.{forbidden}"
+    return [
+        (path.name, name)
+        for path in python_files(f"{ENGINE}/{package}")
+        for name in imports(path)
+        if name == target or name.startswith(f"{target}.")
+    ]
+
+
+def test_the_engine_knows_nothing_of_slicer():
+    assert breaches(ENGINE, APPLICATION | UPPER) == {}
+
+
+def test_the_scene_logic_knows_nothing_of_qt_and_of_the_panel():
+    assert breaches(SCENE, QT | UPPER - {SCENE}) == {}
+
+
+@pytest.mark.parametrize("attribute", ["app", "modules"])
+def test_the_scene_logic_does_not_use_the_application(attribute):
+    for path in python_files(SCENE):
+        used = [ast.unparse(node) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)]
+        assert f"slicer.{attribute}" not in used, path.name
+
+
+def test_scoring_does_not_know_the_network():
+    assert inside("scoring", "network") == []
+    assert inside("scoring", "inference") == []
+
+
+def test_the_network_does_not_know_how_files_are_read():
+    assert inside("network", "io") == []
+
+
+def test_data_sets_do_not_know_the_network():
+    assert inside("datasets", "network") == []
+    assert inside("datasets", "inference") == []
+
+
+def slicer_reaches():
+    """Files that are imported when Slicer imports the module file, by file-scope imports alone."""
+    waiting, reached = [MODULE_FILE], set()
+    while waiting:
+        path = waiting.pop()
+        if path in reached:
+            continue
+        reached.add(path)
+        for name in imports(path, at_file_scope):
+            parts = name.split(".")
+            for length in range(1, len(parts) + 1):
+                place = FOLDER.joinpath(*parts[:length])
+                waiting += [file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()]
+    return reached
+
+
+def test_opening_slicer_imports_nothing_that_slicer_lacks():
+    reached = slicer_reaches()
+    assert FOLDER / ENGINE / "volume.py" in reached
+    late = {str(path.relative_to(FOLDER)): tops(imports(path, at_file_scope)) & LATE for path in reached}
+    assert {path: names for path, names in late.items() if names} == {}

@@ -1,0 +1,99 @@
+"""Batches drawn ahead by threads are those that the run would draw by itself."""
+
+import pytest
+import torch
+from coronary_calcium.errors import InputRefused
+from coronary_calcium.training import batches as batches_module
+from coronary_calcium.training import trainer as trainer_module
+from coronary_calcium.training.batches import Batches, Passes, Place, drawing_threads
+from coronary_calcium.training.cases import CaseFolder
+from coronary_calcium.training.config import Recipe, changed
+from coronary_calcium.training.distributed import Ranks
+from coronary_calcium.training.samples import SampleOptions
+from coronary_calcium.training.trainer import Trainer
+from training_blobs import write_blobs
+
+ALONE = Ranks(0, 1, torch.device("cpu"))
+TINY = Recipe(name="tiny", iterations=6, batch=2, accumulate=2, samples=SampleOptions(patch=64))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return write_blobs(tmp_path_factory.mktemp("cases"), range(3))
+
+
+@pytest.fixture
+def batches(folder):
+    """Makes the batches of a run, drawn by so many threads."""
+    made = []
+
+    def make(threads, recipe=TINY, in_memory=200):
+        cases = CaseFolder(folder, in_memory)
+        passes = Passes(cases.slices(), recipe.seed) if recipe.epochs else None
+        made.append(Batches(cases, recipe, ALONE, passes, threads))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def same(one, other):
+    return torch.equal(one.hu, other.hu) and torch.equal(one.labels, other.labels)
+
+
+@pytest.mark.parametrize("recipe", [TINY, changed(TINY, "epochs", {"epochs": 2})], ids=["iterations", "epochs"])
+def test_threads_draw_what_the_run_would_draw_by_itself(batches, recipe):
+    # One case in memory: each thread loads what it draws from while another does.
+    ahead, alone = batches(3, recipe, in_memory=1), batches(0, recipe)
+    # In order; then as a run that goes back to a checkpoint.
+    for iteration in (0, 1, 2, 3, 1, 2):
+        for part in range(2):
+            assert same(ahead.take(Place(iteration, part, False)), alone.take(Place(iteration, part, False)))
+
+
+def test_batches_that_follow_are_drawn_before_they_are_asked_for(batches, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(batches_module, "draw_batch", lambda *given: drawn.append(given))
+    ahead = batches(2)
+    ahead.take(Place(0, 0, False))
+    ahead.close()
+    assert len(drawn) >= 1 and set(ahead._waiting) == {
+        Place(0, 1, False),
+        *(Place(1, n, False) for n in range(2)),
+        Place(2, 0, False),
+    }
+
+
+@pytest.mark.usefixtures("small_network")
+def test_a_run_with_threads_gives_the_weights_of_one_without(folder, tmp_path, monkeypatch):
+    # The last third sees larger patches, which the threads cannot foresee.
+    recipe = changed(TINY, "larger", {"final_patch": 128, "final_patch_share": 0.34, "batch": 4})
+    weights = []
+    for threads in (0, 2):
+        monkeypatch.setattr(trainer_module, "drawing_threads", lambda ranks, threads=threads: threads)
+        trainer = Trainer(recipe, folder, None, tmp_path / str(threads))
+        trainer.run()
+        weights.append(torch.cat([tensor.double().flatten() for tensor in trainer.network.state_dict().values()]))
+    assert torch.equal(*weights)
+
+
+def test_what_goes_wrong_in_a_thread_reaches_the_run(tmp_path):
+    cases = CaseFolder(write_blobs(tmp_path / "lost", range(1)))
+    ahead = Batches(cases, TINY, ALONE, None, 2)
+    for path in (tmp_path / "lost").glob("*.npz"):
+        path.write_bytes(b"damaged")
+    with pytest.raises(InputRefused) as refusal:
+        ahead.take(Place(0, 0, False))
+    ahead.close()
+    assert refusal.value.code == "no-training-data"
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "processes", "threads"),
+    [("cpu", 16, 1, 0), ("cuda", 16, 1, 8), ("cuda", 16, 4, 3), ("cuda", 4, 1, 3), ("cuda", 1, 1, 1)],
+)
+def test_threads_draw_ahead_for_a_gpu_and_leave_a_core_to_each_process(monkeypatch, device, cores, processes, threads):
+    monkeypatch.setattr(batches.os, "cpu_count", lambda: cores)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
+    assert drawing_threads(Ranks(0, processes, torch.device(device))) == threads

@@ -8,7 +8,7 @@ import qt
 import slicer
 import vtk
 from coronary_calcium.disclaimers import RESEARCH_USE, trained_on
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from CoronaryCalciumScoringLib import logic as scene_logic
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
@@ -17,7 +17,7 @@ from CoronaryCalciumScoringWidgets.controls import Device, leaveWheelToPanel
 from CoronaryCalciumScoringWidgets.help_text import helpText
 from CoronaryCalciumScoringWidgets.module_test import CoronaryCalciumScoringTest
 from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
-from CoronaryCalciumScoringWidgets.rules_and_outputs_section import ClinicSection
+from CoronaryCalciumScoringWidgets.rules_and_outputs_section import RulesAndOutputsSection
 from CoronaryCalciumScoringWidgets.run_control import RunControl, showRun
 from CoronaryCalciumScoringWidgets.sample_data import registerSampleData
 from CoronaryCalciumScoringWidgets.saving import Saving
@@ -114,7 +114,9 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.run = RunControl(self.ui, self._updatePanel)
         self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent, self.run)
         self._saving = Saving(self.ui, self.reviewPanel, self.run, self._say, self.ensureReportPackages)
-        self.clinic = ClinicSection(self.ui.clinicSection, lambda: self.reviewPanel.review, self.ensurePdfPackages)
+        self.clinic = RulesAndOutputsSection(
+            self.ui.rulesAndOutputsSection, lambda: self.reviewPanel.review, self.ensurePdfPackages
+        )
         self._wheelFilter = leaveWheelToPanel(uiWidget)
 
         scene = slicer.mrmlScene
@@ -231,8 +233,8 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
                 self._case = self.logic.prepare(
                     volumeNode, device=self._parameterNode.device.value, acquisition=acquisitionOf(volumeNode)
                 )
-            except InputRefused as refusal:
-                self._sayNotScored(refusal)
+            except InputError as rejection:
+                self._sayNotScored(rejection)
             else:
                 self._volumeNode, self._withAI = volumeNode, withAI
                 work = self.logic.compute if withAI else self.logic.computeCandidates
@@ -259,8 +261,8 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
                     self._review(case, volumeNode, outcome.result, seconds)
                 elif isinstance(outcome, Failed):
                     raise outcome.error
-            except InputRefused as refusal:
-                self._sayNotScored(refusal)
+            except InputError as rejection:
+                self._sayNotScored(rejection)
             except Exception as error:
                 self._sayNotScored(error)
                 raise
@@ -292,8 +294,8 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         reason = self._whyNot(volumeNode)
         showRun(self.ui, self.run, reason, reason or self._message or self._readyText(volumeNode))
         self.reviewPanel.follow(self._parameterNode.segmentation, volumeNode, self._parameterNode.scoreTable)
-        proposal = self.reviewPanel.review and self.reviewPanel.review.proposal
-        network = trained_on(proposal.model) if proposal else ""
+        prediction = self.reviewPanel.review and self.reviewPanel.review.prediction
+        network = trained_on(prediction.model) if prediction else ""
         self.ui.intendedUseLabel.text = f"{network} {_(RESEARCH_USE)}".strip()
         self.clinic.update()
         self._saving.update()
@@ -302,7 +304,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         """Why the CT cannot be scored, as far as it can be told without looking at its voxels; else empty."""
         if not volumeNode:
             return _("Select a CT to score.")
-        return self.logic.whyRefused(volumeNode) or ""
+        return self.logic.whyRejected(volumeNode) or ""
 
     def _readyText(self, volumeNode) -> str:
         return volume_text(volumeNode.GetImageData().GetDimensions(), volumeNode.GetSpacing())

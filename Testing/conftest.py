@@ -53,12 +53,12 @@ def application(scene, monkeypatch):
 @pytest.fixture
 def panel(application, scene):
     """The panel with a CT selected that waits for Run; the engine finds the CT's two plaques."""
-    from CoronaryCalciumScoringLib.synthetic_ct import add_made_up_ct
-    from slicer_cases import made_up_labels_engine
+    from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct
+    from slicer_cases import synthetic_labels_engine
 
-    application.volume, application.labels = add_made_up_ct(scene.mrml)
+    application.volume, application.labels = add_synthetic_ct(scene.mrml)
     application.ui = application.widget.ui
-    application.widget.logic.engine = made_up_labels_engine
+    application.widget.logic.engine = synthetic_labels_engine
     application.widget.enter()
     return application
 

@@ -81,7 +81,7 @@ def test_the_index_entry_says_what_the_build_files_say():
     assert entry["category"] == extension_setting("EXTENSION_CATEGORY") == "Cardiac"
     assert entry["build_dependencies"] == extension_setting("EXTENSION_DEPENDS").split() == ["PyTorch"]
     assert entry["scm_url"] == extension_setting("EXTENSION_HOMEPAGE")
-    # The keys that Slicer's schema v1.0.1 of a catalogue entry allows; it allows no others.
+    # The keys that Slicer's schema v1.0.1 of a catalog entry allows; it allows no others.
     allowed = {"$schema", "category", "scm_url", "scm_revision", "scm_type", "build_dependencies", "build_subdirectory"}
     assert set(entry) <= allowed | {"enabled", "tier"}
     assert {"$schema", "category", "scm_url"} <= set(entry) and entry["tier"] in (1, 3, 5)

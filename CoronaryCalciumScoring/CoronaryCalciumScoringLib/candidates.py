@@ -7,7 +7,7 @@ from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.io.axes import AxialOrder
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.scoring.components import find_parts
+from coronary_calcium.scoring.components import find_components
 from coronary_calcium.scoring.rules import KVP_THRESHOLDS_HU, LITERATURE, RULE_SETS, RuleSet
 from coronary_calcium.volume import CaseWarning, CTVolume
 
@@ -15,7 +15,7 @@ from .segmentation import box_of, labels_in_box, write_only
 from .volume_node import place_beside, remove_with_item
 
 SEGMENT = "candidates"
-# Paler than any artery's colour, and faint over the CT.
+# Paler than any artery's color, and faint over the CT.
 COLOR = (1.0, 1.0, 1.0)
 FILL_OPACITY, OUTLINE_OPACITY = 0.25, 0.6
 # No rules count a voxel below this: what reaches it is kept, so that other rules need no second search for the heart.
@@ -68,7 +68,7 @@ def _counting(volume: CTVolume, bright: np.ndarray, rules: RuleSet) -> np.ndarra
     # Any artery's label will do to find them; voxels below the rules' threshold are in no part.
     labels = np.zeros(volume.shape, dtype=np.uint8)
     labels.reshape(-1)[bright] = 1
-    return np.sort(find_parts(volume, labels, rules.for_volume).voxels)
+    return np.sort(find_components(volume, labels, rules.for_volume).voxels)
 
 
 def add_candidates_node(volumeNode):

@@ -29,7 +29,7 @@ UNDO_STEPS = 50
 TOO_LARGE = (
     "What is connected here is larger than a coronary lesion can be, as bone is: mark the calcium with the brush."
 )
-# In three dimensions, neighbours are the 26 voxels that share a face, an edge or a corner, as in the scores.
+# In three dimensions, neighbors are the 26 voxels that share a face, an edge or a corner, as in the scores.
 _ALL_26 = np.ones((3, 3, 3), dtype=bool)
 
 
@@ -91,7 +91,7 @@ class Edits:
     """Edits of one segmentation on its CT, each of them one step of the undo history.
 
     Positions are RAS in mm. Only voxels that the rules count for anything are marked (``RuleSet.for_volume``);
-    ``rules`` may be changed between calls. Every call raises InputRefused when the CT or the segmentation cannot be
+    ``rules`` may be changed between calls. Every call raises InputError when the CT or the segmentation cannot be
     used (under a transform, on another grid, no voxels); then nothing has changed.
     """
 
@@ -104,7 +104,7 @@ class Edits:
     def assign(self, ras: tuple[float, float, float], artery: Artery) -> EditResult:
         """Give the lesion at a position to an artery.
 
-        Voxels that nobody has marked are taken as far as they are connected (26 neighbours) at or above the
+        Voxels that nobody has marked are taken as far as they are connected (26 neighbors) at or above the
         threshold; voxels of other arteries are neither taken nor crossed. On a lesion of another artery, that lesion
         moves, and nothing that touches it.
         """

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.axes import AxialOrder
 from coronary_calcium.scoring.agatston import CaseScore, SlicewiseScore
-from coronary_calcium.scoring.components import labelled_voxels
+from coronary_calcium.scoring.components import labeled_voxels
 from coronary_calcium.scoring.rules import LITERATURE, RuleSet
 from coronary_calcium.volume import Acquisition, CaseWarning
 
@@ -31,7 +31,7 @@ _RANKS = len(WRITING_ORDER)
 
 @dataclass(frozen=True, eq=False)
 class SparseLabels:
-    """Labelled voxels of a CT: ascending flat indices (k, j, i) on the axial CT, and their labels 1 to 5."""
+    """Labeled voxels of a CT: ascending flat indices (k, j, i) on the axial CT, and their labels 1 to 5."""
 
     voxels: np.ndarray
     labels: np.ndarray
@@ -84,7 +84,7 @@ class LabelReader:
         if known is not None and known.state == state:
             return known
         array = array_of(image)
-        flat = labelled_voxels(array)
+        flat = labeled_voxels(array)
         values = array.reshape(-1)[flat]
         index = np.column_stack(np.unravel_index(flat, array.shape)) + (offset + image.GetExtent()[4::-2])
         used = np.isin(values, [segment.GetLabelValue() for segment, _ in members])
@@ -139,7 +139,7 @@ VOLUME_EVENTS = (
 )
 SCENE_EVENTS = (slicer.vtkMRMLScene.NodeRemovedEvent, slicer.vtkMRMLScene.EndCloseEvent)
 
-# Code of the refusal to score what is not in the scene any more.
+# Code of the rejection to score what is not in the scene any more.
 REMOVED = "removed"
 NOTHING_WATCHED = "No segmentation and CT are selected to be scored."
 
@@ -215,13 +215,13 @@ class LiveScores:
         before = self.score, self.reason, self.warnings
         moved = False
         try:
-            self._refuse_removed()
+            self._reject_removed()
             ct = self._current_ct()
             labels = self._reader.read(self._segmentationNode, self._volumeNode, ct.order)
             self.score, moved = self._scored(labels)
-        except InputRefused as refusal:
-            self._set_nothing(str(refusal))
-            if refusal.code == REMOVED:
+        except InputError as rejection:
+            self._set_nothing(str(rejection))
+            if rejection.code == REMOVED:
                 self._let_go()
         except Exception:
             # Rather no score than one of an earlier state.
@@ -257,7 +257,7 @@ class LiveScores:
         self._reader = LabelReader()
         self._ct: SceneCT | None = None
         self._ct_state: tuple = ()
-        self._ct_refusal: InputRefused | None = None
+        self._ct_rejection: InputError | None = None
         self._slicewise: SlicewiseScore | None = None
 
     def _set_nothing(self, reason: str) -> None:
@@ -265,12 +265,12 @@ class LiveScores:
         self.reason = reason
         self.warnings: tuple[CaseWarning, ...] = ()
 
-    def _refuse_removed(self) -> None:
-        """Raise InputRefused when a node has left its scene."""
+    def _reject_removed(self) -> None:
+        """Raise InputError when a node has left its scene."""
         if self._volumeNode.GetScene() is None:
-            raise InputRefused(REMOVED, "The CT was removed: load it again, or select another one.")
+            raise InputError(REMOVED, "The CT was removed: load it again, or select another one.")
         if self._segmentationNode.GetScene() is None:
-            raise InputRefused(REMOVED, "The segmentation was removed: select another one.")
+            raise InputError(REMOVED, "The segmentation was removed: select another one.")
 
     def _current_ct(self) -> SceneCT:
         """The CT as it is now; looked at again, which takes a second, only when its voxels or geometry changed."""
@@ -280,14 +280,14 @@ class LiveScores:
         if state != self._ct_state:
             if self._ct_state:
                 self._probability = None
-            self._ct = self._slicewise = self._ct_refusal = None
+            self._ct = self._slicewise = self._ct_rejection = None
             self._ct_state = state
             try:
                 self._ct = scene_ct(self._volumeNode, self._acquisition, copy=False)
-            except InputRefused as refusal:
-                self._ct_refusal = refusal
-        if self._ct_refusal is not None:
-            raise self._ct_refusal
+            except InputError as rejection:
+                self._ct_rejection = rejection
+        if self._ct_rejection is not None:
+            raise self._ct_rejection
         return self._ct
 
     def _scored(self, labels: SparseLabels) -> tuple[CaseScore, bool]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring.agatston import score_labels
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -14,7 +14,7 @@ from coronary_calcium.volume import Acquisition, CTVolume
 from .candidates import Candidates, find_candidates
 from .score_table import add_score_table, show_score
 from .segmentation import add_segmentation, read_labels
-from .stored_prediction import keep_proposal
+from .stored_prediction import store_prediction
 from .volume_node import SceneCT, check_node, remove_with_item, scene_ct
 
 if TYPE_CHECKING:
@@ -73,12 +73,12 @@ class CoronaryCalciumScoringLogic:
     def __init__(self, engine: Engine = engine_score_case) -> None:
         self.engine = engine
 
-    def whyRefused(self, volumeNode) -> str | None:
+    def whyRejected(self, volumeNode) -> str | None:
         """Why a node cannot be scored, in one sentence, as far as that can be told at once; else None."""
         try:
             check_node(volumeNode)
-        except InputRefused as refusal:
-            return str(refusal)
+        except InputError as rejection:
+            return str(rejection)
         return None
 
     def prepare(
@@ -90,10 +90,10 @@ class CoronaryCalciumScoringLogic:
         device: str = "auto",
         acquisition: Acquisition | None = None,
     ) -> PreparedCase:
-        """Take out of the scene what the engine needs; raises InputRefused.
+        """Take out of the scene what the engine needs; raises InputError.
 
         ``maskSegmentation`` (a segmentation node) or ``labels`` (integers on the array axes of the node: 1 LM, 2 LAD,
-        3 LCX, 4 RCA, 5 unassigned) is scored in place of the network's proposal; ``acquisition`` says how the scan
+        3 LCX, 4 RCA, 5 unassigned) is scored in place of the network's prediction; ``acquisition`` says how the scan
         was made.
         """
         ct = scene_ct(volumeNode, acquisition)
@@ -103,12 +103,12 @@ class CoronaryCalciumScoringLogic:
             labels, volume = read.labels, volume.with_warnings(*read.warnings)
         if labels is not None:
             if labels.shape != volumeNode.GetImageData().GetDimensions()[::-1]:
-                raise InputRefused("mask-grid", "The label map is not of the CT's size: give one that is.")
+                raise InputError("mask-grid", "The label map is not of the CT's size: give one that is.")
             labels = np.array(ct.order.apply(labels))
         return PreparedCase(ct, volume, labels, device)
 
     def compute(self, case: PreparedCase, progress: Progress = no_progress) -> "CaseResult":
-        """Run the engine, without the scene; raises InputRefused, and Cancelled when ``progress`` does."""
+        """Run the engine, without the scene; raises InputError, and Cancelled when ``progress`` does."""
         return self.engine(case.volume, labels=case.labels, device=case.device, progress=progress)
 
     def show(self, volumeNode, case: PreparedCase, result: "CaseResult", *, segmentationNode=None) -> ScoredCase:
@@ -116,7 +116,7 @@ class CoronaryCalciumScoringLogic:
 
         What the network proposed is kept beside it, hidden, and does not change when the reader edits.
 
-        Raises InputRefused when the CT has changed or gone since ``prepare``; then, and after any other error, the
+        Raises InputError when the CT has changed or gone since ``prepare``; then, and after any other error, the
         scene is as it was.
         """
         case.ct.check_unchanged(volumeNode)
@@ -127,7 +127,7 @@ class CoronaryCalciumScoringLogic:
                 labels = case.ct.order.undo(result.labels)
                 segmentationNode = add_segmentation(volumeNode, labels, f"{volumeNode.GetName()} coronary calcium")
                 if not result.mask_given:
-                    keep_proposal(segmentationNode, volumeNode, labels, result)
+                    store_prediction(segmentationNode, volumeNode, labels, result)
             tableNode = add_score_table(volumeNode, f"{volumeNode.GetName()} calcium scores")
             show_score(tableNode, result.score, result.warnings, None if result.mask_given else result.score)
         return ScoredCase(segmentationNode, tableNode, result)
@@ -139,7 +139,7 @@ class CoronaryCalciumScoringLogic:
     def showEmpty(self, volumeNode, case: PreparedCase, candidates: Candidates) -> StartedCase:
         """Add a segmentation without voxels and a table of zeros, for a review without the network.
 
-        Raises InputRefused when the CT has changed or gone since ``prepare``; then, and after any other error, the
+        Raises InputError when the CT has changed or gone since ``prepare``; then, and after any other error, the
         scene is as it was.
         """
         case.ct.check_unchanged(volumeNode)
@@ -165,7 +165,7 @@ class CoronaryCalciumScoringLogic:
     ) -> ScoredCase:
         """Score a CT and show the result; arguments as for ``prepare``.
 
-        Raises InputRefused, and Cancelled when ``progress`` does; then the scene is as it was.
+        Raises InputError, and Cancelled when ``progress`` does; then the scene is as it was.
         """
         case = self.prepare(
             volumeNode, maskSegmentation=maskSegmentation, labels=labels, device=device, acquisition=acquisition

@@ -6,19 +6,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 from coronary_calcium.arteries import Artery
 from coronary_calcium.scoring.agatston import CaseScore, score_labels
-from coronary_calcium.scoring.options import Choices
+from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.scoring.rules import ADAPTED_WARNING, RuleSet, adapted_warnings
 from coronary_calcium.volume import Acquisition, CaseWarning
 
 from .candidates import Candidates, add_candidates_node, find_candidates, remove_candidates_node, show_candidates
 from .edits import Edit, EditResult, Edits, History
 from .live_scores import LiveScores
-from .review_statistics import Effort, EffortCount
-from .rules_and_outputs import keep_choices, kept_choices, rules_for
+from .review_statistics import ReviewStatistics, ReviewStatisticsCounter
+from .rules_and_outputs import rules_for, store_options, stored_options
 from .score_table import LesionRow, lesion_rows, score_warnings, show_score
 from .segmentation import read_labels
 from .slice_pictures import draw_views, reader_views, views_at
-from .stored_prediction import KeptProposal, read_proposal
+from .stored_prediction import StoredPrediction, read_stored_prediction
 from .volume_node import SceneCT, index_to_lps, scene_ct
 
 if TYPE_CHECKING:
@@ -33,15 +33,15 @@ class Review:
     """One segmentation on one CT under review; ``close`` must be called in the end.
 
     ``schedule`` is passed to ``LiveScores``; ``history`` is the undo history that all edits share. Raises
-    InputRefused when the CT or the segmentation cannot be scored; then nothing is observed.
+    InputError when the CT or the segmentation cannot be scored; then nothing is observed.
 
     Attributes
     ----------
     live : the live scores.
     edits : the clicks.
-    proposal : what the network proposed, or None.
-    proposed_score : the scores of the proposal by the rules in use, or None.
-    rules, choices : what the scores are counted by, and the other choices of the reader; see ``use``.
+    prediction : what the network proposed, or None.
+    ai_score : the scores of the prediction by the rules in use, or None.
+    rules, options : what the scores are counted by, and the other options of the reader; see ``use``.
     onChanged : functions that are called with the scores (or None) after every change.
 
     """
@@ -61,8 +61,8 @@ class Review:
         self._ct: SceneCT | None = None
         self._candidates: Candidates | None = None
         read_labels(segmentationNode, volumeNode)
-        self.proposal: KeptProposal | None = read_proposal(segmentationNode, volumeNode, self.ct)
-        self._counted = EffortCount(segmentationNode)
+        self.prediction: StoredPrediction | None = read_stored_prediction(segmentationNode, volumeNode, self.ct)
+        self._counted = ReviewStatisticsCounter(segmentationNode)
         self._kept_warnings = [
             warning
             for warning in (score_warnings(tableNode) if tableNode else ())
@@ -70,9 +70,9 @@ class Review:
         ]
         self._candidatesNode = None
         self._own_edit = True  # the first scores are of no edit
-        self.rules_name, self.choices = kept_choices(segmentationNode, self.kvp)
-        self.rules: RuleSet = rules_for(self.rules_name, self.choices, self.kvp)
-        self.proposed_score = self._score_proposal()
+        self.rules_name, self.options = stored_options(segmentationNode, self.kvp)
+        self.rules: RuleSet = rules_for(self.rules_name, self.options, self.kvp)
+        self.ai_score = self._score_prediction()
         self._moved = False  # whether the last edit has changed a label
         self.edits = Edits(segmentationNode, volumeNode, history, self.rules)
         self.onChanged: list[Callable[[CaseScore | None], object]] = []
@@ -86,20 +86,20 @@ class Review:
         """The tube voltage in kV, where the scan's header is known."""
         return self._acquisition.kvp if self._acquisition else None
 
-    def use(self, rules_name: str, choices: Choices) -> None:
-        """Count by other rules and choices from now on; they are kept with the segmentation.
+    def use(self, rules_name: str, options: ScoringOptions) -> None:
+        """Count by other rules and options from now on; they are kept with the segmentation.
 
-        Raises InputRefused when the rules cannot be adapted to the tube voltage; then everything stays as it was.
+        Raises InputError when the rules cannot be adapted to the tube voltage; then everything stays as it was.
         """
-        rules = rules_for(rules_name, choices, self.kvp)
+        rules = rules_for(rules_name, options, self.kvp)
         if self._candidates is not None:
             volume = self.ct.volume  # lets go of candidates that were found on another
             self._candidates = self._candidates and self._candidates.by(volume, rules)
-        self.rules_name, self.choices, self.rules = rules_name, choices, rules
+        self.rules_name, self.options, self.rules = rules_name, options, rules
         self.edits.rules = rules
-        self.proposed_score = self._score_proposal()
+        self.ai_score = self._score_prediction()
         if self.segmentationNode.GetScene():
-            keep_choices(self.segmentationNode, rules_name, choices)
+            store_options(self.segmentationNode, rules_name, options)
         self._own_edit = True  # other rules are no edit
         try:
             if self.live.score is not None and self.live.score.rules == rules:
@@ -109,8 +109,8 @@ class Review:
         finally:
             self._own_edit = False
 
-    def _score_proposal(self) -> CaseScore | None:
-        return score_labels(self.ct.volume, self.proposal.labels, self.rules) if self.proposal else None
+    def _score_prediction(self) -> CaseScore | None:
+        return score_labels(self.ct.volume, self.prediction.labels, self.rules) if self.prediction else None
 
     @property
     def marking_threshold_hu(self) -> float:
@@ -119,7 +119,7 @@ class Review:
 
     @property
     def ct(self) -> SceneCT:
-        """The CT as it is now, a view of the node's voxels; raises InputRefused when it cannot be scored any more."""
+        """The CT as it is now, a view of the node's voxels; raises InputError when it cannot be scored any more."""
         image = self.volumeNode.GetImageData()
         if (
             self._ct is None
@@ -192,20 +192,20 @@ class Review:
         if not self._own_edit:
             self._counted.add("other")
         if self.tableNode is not None and self.tableNode.GetScene() and score is not None:
-            show_score(self.tableNode, score, self.warnings, self.proposed_score, self.choices.risk_scheme)
+            show_score(self.tableNode, score, self.warnings, self.ai_score, self.options.risk_scheme)
         if self._candidatesNode is not None:
             self._refresh_candidates()
         for callback in list(self.onChanged):
             callback(score)
 
     @property
-    def effort(self) -> Effort:
+    def statistics(self) -> ReviewStatistics:
         """What the reader did so far."""
-        return self._counted.effort
+        return self._counted.statistics
 
     def lesion_rows(self) -> list[LesionRow]:
         """The lesions by descending score; empty while there are no scores."""
-        return lesion_rows(self.score, self.ct.volume, self.proposal) if self.score else []
+        return lesion_rows(self.score, self.ct.volume, self.prediction) if self.score else []
 
     def labels(self) -> np.ndarray:
         """The reader's label map, uint8 (k, j, i) on the axial CT."""
@@ -214,7 +214,7 @@ class Review:
     def case_result(self) -> "CaseResult":
         """The reader's result as the engine's reports take it: the label map is given, no network has marked it."""
         from coronary_calcium.pipeline import CaseResult
-        from coronary_calcium.scoring.reader_vs_ai import reader_difference
+        from coronary_calcium.scoring.reader_vs_ai import reader_vs_ai
 
         labels = self.labels()
         volume = scene_ct(self.volumeNode, self._acquisition).volume
@@ -223,15 +223,15 @@ class Review:
             volume=volume,
             labels=labels,
             score=score,
-            proposal=None,
+            prediction=None,
             model_card=None,
             rules=self.rules,
             device="none",
-            seconds={"review": self.effort.seconds},
+            seconds={"review": self.statistics.seconds},
             warnings=self.warnings,
             mask_given=True,
-            choices=self.choices,
-            difference=reader_difference(score, self.proposed_score, self.proposal.model) if self.proposal else None,
+            options=self.options,
+            difference=reader_vs_ai(score, self.ai_score, self.prediction.model) if self.prediction else None,
         )
 
     def view_pictures(self) -> "tuple[ViewPicture, ...]":

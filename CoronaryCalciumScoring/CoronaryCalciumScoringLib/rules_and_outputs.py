@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from coronary_calcium.errors import InputRefused, not_written
+from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.scoring.options import DEFAULT_CHOICES, Choices
+from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
 from coronary_calcium.scoring.risk import RISK_SCHEMES
 from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS, RuleSet, adapted_to
-from coronary_calcium.scoring.volume_mass import MarkedRods, is_plausible
+from coronary_calcium.scoring.volume_mass import CalibrationInserts, is_plausible
 from coronary_calcium.volume import CTVolume, SeriesReference
 
 from .json_attribute import json_attribute
@@ -23,54 +23,55 @@ if TYPE_CHECKING:
     from coronary_calcium.phantom.measurement import Measurement
     from coronary_calcium.pipeline import CaseResult
 
-# Choices are kept with the segmentation, as JSON, so that a saved scene opens with the score that it was saved with.
-CHOICES_ATTRIBUTE = "CoronaryCalcium.Choices"
+# The options are kept with the segmentation, as JSON, so that a saved scene opens with the score that it was saved
+# with.
+OPTIONS_ATTRIBUTE = "CoronaryCalcium.Choices"
 # An image lies in its slice when it is nearer to it than this part of the spacing.
 _SAME_SLICE = 0.1
 
 
-def rules_for(name: str, choices: Choices, kvp: float | None) -> RuleSet:
-    """The rule set of a name, adapted to the tube voltage in kV if that is chosen; raises InputRefused if it cannot."""
+def rules_for(name: str, options: ScoringOptions, kvp: float | None) -> RuleSet:
+    """The rule set of a name, adapted to the tube voltage in kV if that is chosen; raises InputError if it cannot."""
     rules = RULE_SETS[name]
-    return adapted_to(rules, kvp) if choices.kvp_adapted else rules
+    return adapted_to(rules, kvp) if options.kvp_adapted else rules
 
 
-def keep_choices(segmentationNode, name: str, choices: Choices) -> None:
-    """Keep the choices with the segmentation; risk factors, which are about the patient, are not kept."""
+def store_options(segmentationNode, name: str, options: ScoringOptions) -> None:
+    """Keep the options with the segmentation; risk factors, which are about the patient, are not kept."""
     segmentationNode.SetAttribute(
-        CHOICES_ATTRIBUTE,
+        OPTIONS_ATTRIBUTE,
         json.dumps(
             {
                 "rules": name,
-                "kvp_adapted": choices.kvp_adapted,
-                "mass_factor": choices.mass_factor,
-                "risk_scheme": choices.risk_scheme.name,
+                "kvp_adapted": options.kvp_adapted,
+                "mass_factor": options.mass_factor,
+                "risk_scheme": options.risk_scheme.name,
             }
         ),
     )
 
 
-def kept_choices(segmentationNode, kvp: float | None) -> tuple[str, Choices]:
-    """The rule set's name and the choices that were kept; the defaults where there are none or they do not hold."""
+def stored_options(segmentationNode, kvp: float | None) -> tuple[str, ScoringOptions]:
+    """The rule set's name and the options that were kept; the defaults where there are none or they do not hold."""
     try:
-        kept = json_attribute(segmentationNode, CHOICES_ATTRIBUTE, dict)
+        kept = json_attribute(segmentationNode, OPTIONS_ATTRIBUTE, dict)
         factor = kept.get("mass_factor")
-        choices = Choices(
+        options = ScoringOptions(
             kvp_adapted=bool(kept.get("kvp_adapted", False)),
             mass_factor=float(factor) if factor is not None and is_plausible(float(factor)) else None,
-            risk_scheme=RISK_SCHEMES[kept.get("risk_scheme", DEFAULT_CHOICES.risk_scheme.name)],
+            risk_scheme=RISK_SCHEMES[kept.get("risk_scheme", DEFAULT_OPTIONS.risk_scheme.name)],
         )
         name = kept.get("rules", LITERATURE.name)
-        rules_for(name, choices, kvp)
-    except (InputRefused, KeyError, OverflowError, TypeError, ValueError):
-        return LITERATURE.name, DEFAULT_CHOICES
-    return name, choices
+        rules_for(name, options, kvp)
+    except (InputError, KeyError, OverflowError, TypeError, ValueError):
+        return LITERATURE.name, DEFAULT_OPTIONS
+    return name, options
 
 
-def rods_of(pointsNode) -> MarkedRods:
-    """Rod and water as the first two points of a point list; raises InputRefused("mass-rods") without them."""
+def rods_of(pointsNode) -> CalibrationInserts:
+    """Rod and water as the first two points of a point list; raises InputError("mass-rods") without them."""
     if pointsNode is None or pointsNode.GetNumberOfControlPoints() < 2:
-        raise InputRefused(
+        raise InputError(
             "mass-rods", "Mark the middle of the rod and then that of the water as two points of a point list first."
         )
     marks = []
@@ -78,13 +79,13 @@ def rods_of(pointsNode) -> MarkedRods:
         ras = [0.0, 0.0, 0.0]
         pointsNode.GetNthControlPointPositionWorld(index, ras)
         marks.append((-ras[0], -ras[1], ras[2]))
-    return MarkedRods(*marks)
+    return CalibrationInserts(*marks)
 
 
 def with_series(volume: CTVolume, files: Sequence[str]) -> CTVolume:
     """The CT with the DICOM images that it was loaded from, in the order of its slices.
 
-    ``files`` are the images' paths in any order. Raises InputRefused("no-dicom-source") when they are not this CT's.
+    ``files`` are the images' paths in any order. Raises InputError("no-dicom-source") when they are not this CT's.
     """
     if len(files) == 1 and volume.shape[0] > 1:
         return replace(volume, series=_multi_frame(volume, files[0]))
@@ -127,8 +128,8 @@ def _header(path: str):
     return dataset
 
 
-def _other_images() -> InputRefused:
-    return InputRefused(
+def _other_images() -> InputError:
+    return InputError(
         "no-dicom-source",
         "The images in the DICOM database are not the slices of this CT (it was cropped or resampled, or files were "
         "moved): load the series again from the database and score that.",
@@ -140,7 +141,7 @@ def write_dicom_files(
 ) -> Path:
     """Write ``segmentation.dcm`` and ``report-sr.dcm``, those of ``names``, into a folder; returns the first's path.
 
-    Files of these names are replaced once the new ones are complete. Raises InputRefused: "output", and those of
+    Files of these names are replaced once the new ones are complete. Raises InputError: "output", and those of
     ``dicom_out.sources.read_sources``.
     """
     from coronary_calcium.dicom_export.export import write_dicom
@@ -165,7 +166,7 @@ def write_signed_report(
 ) -> Path:
     """Write the report as page and as PDF, with the tables that belong to it, into a folder; returns the PDF's path.
 
-    Raises InputRefused as ``reports.write_case`` does, and "no-identity".
+    Raises InputError as ``reports.write_case`` does, and "no-identity".
     """
     from coronary_calcium.reports import Extras, write_case
     from coronary_calcium.reports.case_files import PDF

@@ -14,7 +14,7 @@ from coronary_calcium.scoring.risk import FIVE_CATEGORIES, RiskScheme
 from coronary_calcium.volume import CaseWarning, CTVolume
 
 from .json_attribute import json_attribute
-from .stored_prediction import KeptProposal
+from .stored_prediction import StoredPrediction
 from .volume_node import place_beside
 
 COLUMNS = (
@@ -25,7 +25,7 @@ COLUMNS = (
     ("Risk category", vtk.VTK_STRING),
 )
 # Only where the network has proposed something: its score, and by how much the reader's is higher.
-PROPOSAL_COLUMNS = (("AI Agatston", vtk.VTK_DOUBLE), ("Difference", vtk.VTK_DOUBLE))
+PREDICTION_COLUMNS = (("AI Agatston", vtk.VTK_DOUBLE), ("Difference", vtk.VTK_DOUBLE))
 TOTAL = "Total"
 TABLE_FILE = "arteries.csv"
 # The warnings travel with the table, as JSON, so that a saved scene still shows them.
@@ -40,7 +40,7 @@ SCORED_VOLUME_ROLE = "scoredVolume"
 class ScoreRow:
     """One row of the table: an artery's name or ``TOTAL``, its scores, and the risk category (of the total only).
 
-    ``proposed`` is the Agatston score that the network had proposed; None without a proposal.
+    ``proposed`` is the Agatston score that the network had proposed; None without a prediction.
     """
 
     artery: str
@@ -52,7 +52,7 @@ class ScoreRow:
 
     @property
     def difference(self) -> float | None:
-        """By how much the Agatston score is higher than the proposed one; None without a proposal."""
+        """By how much the Agatston score is higher than the proposed one; None without a prediction."""
         return None if self.proposed is None else self.agatston - self.proposed
 
 
@@ -74,7 +74,7 @@ def is_score_of(tableNode, volumeNode) -> bool:
 def score_table_rows(
     score: CaseScore, proposed: CaseScore | None = None, scheme: RiskScheme = FIVE_CATEGORIES
 ) -> list[ScoreRow]:
-    """The rows of a score, the total last; ``proposed`` is the score of the network's proposal."""
+    """The rows of a score, the total last; ``proposed`` is the score of the network's prediction."""
     rows = []
     for artery in ARTERIES:
         tally = score.by_artery[artery.name]
@@ -96,12 +96,12 @@ def show_score(
 ) -> None:
     """Write scores and warnings to the table node, in place of what it held; observers hear of it once.
 
-    With ``proposed``, the scores of the network's proposal, the table also has ``PROPOSAL_COLUMNS``.
+    With ``proposed``, the scores of the network's prediction, the table also has ``PREDICTION_COLUMNS``.
     """
     modified = tableNode.StartModify()
     try:
         tableNode.RemoveAllColumns()
-        for title, kind in COLUMNS + (PROPOSAL_COLUMNS if proposed else ()):
+        for title, kind in COLUMNS + (PREDICTION_COLUMNS if proposed else ()):
             tableNode.AddColumn().SetName(title)
             tableNode.SetColumnType(title, kind)
         for row in score_table_rows(score, proposed, scheme):
@@ -146,8 +146,8 @@ def _text(value) -> str:
 def score_rows(tableNode) -> list[ScoreRow]:
     """The rows of a score table node, the total last; empty when the table holds no scores."""
     table = tableNode.GetTable()
-    with_proposal = table.GetNumberOfColumns() == len(COLUMNS + PROPOSAL_COLUMNS)
-    if not with_proposal and table.GetNumberOfColumns() != len(COLUMNS):
+    with_prediction = table.GetNumberOfColumns() == len(COLUMNS + PREDICTION_COLUMNS)
+    if not with_prediction and table.GetNumberOfColumns() != len(COLUMNS):
         return []
     return [
         ScoreRow(
@@ -156,7 +156,7 @@ def score_rows(tableNode) -> list[ScoreRow]:
             agatston=table.GetValue(row, 2).ToDouble(),
             volume_mm3=table.GetValue(row, 3).ToDouble(),
             risk_category=table.GetValue(row, 4).ToString(),
-            proposed=table.GetValue(row, 5).ToDouble() if with_proposal else None,
+            proposed=table.GetValue(row, 5).ToDouble() if with_prediction else None,
         )
         for row in range(table.GetNumberOfRows())
     ]
@@ -190,12 +190,12 @@ class LesionRow:
     ras: tuple[float, float, float]
 
 
-def lesion_rows(score: CaseScore, volume: CTVolume, proposal: KeptProposal | None) -> list[LesionRow]:
+def lesion_rows(score: CaseScore, volume: CTVolume, prediction: StoredPrediction | None) -> list[LesionRow]:
     """The lesions of a score on this CT by descending score."""
-    return [_row(lesion, volume, proposal) for lesion in score.lesions]
+    return [_row(lesion, volume, prediction) for lesion in score.lesions]
 
 
-def _row(lesion: Lesion, volume: CTVolume, proposal: KeptProposal | None) -> LesionRow:
+def _row(lesion: Lesion, volume: CTVolume, prediction: StoredPrediction | None) -> LesionRow:
     k, j, i = np.unravel_index(lesion.voxels, volume.shape)
     main = k == lesion.main_slice
     x, y, z = volume.position((lesion.main_slice, j[main].mean(), i[main].mean()))
@@ -205,6 +205,6 @@ def _row(lesion: Lesion, volume: CTVolume, proposal: KeptProposal | None) -> Les
         lesion.main_slice,
         lesion.agatston,
         lesion.maximum_hu,
-        proposal.probability_of(lesion) if proposal else None,
+        prediction.probability_of(lesion) if prediction else None,
         (-float(x), -float(y), float(z)),
     )

@@ -8,7 +8,7 @@ SINGLETON_TAG = "CoronaryCalciumScoring"
 EFFECTS = ("Paint", "Erase", "Scissors", "Islands", "Threshold")
 # Far above any CT number, also of metal.
 HIGHEST_HU = 32767.0
-# A coronary artery's calcium is a few millimetres wide.
+# A coronary artery's calcium is a few millimeters wide.
 BRUSH_MM = 4.0
 # Names and values of the effects' parameters in the node: a 2D brush of a size in mm.
 BRUSH_SETTINGS = {

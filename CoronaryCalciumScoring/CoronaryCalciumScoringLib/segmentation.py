@@ -15,7 +15,7 @@ from coronary_calcium.arteries import (
     Artery,
     terminology,
 )
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.volume import CaseWarning
 from vtk.util.numpy_support import numpy_to_vtk
 
@@ -43,7 +43,7 @@ def add_segmentation(volumeNode, labels: np.ndarray, name: str):
 
     ``labels`` is an array on the array axes of ``volumeNode``: 0 background, then ``Artery.label``. The segmentation
     has the CT as its reference geometry, lies beside it in the subject hierarchy, and every segment has its artery's
-    name, colour and coded terminology. Returns the vtkMRMLSegmentationNode.
+    name, color and coded terminology. Returns the vtkMRMLSegmentationNode.
     """
     scene = volumeNode.GetScene()
     node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", scene.GenerateUniqueName(name))
@@ -110,17 +110,17 @@ def scored_segments(segmentationNode) -> tuple[list[tuple[Any, Artery]], tuple[C
     A voxel of two segments goes to the one that comes later, by ``WRITING_ORDER``: a named artery has it before
     ``unassigned``, and of two named arteries the later one of ``ARTERIES``. A segment that stands for no artery
         counts as ``unassigned``,
-    and the warnings say so. Raises InputRefused: ``"mask-grid"`` under a transform, ``"no-artery"`` when no segment
+    and the warnings say so. Raises InputError: ``"mask-grid"`` under a transform, ``"no-artery"`` when no segment
     stands for an artery.
     """
     if segmentationNode.GetParentTransformNode() is not None:
-        raise InputRefused("mask-grid", "The segmentation lies under a transform: take it out of the transform.")
+        raise InputError("mask-grid", "The segmentation lies under a transform: take it out of the transform.")
     segmentation = segmentationNode.GetSegmentation()
     segments = [segmentation.GetSegment(segment_id) for segment_id in segmentation.GetSegmentIDs()]
     known = [(segment, segment_artery(segment)) for segment in segments]
     others = [segment.GetName() for segment, artery in known if artery is None]
     if len(others) == len(known):
-        raise InputRefused(
+        raise InputError(
             "no-artery", f"No segment stands for a coronary artery: name the segments {', '.join(BY_NAME)}."
         )
     warnings = ()
@@ -132,10 +132,10 @@ def scored_segments(segmentationNode) -> tuple[list[tuple[Any, Artery]], tuple[C
 
 
 def segment_labelmap(segment):
-    """A segment's binary labelmap; raises InputRefused ("mask-grid") when it has none."""
+    """A segment's binary labelmap; raises InputError ("mask-grid") when it has none."""
     image = segment.GetRepresentation(BINARY_LABELMAP)
     if image is None:
-        raise InputRefused(
+        raise InputError(
             "mask-grid", f"The segment {segment.GetName()} has no voxels of its own: give it a binary labelmap."
         )
     return image
@@ -150,7 +150,7 @@ def is_empty(image) -> bool:
 def read_labels(segmentationNode, volumeNode) -> SegmentLabels:
     """The segments as a label map on the array axes of a CT node, by the rules of ``scored_segments``.
 
-    The warnings also say how many voxels two arteries claim. Raises InputRefused when no segment stands for an
+    The warnings also say how many voxels two arteries claim. Raises InputError when no segment stands for an
     artery (``"no-artery"``) and when the segments are not on the CT's voxels (``"mask-grid"``).
     """
     segments, warnings = scored_segments(segmentationNode)
@@ -187,13 +187,13 @@ def _write(labels: np.ndarray, image, value: int, label: int, volumeNode) -> np.
     return np.ravel_multi_index(index, labels.shape)[claimed]
 
 
-def outside_ct() -> InputRefused:
-    """The refusal of segments that have voxels where the CT has none."""
-    return InputRefused("mask-grid", "The segmentation reaches outside the CT: select the CT that it was drawn on.")
+def outside_ct() -> InputError:
+    """The rejection of segments that have voxels where the CT has none."""
+    return InputError("mask-grid", "The segmentation reaches outside the CT: select the CT that it was drawn on.")
 
 
 def grid_offset(image, volumeNode) -> np.ndarray:
-    """Whole voxels (k, j, i) from a segment's grid to the CT's; raises InputRefused when they are not the same grid."""
+    """Whole voxels (k, j, i) from a segment's grid to the CT's; raises InputError when they are not the same grid."""
     image_matrix, volume_matrix = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
     image.GetImageToWorldMatrix(image_matrix)
     volumeNode.GetRASToIJKMatrix(volume_matrix)
@@ -203,7 +203,7 @@ def grid_offset(image, volumeNode) -> np.ndarray:
     # The rotation counts over the whole extent of the image, so that a small angle does not hide.
     drift = np.abs(step[:, :3] - np.eye(3)) @ np.array(volumeNode.GetImageData().GetDimensions())
     if max(drift.max(), np.abs(step[:, 3] - offset).max()) > GRID_TOLERANCE_VOXELS:
-        raise InputRefused(
+        raise InputError(
             "mask-grid",
             "The segmentation is not on the CT's voxels: set the CT as its source geometry in the Segment Editor.",
         )
@@ -211,7 +211,7 @@ def grid_offset(image, volumeNode) -> np.ndarray:
 
 
 def add_segment(node, artery: Artery) -> str:
-    """Add an artery's segment, empty, with its name, colour and coded terminology; returns the segment's identifier."""
+    """Add an artery's segment, empty, with its name, color and coded terminology; returns the segment's identifier."""
     segmentation = node.GetSegmentation()
     segment_id = segmentation.AddEmptySegment(artery.name, artery.name, artery.color)
     segmentation.GetSegment(segment_id).SetTag(TERMINOLOGY_TAG, terminology(artery))
@@ -279,7 +279,7 @@ def box_of(voxels: np.ndarray) -> Box:
 def labels_in_box(segmentationNode, volumeNode, box: Box) -> np.ndarray:
     """The arteries' labels in a box, uint8 (k, j, i), by the rules of ``segmentation.scored_segments``.
 
-    Raises InputRefused as ``segmentation.read_labels`` does.
+    Raises InputError as ``segmentation.read_labels`` does.
     """
     labels = np.zeros(box.high - box.low, dtype=np.uint8)
     for segment, artery in scored_segments(segmentationNode)[0]:

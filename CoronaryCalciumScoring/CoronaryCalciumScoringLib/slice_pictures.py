@@ -87,11 +87,11 @@ def draw_views(volumeNode, segmentationNode, views: list[View], side: int = SIDE
 
 def _copy_of_volume(scene, volumeNode):
     """The CT in another scene, in the window for calcium; the voxels are shared."""
-    grey = slicer.vtkMRMLColorTableNode()
-    grey.SetTypeToGrey()
-    grey = scene.AddNode(grey)
+    gray = slicer.vtkMRMLColorTableNode()
+    gray.SetTypeToGrey()
+    gray = scene.AddNode(gray)
     display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
-    display.SetAndObserveColorNodeID(grey.GetID())
+    display.SetAndObserveColorNodeID(gray.GetID())
     display.SetAutoWindowLevel(False)
     display.SetWindowLevel(WINDOW_HU, LEVEL_HU)
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")

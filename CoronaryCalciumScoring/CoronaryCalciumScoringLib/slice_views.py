@@ -2,7 +2,7 @@
 
 import slicer
 
-# The reports' window for a lesion: 130 HU is mid grey. Importing it would bring the whole reports with it.
+# The reports' window for a lesion: 130 HU is mid gray. Importing it would bring the whole reports with it.
 WINDOW_HU, LEVEL_HU = 700, 150
 MARK_TAG = "CoronaryCalciumScoringLesion"
 # A ring around the lesion that leaves its voxels free.

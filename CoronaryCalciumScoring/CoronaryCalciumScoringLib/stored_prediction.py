@@ -1,4 +1,4 @@
-"""The network's proposal as it was, kept in the scene beside the segmentation that the reader corrects."""
+"""The network's prediction as it was, kept in the scene beside the segmentation that the reader corrects."""
 
 import json
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from .volume_node import SceneCT
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
 
-# Role of the reference from the reader's segmentation to the proposal's.
-PROPOSAL_ROLE = "coronaryCalciumProposal"
+# Role of the reference from the reader's segmentation to the prediction's.
+PREDICTION_ROLE = "coronaryCalciumProposal"
 # What the label map cannot hold, as JSON: the lesions' probabilities by descending score, and which network it was.
 FACTS_ATTRIBUTE = "CoronaryCalcium.Proposal"
 OUTLINE_OPACITY = 0.8
 
 
 @dataclass(frozen=True, eq=False)
-class KeptProposal:
+class StoredPrediction:
     """What the network proposed.
 
     Attributes
@@ -54,9 +54,9 @@ class KeptProposal:
         return total / shared if shared else None
 
 
-def keep_proposal(segmentationNode, volumeNode, labels: np.ndarray, result: "CaseResult"):
+def store_prediction(segmentationNode, volumeNode, labels: np.ndarray, result: "CaseResult"):
     """Keep a result's label map (here on the array axes of the CT's node) as a hidden segmentation, and return it."""
-    node = add_segmentation(volumeNode, labels, f"{volumeNode.GetName()} AI proposal")
+    node = add_segmentation(volumeNode, labels, f"{volumeNode.GetName()} AI prediction")
     display = node.GetDisplayNode()
     display.SetVisibility(False)
     display.SetVisibility2DFill(False)
@@ -66,18 +66,18 @@ def keep_proposal(segmentationNode, volumeNode, labels: np.ndarray, result: "Cas
         "model": network_facts(result.model_card or {}),
     }
     node.SetAttribute(FACTS_ATTRIBUTE, json.dumps(facts))
-    segmentationNode.SetNodeReferenceID(PROPOSAL_ROLE, node.GetID())
+    segmentationNode.SetNodeReferenceID(PREDICTION_ROLE, node.GetID())
     return node
 
 
-def proposal_node(segmentationNode):
-    """The node of the proposal that belongs to the reader's segmentation, or None."""
-    return segmentationNode.GetNodeReference(PROPOSAL_ROLE)
+def prediction_node(segmentationNode):
+    """The node of the prediction that belongs to the reader's segmentation, or None."""
+    return segmentationNode.GetNodeReference(PREDICTION_ROLE)
 
 
-def read_proposal(segmentationNode, volumeNode, ct: SceneCT) -> KeptProposal | None:
-    """The proposal that belongs to the reader's segmentation of a CT, or None; raises InputRefused on another grid."""
-    node = proposal_node(segmentationNode)
+def read_stored_prediction(segmentationNode, volumeNode, ct: SceneCT) -> StoredPrediction | None:
+    """The prediction that belongs to the reader's segmentation of a CT, or None; raises InputError on another grid."""
+    node = prediction_node(segmentationNode)
     if node is None or node.GetAttribute(FACTS_ATTRIBUTE) is None:
         return None
     facts = json_attribute(node, FACTS_ATTRIBUTE, dict)
@@ -86,7 +86,7 @@ def read_proposal(segmentationNode, volumeNode, ct: SceneCT) -> KeptProposal | N
     probabilities = _probabilities(facts.get("probabilities"))
     if len(probabilities) != len(score.lesions):  # the kept segmentation was edited: its lesions are others now
         probabilities = (None,) * len(score.lesions)
-    return KeptProposal(labels, score, probabilities, _model(facts.get("model")))
+    return StoredPrediction(labels, score, probabilities, _model(facts.get("model")))
 
 
 def _probabilities(kept: object) -> tuple[float | None, ...]:

@@ -13,10 +13,10 @@ ORIGIN_LPS = (-160.0, -160.0, 0.0)
 AIR_HU, TISSUE_HU, LUNG_HU = -1000, 40, -850
 # Each plaque: label, corner (k, j, i), HU. All are 2 slices of 2 by 3 pixels, 37.5 mm2 each; 350 HU weighs 3, 500 HU 4.
 PLAQUES = ((LAD.label, (20, 48, 68), 350), (RCA.label, (15, 52, 56), 500))
-MADE_UP_AGATSTON = 2 * 37.5 * 3 + 2 * 37.5 * 4
+SYNTHETIC_AGATSTON = 2 * 37.5 * 3 + 2 * 37.5 * 4
 
 
-def made_up_ct() -> tuple[CTVolume, np.ndarray]:
+def synthetic_ct() -> tuple[CTVolume, np.ndarray]:
     """A body with two lungs, and a label map (k, j, i), uint8, of its two plaques."""
     _, j, i = np.ogrid[: SHAPE[0], : SHAPE[1], : SHAPE[2]]
     y, x = (j - SHAPE[1] / 2) / SHAPE[1], (i - SHAPE[2] / 2) / SHAPE[2]
@@ -31,9 +31,9 @@ def made_up_ct() -> tuple[CTVolume, np.ndarray]:
     return CTVolume(hu, SPACING_MM, ORIGIN_LPS), labels
 
 
-def add_made_up_ct(scene):
-    """Add the made-up CT to a scene; returns its volume node and the label map on the node's array axes."""
-    volume, labels = made_up_ct()
+def add_synthetic_ct(scene):
+    """Add the synthetic CT to a scene; returns its volume node and the label map on the node's array axes."""
+    volume, labels = synthetic_ct()
     return add_volume_node(scene, volume, "Made-up CT"), labels
 
 

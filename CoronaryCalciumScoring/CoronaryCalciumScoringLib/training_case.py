@@ -3,7 +3,7 @@
 ``write_training_case`` writes into a folder
 
 * ``case-<random>.npz``, the part around the heart, as ``coronary_calcium.datasets.case_format`` reads it, and
-* ``case-<random>/`` with ``ct.nrrd`` (HU), ``labels.nrrd`` (the reader's labels), ``proposal.nrrd`` (the network's,
+* ``case-<random>/`` with ``ct.nrrd`` (HU), ``labels.nrrd`` (the reader's labels), ``prediction.nrrd`` (the network's,
   only where there was one) and ``case.json`` (scores, difference, times and counts of edits, how the scan was made).
 
 The name is random; no file holds a name, an identifier, a date or a path. Voxels are written as they are: a scan that
@@ -22,7 +22,7 @@ import SimpleITK
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.datasets import case_format
 from coronary_calcium.datasets.case_format import REVIEWED_CT, REVIEWED_FACTS, REVIEWED_LABELS, REVIEWED_PREDICTION
-from coronary_calcium.errors import InputRefused, not_written
+from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress, part_of
@@ -57,14 +57,14 @@ class TrainingCase:
 def training_case(review: "Review") -> TrainingCase:
     """Take a training case out of a review.
 
-    Raises InputRefused: ``unassigned-lesions`` when calcium is given to no artery, ``no-scores`` when the review has
+    Raises InputError: ``unassigned-lesions`` when calcium is given to no artery, ``no-scores`` when the review has
     none.
     """
     score = review.live.update() or review.score
     if score is None:
-        raise InputRefused("no-scores", f"There is nothing to save: {review.live.reason}")
+        raise InputError("no-scores", f"There is nothing to save: {review.live.reason}")
     if score.by_artery[UNASSIGNED.name].lesions:
-        raise InputRefused(
+        raise InputError(
             "unassigned-lesions",
             f"{score.by_artery[UNASSIGNED.name].lesions} lesions are given to no artery, and training learns arteries: "
             "give each to an artery or remove it, then save again.",
@@ -72,7 +72,7 @@ def training_case(review: "Review") -> TrainingCase:
     volume = review.ct.volume
     labels = np.where(volume.hu >= score.rules.threshold_hu, review.labels(), 0).astype(np.uint8)
     labels[labels > max(artery.label for artery in NAMED_ARTERIES)] = 0
-    proposed = review.proposal.labels if review.proposal is not None else None
+    proposed = review.prediction.labels if review.prediction is not None else None
     windows = review.candidates().windows if review.knows_candidates else None
     return TrainingCase(volume, labels, proposed, _facts(review, score), windows)
 
@@ -80,7 +80,7 @@ def training_case(review: "Review") -> TrainingCase:
 def write_training_case(case: TrainingCase, folder: str | Path, progress: Progress = no_progress) -> Path:
     """Write a training case and return the path of its .npz file; either all is written or nothing.
 
-    Raises InputRefused("output") when the folder cannot be written to, and Cancelled when ``progress`` does.
+    Raises InputError("output") when the folder cannot be written to, and Cancelled when ``progress`` does.
     """
     volume, labels = case.volume, case.labels
     windows = case.windows or find_heart(volume, part_of(progress, 0.0, 0.5)).windows
@@ -117,13 +117,13 @@ def save_training_case(review: "Review", folder: str | Path) -> Path:
 
 def _facts(review: "Review", score: CaseScore) -> dict[str, Any]:
     """What ``case.json`` holds; how the scan was made, never who was scanned."""
-    proposal = review.proposal
+    prediction = review.prediction
     return {
         "source": "reader",
         "agatston": _agatston(score),
-        "proposed_agatston": _agatston(proposal.score) if proposal else None,
-        "model": proposal.model if proposal else None,
-        "effort": asdict(review.effort),
+        "ai_agatston": _agatston(prediction.score) if prediction else None,
+        "model": prediction.model if prediction else None,
+        "statistics": asdict(review.statistics),
         "acquisition": asdict(review.ct.volume.acquisition),
         "warnings": [warning.code for warning in review.warnings],
     }

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import slicer
 import vtk
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.axes import AxialOrder, axial_order, to_axial
 from coronary_calcium.io.checks import check_ct
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -57,12 +57,12 @@ class SceneCT:
     index_to_lps: np.ndarray
 
     def check_unchanged(self, volumeNode) -> None:
-        """Raise InputRefused ("volume-changed") when the node is gone or no longer shows what was scored."""
+        """Raise InputError ("volume-changed") when the node is gone or no longer shows what was scored."""
         image = volumeNode.GetImageData() if volumeNode.GetScene() else None
         if image is None:
-            raise InputRefused("volume-changed", "The CT was removed while it was being scored: nothing was added.")
+            raise InputError("volume-changed", "The CT was removed while it was being scored: nothing was added.")
         if image.GetMTime() != self.image_time or not np.array_equal(index_to_lps(volumeNode), self.index_to_lps):
-            raise InputRefused("volume-changed", "The CT was changed while it was being scored: score it again.")
+            raise InputError("volume-changed", "The CT was changed while it was being scored: score it again.")
 
 
 def array_of(image: vtk.vtkImageData) -> np.ndarray:
@@ -78,53 +78,53 @@ def index_to_lps(volumeNode) -> np.ndarray:
 
 
 def check_node(volumeNode) -> None:
-    """Refuse a node that cannot be scored by what the node alone tells, without looking at its voxels.
+    """Reject a node that cannot be scored by what the node alone tells, without looking at its voxels.
 
-    Raises InputRefused with the code ``no-volume``, ``not-ct``, ``not-hu``, ``transformed-volume``, or one of the
+    Raises InputError with the code ``no-volume``, ``not-ct``, ``not-hu``, ``transformed-volume``, or one of the
     engine's codes for reformatted or oblique slices.
     """
     if volumeNode is None or volumeNode.GetImageData() is None:
-        raise InputRefused("no-volume", "There is no image to score: load a CT and select it.")
+        raise InputError("no-volume", "There is no image to score: load a CT and select it.")
     image = volumeNode.GetImageData()
     if volumeNode.IsA("vtkMRMLLabelMapVolumeNode"):
-        raise InputRefused(
+        raise InputError(
             "not-ct", "The selected volume is a label map, not a CT: select the CT that the labels were drawn on."
         )
     if image.GetNumberOfScalarComponents() != 1:
-        raise InputRefused("not-ct", "The selected volume is a colour image, not a CT: select a CT in HU.")
+        raise InputError("not-ct", "The selected volume is a color image, not a CT: select a CT in HU.")
     _check_quantity(volumeNode)
     _check_transform(volumeNode)
     axial_order(_spacing_and_direction(volumeNode)[1])
 
 
 def _check_quantity(volumeNode) -> None:
-    """Refuse a node whose DICOM header named another quantity than the CT number."""
+    """Reject a node whose DICOM header named another quantity than the CT number."""
     quantity, unit = volumeNode.GetVoxelValueQuantity(), volumeNode.GetVoxelValueUnits()
     if quantity is not None and quantity.GetCodeValue() not in (None, "", CT_QUANTITY):
-        raise InputRefused(
+        raise InputError(
             "not-ct",
             f"The selected volume holds {quantity.GetCodeMeaning() or quantity.GetCodeValue()}, not CT numbers: "
             "select a CT.",
         )
     if unit is not None and unit.GetCodeValue() not in (None, "", HOUNSFIELD_UNIT):
-        raise InputRefused(
+        raise InputError(
             "not-hu",
             f"The selected volume is in {unit.GetCodeMeaning() or unit.GetCodeValue()}, not in HU: select a CT in HU.",
         )
 
 
 def _check_transform(volumeNode) -> None:
-    """Refuse a node under a transform: Slicer puts series with uneven slices or a tilted gantry there."""
+    """Reject a node under a transform: Slicer puts series with uneven slices or a tilted gantry there."""
     transform = volumeNode.GetParentTransformNode()
     if transform is None:
         return
     if transform.IsLinear():
-        raise InputRefused(
+        raise InputError(
             "transformed-volume",
             "The selected volume lies under a transform, and scores are defined on the slices as they were scanned: "
             "take it out of the transform.",
         )
-    raise InputRefused(
+    raise InputError(
         "transformed-volume",
         "The selected volume has uneven slice spacing or a tilted gantry (Slicer has put it under a non-linear "
         "transform), so slices cannot be scored: use a series with even, untilted slices.",
@@ -136,15 +136,15 @@ def _spacing_and_direction(volumeNode) -> tuple[tuple[float, float, float], np.n
     axes = index_to_lps(volumeNode)[:3, :3]
     lengths = np.linalg.norm(axes, axis=0)
     if not np.all(np.isfinite(lengths)) or lengths.min() <= 0:
-        raise InputRefused("geometry", "The selected volume has no usable voxel size: load the CT again.")
+        raise InputError("geometry", "The selected volume has no usable voxel size: load the CT again.")
     return tuple(lengths[::-1]), axes / lengths
 
 
 def scene_ct(volumeNode, acquisition: Acquisition | None = None, *, copy: bool = True) -> SceneCT:
     """The CT of a vtkMRMLScalarVolumeNode, with its own copy of the voxels unless ``copy`` is False.
 
-    ``acquisition`` says how the scan was made, where the caller knows it; the node does not. Raises InputRefused for
-    everything that ``check_node`` and the engine's ``check_ct`` refuse.
+    ``acquisition`` says how the scan was made, where the caller knows it; the node does not. Raises InputError for
+    everything that ``check_node`` and the engine's ``check_ct`` reject.
     """
     check_node(volumeNode)
     image = volumeNode.GetImageData()

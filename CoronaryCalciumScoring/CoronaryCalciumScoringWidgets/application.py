@@ -48,7 +48,9 @@ def ensureRequirements(requirements: str) -> None:
 
 
 def ensurePackages(requirements: str) -> None:
-    """Install what the network needs and Slicer does not ship, asking first; raises RuntimeError when refused."""
+    """Install what the network needs and Slicer does not ship, asking first; raises RuntimeError when the user
+    declines.
+    """
     ensureRequirements(requirements)
     try:
         from PyTorchUtils import PyTorchUtilsLogic

@@ -14,19 +14,19 @@ from coronary_calcium.scoring.rules import CANON, LITERATURE, RULE_SETS, RuleSet
 from CoronaryCalciumScoringLib.logic import engine_score_case
 from CoronaryCalciumScoringLib.score_table import score_rows, table_text
 from CoronaryCalciumScoringLib.segmentation import artery_segments
-from CoronaryCalciumScoringLib.synthetic_ct import MADE_UP_AGATSTON, PLAQUES, add_made_up_ct
+from CoronaryCalciumScoringLib.synthetic_ct import PLAQUES, SYNTHETIC_AGATSTON, add_synthetic_ct
 from CoronaryCalciumScoringLib.training_case import save_training_case
 from CoronaryCalciumScoringLib.volume_node import array_of
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
 
-# The made-up CT takes a fraction of a second; a busy machine, some seconds.
+# The synthetic CT takes a fraction of a second; a busy machine, some seconds.
 RUN_SECONDS = 60
 # Where to put a picture of the window after each step; none are made without it.
 SCREENSHOTS_VARIABLE = "CORONARY_CALCIUM_SCREENSHOTS"
 
 
 class PanelTest(ScriptedLoadableModuleTest):
-    """A test that works in the module's panel, on a made-up CT with a given label map: no network, no download."""
+    """A test that works in the module's panel, on a synthetic CT with a given label map: no network, no download."""
 
     def setUp(self) -> None:
         """Start from an empty scene."""
@@ -39,9 +39,9 @@ class PanelTest(ScriptedLoadableModuleTest):
         self._restore.close()
 
     def _scored(self, volumeNode=None, labels: np.ndarray | None = None):
-        """The panel after a run on a CT with the label map for its proposal; without, on the made-up CT."""
+        """The panel after a run on a CT with the label map for its prediction; without, on the synthetic CT."""
         if volumeNode is None:
-            volumeNode, labels = add_made_up_ct(slicer.mrmlScene)
+            volumeNode, labels = add_synthetic_ct(slicer.mrmlScene)
         widget = self._widget(volumeNode, labels)
         widget.ui.applyButton.click()
         self._wait(widget)
@@ -75,7 +75,7 @@ class PanelTest(ScriptedLoadableModuleTest):
         slicer.util.clickAndDrag(sliceWidget, start=place, end=place, steps=1, modifiers=["Shift"] if shift else [])
 
     def _place(self, plaque: int) -> tuple[float, float, float]:
-        """RAS position of a voxel of one of the made-up CT's plaques."""
+        """RAS position of a voxel of one of the synthetic CT's plaques."""
         matrix = vtk.vtkMatrix4x4()
         slicer.modules.CoronaryCalciumScoringWidget._parameterNode.inputVolume.GetIJKToRASMatrix(matrix)
         k, j, i = PLAQUES[plaque][1]
@@ -153,13 +153,13 @@ INSERT_ROWS, THICK_MM, THIN_MM = 10, 5.0, 0.5
 
 
 class CoronaryCalciumScoringTest(PanelTest):
-    """The module's work in the application, on a made-up CT with a given label map: no network, no download."""
+    """The module's work in the application, on a synthetic CT with a given label map: no network, no download."""
 
     def runTest(self) -> None:
         """Run all tests."""
         for test in (
             self.test_logic,
-            self.test_refusal,
+            self.test_rejection,
             self.test_panel,
             self.test_cancel,
             self.test_closing_the_scene_while_running,
@@ -180,22 +180,22 @@ class CoronaryCalciumScoringTest(PanelTest):
 
     def test_logic(self) -> None:
         """The logic makes segments and a table with the score that the plaques' size tells."""
-        volumeNode, labels = add_made_up_ct(slicer.mrmlScene)
+        volumeNode, labels = add_synthetic_ct(slicer.mrmlScene)
         scored = self._logic().score(volumeNode, labels=labels)
-        self.assertEqual(score_rows(scored.tableNode)[-1].agatston, MADE_UP_AGATSTON)
+        self.assertEqual(score_rows(scored.tableNode)[-1].agatston, SYNTHETIC_AGATSTON)
         self.assertEqual(scored.segmentationNode.GetSegmentation().GetNumberOfSegments(), len(BY_NAME))
         again = self._logic().score(volumeNode, maskSegmentation=scored.segmentationNode)
         self.assertEqual(again.result.score, scored.result.score)
 
-    def test_refusal(self) -> None:
-        """A CT under a transform is refused in words, and the button says why."""
-        volumeNode, _labels = add_made_up_ct(slicer.mrmlScene)
+    def test_rejection(self) -> None:
+        """A CT under a transform is rejected in words, and the button says why."""
+        volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
         transformNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
         volumeNode.SetAndObserveTransformNodeID(transformNode.GetID())
         widget = self._widget(volumeNode)
         self.assertFalse(widget.ui.applyButton.enabled)
         self.assertIn("transform", widget.ui.applyButton.toolTip)
-        self._picture("refused")
+        self._picture("rejected")
 
     def test_panel(self) -> None:
         """Run in the panel ends with the scores in the table."""
@@ -207,7 +207,7 @@ class CoronaryCalciumScoringTest(PanelTest):
 
     def test_cancel(self) -> None:
         """Cancel in the panel leaves the scene as it was."""
-        volumeNode, _labels = add_made_up_ct(slicer.mrmlScene)
+        volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
         widget = self._waiting(volumeNode)
         before = slicer.mrmlScene.GetNumberOfNodes()
         widget.ui.applyButton.click()
@@ -220,7 +220,7 @@ class CoronaryCalciumScoringTest(PanelTest):
 
     def test_closing_the_scene_while_running(self) -> None:
         """Closing the scene in the middle of a run stops it and empties the panel."""
-        volumeNode, _labels = add_made_up_ct(slicer.mrmlScene)
+        volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
         widget = self._waiting(volumeNode)
         widget.ui.applyButton.click()
         self._until(lambda: widget.ui.progressBar.value == 50, "the run shows its progress")
@@ -239,17 +239,17 @@ class CoronaryCalciumScoringTest(PanelTest):
         self._picture("lesion")
         panel.choose(LCX)
         self._click(0)
-        self._expect("LCX", MADE_UP_AGATSTON - self._agatston("RCA"), "a click moves a lesion to LCX")
+        self._expect("LCX", SYNTHETIC_AGATSTON - self._agatston("RCA"), "a click moves a lesion to LCX")
         self._picture("moved")
         self._click(1, shift=True)
         self._expect("RCA", 0.0, "Shift with a click removes a lesion")
         ui.undoButton.click()
-        self._expect("Total", MADE_UP_AGATSTON, "Undo brings it back")
+        self._expect("Total", SYNTHETIC_AGATSTON, "Undo brings it back")
         ui.redoButton.click()
         self._expect("RCA", 0.0, "Redo removes it again")
         panel.choose(RCA)
         self._click(1)
-        self._expect("Total", MADE_UP_AGATSTON, "a click marks it anew")
+        self._expect("Total", SYNTHETIC_AGATSTON, "a click marks it anew")
         segmentationNode = panel.review.segmentationNode
         slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(
             segmentationNode, artery_segments(segmentationNode)["LCX"]
@@ -274,7 +274,7 @@ class CoronaryCalciumScoringTest(PanelTest):
         self._expect("RCA", before, "Undo takes the stroke back")
 
     def test_outputs(self) -> None:
-        """Table, candidates, proposal, pictures of the views, training case."""
+        """Table, candidates, prediction, pictures of the views, training case."""
         widget = self._scored()
         panel, ui = widget.reviewPanel, widget.ui
         ui.copyButton.click()
@@ -282,7 +282,7 @@ class CoronaryCalciumScoringTest(PanelTest):
         ui.candidatesCheckBox.checked = True
         self._wait(widget)
         self.assertTrue(ui.candidatesCheckBox.checked, ui.editLabel.text)
-        ui.proposalCheckBox.checked = True
+        ui.predictionCheckBox.checked = True
         self._picture("review")
         for picture in panel.review.view_pictures():
             self.assertTrue(picture.png.startswith(PNG_START), picture.caption)
@@ -294,7 +294,7 @@ class CoronaryCalciumScoringTest(PanelTest):
         widget = self._scored()
         self._click(1, shift=True)
         saved = self._agatston("Total")
-        self.assertLess(saved, MADE_UP_AGATSTON)
+        self.assertLess(saved, SYNTHETIC_AGATSTON)
         with tempfile.TemporaryDirectory() as folder:
             path = str(Path(folder) / "review.mrb")
             self.assertTrue(slicer.util.saveScene(path), "the scene could not be saved")
@@ -305,11 +305,11 @@ class CoronaryCalciumScoringTest(PanelTest):
             self._picture("loaded")
             widget.reviewPanel.choose(RCA)
             self._click(1)
-            self._expect("Total", MADE_UP_AGATSTON, "the loaded review goes on")
+            self._expect("Total", SYNTHETIC_AGATSTON, "the loaded review goes on")
 
     def test_without_ai(self) -> None:
         """Start without AI shows candidates, and clicks make the score."""
-        volumeNode, _labels = add_made_up_ct(slicer.mrmlScene)
+        volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
         widget = self._widget(volumeNode)
         widget.ui.startButton.click()
         self._wait(widget)
@@ -318,41 +318,41 @@ class CoronaryCalciumScoringTest(PanelTest):
         self._picture("candidates")
         for plaque in range(len(PLAQUES)):
             self._click(plaque)
-        self._expect("Total", MADE_UP_AGATSTON, "two clicks mark the two plaques")
+        self._expect("Total", SYNTHETIC_AGATSTON, "two clicks mark the two plaques")
 
     def test_rules(self) -> None:
         """Other rules change the scores at once; rules side by side; what needs DICOM images says so; and back."""
-        volumeNode, labels = add_made_up_ct(slicer.mrmlScene)
+        volumeNode, labels = add_synthetic_ct(slicer.mrmlScene)
         array_of(volumeNode.GetImageData())[SPECK], labels[SPECK] = SPECK_HU, LCX.label
         volumeNode.GetImageData().Modified()
         widget = self._scored(volumeNode, labels)
         form = widget.clinic.form
-        widget.ui.clinicSection.collapsed = False
-        self._restore.callback(setattr, widget.ui.clinicSection, "collapsed", True)
-        self._expect("Total", MADE_UP_AGATSTON + SPECK_AGATSTON, "the literature's rules count one pixel")
+        widget.ui.rulesAndOutputsSection.collapsed = False
+        self._restore.callback(setattr, widget.ui.rulesAndOutputsSection, "collapsed", True)
+        self._expect("Total", SYNTHETIC_AGATSTON + SPECK_AGATSTON, "the literature's rules count one pixel")
         self._choose(form, CANON)
         self._expect("LCX", 0.0, "Canon's rules do not count one pixel")
-        self._expect("Total", MADE_UP_AGATSTON, "the total follows the rules")
+        self._expect("Total", SYNTHETIC_AGATSTON, "the total follows the rules")
         self.assertIn(f"{CANON.name} rules", widget.ui.totalLabel.text)
         form.compareButton.click()
         self._wait(widget)
         self.assertEqual(form.rulesTable.rowCount, len(RULE_SETS), form.statusLabel.text)
-        self.assertEqual(form.rulesTable.item(0, 3).text(), f"{MADE_UP_AGATSTON + SPECK_AGATSTON:.1f}")
+        self.assertEqual(form.rulesTable.item(0, 3).text(), f"{SYNTHETIC_AGATSTON + SPECK_AGATSTON:.1f}")
         self._picture("rules")
         for button in (form.segButton, form.srButton):
             self.assertFalse(button.enabled)
             self.assertIn("DICOM database", button.toolTip)
         self.assertTrue(form.reportButton.enabled)
         self._choose(form, LITERATURE)
-        self._expect("Total", MADE_UP_AGATSTON + SPECK_AGATSTON, "back to the literature's rules")
+        self._expect("Total", SYNTHETIC_AGATSTON + SPECK_AGATSTON, "back to the literature's rules")
 
     def test_insert(self) -> None:
         """The self-test with the digital insert shows truth and measurement; a second one is cancelled."""
-        volumeNode, _labels = add_made_up_ct(slicer.mrmlScene)
+        volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
         widget = self._widget(volumeNode)
         form = widget.clinic.form
-        widget.ui.clinicSection.collapsed = False
-        self._restore.callback(setattr, widget.ui.clinicSection, "collapsed", True)
+        widget.ui.rulesAndOutputsSection.collapsed = False
+        self._restore.callback(setattr, widget.ui.rulesAndOutputsSection, "collapsed", True)
         self._restore.callback(setattr, form.thicknessSpinBox, "value", form.thicknessSpinBox.value)
         form.thicknessSpinBox.value = THICK_MM
         form.selfTestButton.click()

@@ -5,14 +5,14 @@ import functools
 import qt
 import slicer
 from coronary_calcium.arteries import LAD, LCX, LM, RCA, Artery
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.candidates import find_candidates
 from CoronaryCalciumScoringLib.edits import Edit, EditResult
 from CoronaryCalciumScoringLib.review import Review
 from CoronaryCalciumScoringLib.score_table import LesionRow, is_score_of
 from CoronaryCalciumScoringLib.slice_views import hide_mark, jump_to
-from CoronaryCalciumScoringLib.stored_prediction import proposal_node
+from CoronaryCalciumScoringLib.stored_prediction import prediction_node
 from slicer.i18n import tr as _
 
 from .application import acquisitionOf
@@ -68,7 +68,7 @@ class ReviewPanel:
         ui.redoButton.connect("clicked(bool)", lambda _checked=False: self.redo())
         ui.clickCheckBox.connect("toggled(bool)", lambda _checked=False: self._listen())
         ui.candidatesCheckBox.connect("toggled(bool)", self._showCandidates)
-        ui.proposalCheckBox.connect("toggled(bool)", self._showProposal)
+        ui.predictionCheckBox.connect("toggled(bool)", self._showPrediction)
         self._controls = Explained(
             *self._buttons.values(),
             ui.lesionTable,
@@ -80,7 +80,7 @@ class ReviewPanel:
             ui.candidatesCheckBox,
             ui.copyButton,
         )
-        self._proposalControl = Explained(ui.proposalCheckBox)
+        self._predictionControl = Explained(ui.predictionCheckBox)
         self.shortcuts = self._makeShortcuts(shortcutParent)
         self._show()
 
@@ -147,8 +147,8 @@ class ReviewPanel:
                 tableNode=tableNode,
                 acquisition=acquisitionOf(volumeNode),
             )
-        except InputRefused as refusal:
-            self._reason = str(refusal)
+        except InputError as rejection:
+            self._reason = str(rejection)
             self.editor.close()
             return
         self.review.onChanged.append(lambda _score: self._followReview())
@@ -228,8 +228,8 @@ class ReviewPanel:
         with slicer.util.tryWithErrorDisplay(_("The segmentation could not be changed.")):
             try:
                 self._say(edit().message)
-            except InputRefused as refusal:
-                self._say(str(refusal))
+            except InputError as rejection:
+                self._say(str(rejection))
 
     def _say(self, message: str) -> None:
         self._ui.editLabel.text = message
@@ -261,8 +261,8 @@ class ReviewPanel:
                         functools.partial(find_candidates, ct.volume, rules=review.rules),
                         lambda outcome, _seconds: self._foundCandidates(review, ct, outcome),
                     )
-            except InputRefused as refusal:
-                self._withoutCandidates(str(refusal))
+            except InputError as rejection:
+                self._withoutCandidates(str(rejection))
 
     def _foundCandidates(self, review: Review, ct, outcome) -> None:
         if review is not self.review:
@@ -283,16 +283,16 @@ class ReviewPanel:
                     raise outcome.error
                 else:
                     self._withoutCandidates(_("Cancelled: no candidates are shown."))
-            except InputRefused as refusal:
-                self._withoutCandidates(str(refusal))
+            except InputError as rejection:
+                self._withoutCandidates(str(rejection))
 
     def _withoutCandidates(self, message: str) -> None:
         self._ui.candidatesCheckBox.checked = False
         self._say(message)
 
-    def _showProposal(self, shown: bool) -> None:
-        if self.review is not None and self.review.proposal is not None:
-            proposal_node(self.review.segmentationNode).GetDisplayNode().SetVisibility(shown)
+    def _showPrediction(self, shown: bool) -> None:
+        if self.review is not None and self.review.prediction is not None:
+            prediction_node(self.review.segmentationNode).GetDisplayNode().SetVisibility(shown)
 
     def _followReview(self) -> None:
         """The scores have changed, or the rules."""
@@ -311,9 +311,11 @@ class ReviewPanel:
         self._controls.allow(why)
         showScores(ui, review.tableNode if scored else None, reason)
         self._lesions.show(review.lesion_rows() if review is not None else [])
-        has_proposal = review is not None and review.proposal is not None
-        self._proposalControl.allow(
-            why or ("" if has_proposal else _("There is no proposal: the review was started without AI."))
+        has_prediction = review is not None and review.prediction is not None
+        self._predictionControl.allow(
+            why or ("" if has_prediction else _("There is no prediction: the review was started without AI."))
         )
-        if has_proposal:
-            ui.proposalCheckBox.checked = bool(proposal_node(review.segmentationNode).GetDisplayNode().GetVisibility())
+        if has_prediction:
+            ui.predictionCheckBox.checked = bool(
+                prediction_node(review.segmentationNode).GetDisplayNode().GetVisibility()
+            )

@@ -67,7 +67,7 @@ def _mass(form, layout) -> None:
     form.factorSpinBox.specialValueText = _("from the header, or typical")
     form.factorSpinBox.toolTip = _(
         "Calibration factor of this scanner, about 0.8 at 120 kVp. 0: the header's, or a typical one, which is "
-        "labelled as not calibrated."
+        "labeled as not calibrated."
     )
     form.rodsSelector = slicer.qMRMLNodeComboBox()
     form.rodsSelector.nodeTypes = ["vtkMRMLMarkupsFiducialNode"]

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import slicer
-from coronary_calcium.errors import InputRefused
-from coronary_calcium.scoring.interpretation import ETHNICITIES, RiskFactors, mesa_risk, standing_of
-from coronary_calcium.scoring.options import DEFAULT_CHOICES
+from coronary_calcium.errors import InputError
+from coronary_calcium.scoring.interpretation import ETHNICITIES, RiskFactors, interpret_score, mesa_risk
+from coronary_calcium.scoring.options import DEFAULT_OPTIONS
 from coronary_calcium.scoring.risk import RISK_SCHEMES
 from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS, adapted_to
 from coronary_calcium.scoring.volume_mass import (
@@ -21,11 +21,11 @@ from slicer.i18n import tr as _
 
 from .application import dicomFilesOf
 from .rules_and_outputs_form import build_form
-from .rules_and_outputs_work import ClinicWork
+from .rules_and_outputs_work import RulesAndOutputsWork
 from .score_view import no_review_text
 
 
-class ClinicSection:
+class RulesAndOutputsSection:
     """Follows the review: ``current()`` gives it or None; ``ensureReport()`` installs what a report needs."""
 
     def __init__(self, section, current: Callable[[], Review | None], ensureReport: Callable[[], object]) -> None:
@@ -36,7 +36,7 @@ class ClinicSection:
         self._factors: RiskFactors | None = None  # of this session only
         self._showing = False
         self._unknown = ""  # why the CT's DICOM images are not known
-        self.work = ClinicWork(form, lambda: self._review, self.update, ensureReport)
+        self.work = RulesAndOutputsWork(form, lambda: self._review, self.update, ensureReport)
         for combo in (form.rulesComboBox, form.schemeComboBox):
             combo.connect("currentIndexChanged(int)", lambda _index=0: self._choose())
         form.kvpCheckBox.connect("toggled(bool)", lambda _checked=False: self._choose())
@@ -92,22 +92,22 @@ class ClinicSection:
 
     def _showChoices(self) -> None:
         form, review = self.form, self._review
-        name, choices = (review.rules_name, review.choices) if review else (LITERATURE.name, DEFAULT_CHOICES)
+        name, options = (review.rules_name, review.options) if review else (LITERATURE.name, DEFAULT_OPTIONS)
         form.rulesComboBox.currentIndex = list(RULE_SETS).index(name)
-        form.schemeComboBox.currentIndex = list(RISK_SCHEMES).index(choices.risk_scheme.name)
-        form.kvpCheckBox.checked = choices.kvp_adapted
+        form.schemeComboBox.currentIndex = list(RISK_SCHEMES).index(options.risk_scheme.name)
+        form.kvpCheckBox.checked = options.kvp_adapted
         form.mesaPanel.visible = form.mesaBox.checked
-        form.factorSpinBox.value = choices.mass_factor or 0.0
+        form.factorSpinBox.value = options.mass_factor or 0.0
         form.standingLabel.text = form.massLabel.text = form.mesaLabel.text = ""
         if review is None or review.score is None:
             return
-        standing = standing_of(review.score, choices.risk_scheme)
+        interpretation = interpret_score(review.score, options.risk_scheme)
         form.standingLabel.text = _(
             "Category {category} ({scheme}), CAC-DRS {drs}; {rules} rules from {threshold} HU."
         ).format(
-            category=standing.category,
-            scheme=choices.risk_scheme.name,
-            drs=standing.cac_drs,
+            category=interpretation.category,
+            scheme=options.risk_scheme.name,
+            drs=interpretation.cac_drs,
             rules=review.rules.name,
             threshold=f"{review.rules.threshold_hu:.0f}",
         )
@@ -115,18 +115,18 @@ class ClinicSection:
             form.standingLabel.text += " " + _("Volume and mass from {threshold} HU; clicks and brush, too.").format(
                 threshold=f"{review.marking_threshold_hu:.0f}"
             )
-        if standing.rescan_limit is not None:
+        if interpretation.repeatability_limit is not None:
             form.standingLabel.text += " " + _("Another cardiac scan: within {limit}, in 95 % of patients.").format(
-                limit=f"{standing.rescan_limit:.0f}"
+                limit=f"{interpretation.repeatability_limit:.0f}"
             )
         try:
             calibration = self._calibration()
             source = calibration.source if calibration.calibrated else _("not calibrated: ") + calibration.source
             form.massLabel.text = f"{calibration.mg_per_cm3_hu:.3f} mg/cm³/HU ({source})"
-        except InputRefused as refusal:
-            form.massLabel.text = str(refusal)
-        if choices.risk_factors is not None:
-            risk = mesa_risk(choices.risk_factors, review.score.total.agatston)
+        except InputError as rejection:
+            form.massLabel.text = str(rejection)
+        if options.risk_factors is not None:
+            risk = mesa_risk(options.risk_factors, review.score.total.agatston)
             form.mesaLabel.text = _(
                 "{with_calcium} % with this score, {without} % from the risk factors alone."
             ).format(with_calcium=f"{100 * risk.with_calcium:.1f}", without=f"{100 * risk.without_calcium:.1f}")
@@ -160,14 +160,14 @@ class ClinicSection:
     def _whyNotAdapted(self) -> str:
         """Why the thresholds cannot be adapted to the tube voltage; empty if they can, or are."""
         review = self._review
-        if review is None or review.choices.kvp_adapted:
+        if review is None or review.options.kvp_adapted:
             return ""
         if review.kvp == REFERENCE_KVP:
             return _("The tube voltage was 120 kVp, for which the thresholds hold.")
         try:
             adapted_to(RULE_SETS[review.rules_name], review.kvp)
-        except InputRefused as refusal:
-            return str(refusal)
+        except InputError as rejection:
+            return str(rejection)
         return ""
 
     def _adaptedTip(self) -> str:
@@ -222,28 +222,28 @@ class ClinicSection:
         )
 
     def _use(self, rules_name: str, **changes) -> None:
-        """Let the review count by these choices; a refusal is said, and everything stays as it was."""
+        """Let the review count by these options; a rejection is said, and everything stays as it was."""
         if self._showing or self._review is None:
             return
         with slicer.util.tryWithErrorDisplay(_("The rules could not be changed.")):
             try:
-                self._review.use(rules_name, replace(self._review.choices, **changes))
-            except InputRefused as refusal:
-                self.work.say(str(refusal))
+                self._review.use(rules_name, replace(self._review.options, **changes))
+            except InputError as rejection:
+                self.work.say(str(rejection))
         self.update()
 
     def _calibration(self):
         from coronary_calcium.pipeline import calibrated
 
-        return calibrated(self._review.ct.volume, self._review.choices)
+        return calibrated(self._review.ct.volume, self._review.options)
 
     def calibrate(self) -> None:
         """Measure rod and water at the points of the list that is selected."""
         try:
             marks = rules_and_outputs.rods_of(self.form.rodsSelector.currentNode())
             calibration_from_marks(self._review.ct.volume, marks)
-        except InputRefused as refusal:
-            self.work.say(str(refusal))
+        except InputError as rejection:
+            self.work.say(str(rejection))
             return
         self.work.say("")
         self._use(self._review.rules_name, rods=marks, mass_factor=None)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import qt
 import slicer
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from CoronaryCalciumScoringLib import rules_and_outputs
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.review import Review
@@ -77,7 +77,7 @@ SEGMENTATION_FILE, REPORT_FILE = "segmentation.dcm", "report-sr.dcm"
 SELF_TEST_KVP = 120
 
 
-class ClinicWork:
+class RulesAndOutputsWork:
     """One piece of work at a time; ``current()`` gives the review, ``changed()`` is called at its start and end.
 
     ``ensureReport()`` installs what a report needs.
@@ -131,7 +131,7 @@ class ClinicWork:
                 self.say(_("The scores have changed meanwhile: compare again."))
 
         self._startWithResult(
-            lambda result, _progress: replace(result, choices=replace(result.choices, compare_rules=True)).compared,
+            lambda result, _progress: replace(result, options=replace(result.options, compare_rules=True)).compared,
             show,
         )
 
@@ -178,8 +178,8 @@ class ClinicWork:
         """Start work on the reader's result, which has its own copy of the voxels; what cannot be scored is said."""
         try:
             result = self._current().case_result()
-        except InputRefused as refusal:
-            self.say(str(refusal))
+        except InputError as rejection:
+            self.say(str(rejection))
             return
         self._start(lambda progress: work(result, progress), show)
 
@@ -197,7 +197,7 @@ class ClinicWork:
             if isinstance(outcome, Finished):
                 self.say("")
                 self._show(outcome.result)
-            elif isinstance(outcome, Failed) and isinstance(outcome.error, InputRefused):
+            elif isinstance(outcome, Failed) and isinstance(outcome.error, InputError):
                 self.say(str(outcome.error))
             elif isinstance(outcome, Failed):
                 self.say("")

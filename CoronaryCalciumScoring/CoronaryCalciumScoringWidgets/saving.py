@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import qt
 import slicer
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.review import Review
@@ -95,18 +95,18 @@ class Saving:
         with slicer.util.tryWithErrorDisplay(_("The files could not be written."), waitCursor=True):
             try:
                 write = take(self._reviewPanel.review, folder)
-            except InputRefused as refusal:
-                self._say(_("Not saved: {reason}").format(reason=refusal))
+            except InputError as rejection:
+                self._say(_("Not saved: {reason}").format(reason=rejection))
             else:
                 self._run.start(write, self._saved)
 
     def _saved(self, outcome, _seconds: float) -> None:
-        """Say what came of it; a refusal is said, any other error is shown."""
+        """Say what came of it; a rejection is said, any other error is shown."""
         if isinstance(outcome, Finished):
             self._say(_("Saved: {path}").format(path=outcome.result))
         elif not isinstance(outcome, Failed):
             self._say(_("Cancelled: nothing was saved."))
-        elif isinstance(outcome.error, InputRefused):
+        elif isinstance(outcome.error, InputError):
             self._say(_("Not saved: {reason}").format(reason=outcome.error))
         else:
             self._say(_("Not saved."))

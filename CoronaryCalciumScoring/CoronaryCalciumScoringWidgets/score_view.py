@@ -14,7 +14,7 @@ LEAST_WIDTH, MOST_WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 240, 600, 16, 6, 40
 
 
 def artery_color(name: str):
-    """The colour of an artery as Qt's."""
+    """The color of an artery as Qt's."""
     return qt.QColor(*(round(255 * part) for part in BY_NAME[name].color))
 
 
@@ -60,7 +60,7 @@ def total_html(rows: list[ScoreRow], rules: str = "") -> str:
 
 
 def table_cells(row: ScoreRow) -> tuple[str, ...]:
-    """One row of the score table: artery, lesions, Agatston, volume in mm3; with a proposal, its score and change."""
+    """One row of the score table: artery, lesions, Agatston, volume in mm3; with a prediction, its score and change."""
     cells = (row.artery, str(row.lesions), f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}")
     if row.proposed is None:
         return cells
@@ -105,8 +105,8 @@ def device_text(device: str) -> str:
     return names.get(device.split(":", maxsplit=1)[0], device)
 
 
-# The columns that only a proposal fills.
-PROPOSAL_COLUMNS = (4, 5)
+# The columns that only a prediction fills.
+PREDICTION_COLUMNS = (4, 5)
 
 
 def showScores(ui, tableNode, nothing: str = "") -> None:
@@ -120,7 +120,7 @@ def showScores(ui, tableNode, nothing: str = "") -> None:
     draw_chart(ui.chartLabel, rows)
     table = ui.scoreTable
     table.visible = bool(rows)
-    for column in PROPOSAL_COLUMNS:
+    for column in PREDICTION_COLUMNS:
         table.setColumnHidden(column, not rows or rows[-1].proposed is None)
     table.setRowCount(len(rows))
     for index, row in enumerate(rows):

@@ -28,7 +28,7 @@ class SegmentEditor:
     def open(self, segmentationNode, volumeNode) -> None:
         """Edit this segmentation on this CT."""
         self._node = prepare_editor_node(slicer.mrmlScene)
-        # The node comes first: with the scene the widget writes its choices into the node that it has.
+        # The node comes first: with the scene the widget writes its options into the node that it has.
         self._widget.setMRMLSegmentEditorNode(self._node)
         self._widget.setMRMLScene(slicer.mrmlScene)
         self._widget.setSegmentationNode(segmentationNode)

@@ -17,8 +17,8 @@ class Artery:
     color: tuple[float, float, float]
 
 
-# Codes: DICOM PS3.16 CID 3015 "Coronary Artery" as SNOMED CT concepts. Colours: Okabe and Ito's palette, which
-# readers with any of the common colour vision deficiencies can tell apart, on the grey of a CT.
+# Codes: DICOM PS3.16 CID 3015 "Coronary Artery" as SNOMED CT concepts. Colors: Okabe and Ito's palette, which
+# readers with any of the common color vision deficiencies can tell apart, on the gray of a CT.
 LM = Artery(1, "LM", "Left main coronary artery", "3227004", (0.94, 0.89, 0.26))
 LAD = Artery(2, "LAD", "Left anterior descending coronary artery", "59438005", (0.90, 0.62, 0.00))
 LCX = Artery(3, "LCX", "Left circumflex coronary artery", "57396003", (0.34, 0.71, 0.91))
@@ -51,8 +51,8 @@ def region(artery: Artery) -> tuple[str, str, str]:
 def terminology(artery: Artery) -> str:
     """The terminology entry of the segment that holds one artery's calcium.
 
-    Parts are parted by ``~`` and a code's three by ``^``: list, category, type, type modifier, region list, region,
-    region modifier.
+    Entries are separated by ``~`` and a code's three by ``^``: list, category, type, type modifier, region list,
+    region, region modifier.
     """
     codes = [CATEGORY_LIST, CATEGORY, CALCIFICATION, _NO_CODE, REGION_LIST, region(artery), _NO_CODE]
     return "~".join(code if isinstance(code, str) else "^".join(code) for code in codes)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress, no_progress
 
 if TYPE_CHECKING:
@@ -30,16 +30,16 @@ _LONGEST_UID = 64
 
 
 def check_servers(*urls: str | None) -> None:
-    """Refuse addresses and credentials that cannot be used safely, before any work; None is passed over.
+    """Reject addresses and credentials that cannot be used safely, before any work; None is passed over.
 
-    Raises InputRefused: ``"dicomweb-url"``, ``"dicomweb-credentials"``, ``"dicomweb-missing"``.
+    Raises InputError: ``"dicomweb-url"``, ``"dicomweb-credentials"``, ``"dicomweb-missing"``.
     """
     given = [url for url in urls if url is not None]
     for url in given:
         _client(url)
     hosts = {urlsplit(url).netloc.lower() for url in given}
     if len(hosts) > 1 and (os.environ.get(USER) or os.environ.get(TOKEN)):
-        raise InputRefused(
+        raise InputError(
             "dicomweb-credentials",
             f"The credentials in {USER} or {TOKEN} would go to both servers: put them into netrc, which has an entry "
             "for each host, and unset the variables.",
@@ -56,7 +56,7 @@ def fetch_series(
 ) -> list[Path]:
     """Fetch every instance of a series into numbered files of an existing folder; returns their paths.
 
-    Raises InputRefused: those of ``check_servers``, ``"dicomweb-failed"``, ``"dicomweb-empty"``, and what
+    Raises InputError: those of ``check_servers``, ``"dicomweb-failed"``, ``"dicomweb-empty"``, and what
     ``progress`` raises.
     """
     client = _client(url)
@@ -68,7 +68,7 @@ def fetch_series(
             paths.append(folder / f"{len(paths):06d}.dcm")
             _save(dataset, paths[-1])
     if not paths:
-        raise InputRefused(
+        raise InputError(
             "dicomweb-empty", "The DICOMweb server holds no such series: check --study, --series and the address."
         )
     return paths
@@ -78,7 +78,7 @@ def _save(dataset: "Dataset", path: Path) -> None:
     try:
         dataset.save_as(path)
     except OSError as error:
-        raise InputRefused(
+        raise InputError(
             "temporary-folder",
             f"The series cannot be kept while it is scored ({error.strerror or error}): free space in the temporary "
             "folder, or name another with TMPDIR.",
@@ -88,7 +88,7 @@ def _save(dataset: "Dataset", path: Path) -> None:
 def store(url: str, files: list[Path]) -> None:
     """Store DICOM files on a server, and make sure that it says it has all of them.
 
-    Raises InputRefused: those of ``check_servers``, ``"dicomweb-failed"``, ``"dicomweb-not-stored"``.
+    Raises InputError: those of ``check_servers``, ``"dicomweb-failed"``, ``"dicomweb-not-stored"``.
     """
     import pydicom  # noqa: PLC0415 - only needed once a server is named
 
@@ -99,7 +99,7 @@ def store(url: str, files: list[Path]) -> None:
     stored = {str(item.ReferencedSOPInstanceUID) for item in _items(answer, "ReferencedSOPSequence")}
     lost = sum(str(dataset.SOPInstanceUID) not in stored for dataset in datasets)
     if lost:
-        raise InputRefused(
+        raise InputError(
             "dicomweb-not-stored",
             f"The DICOMweb server did not confirm {lost} of {len(datasets)} DICOM objects: they are in the output "
             "folder, from which they can be sent again.",
@@ -114,9 +114,9 @@ def _client(url: str) -> "DICOMwebClient":
     """A client for one server."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise InputRefused("dicomweb-url", "The DICOMweb address is not one such as https://host/dicom-web: check it.")
+        raise InputError("dicomweb-url", "The DICOMweb address is not one such as https://host/dicom-web: check it.")
     if parts.username is not None or parts.password is not None:
-        raise InputRefused(
+        raise InputError(
             "dicomweb-url",
             f"The DICOMweb address holds a user name or password, which others can read there: put them into netrc, or "
             f"into {USER} and {PASSWORD}.",
@@ -125,7 +125,7 @@ def _client(url: str) -> "DICOMwebClient":
         import requests  # noqa: PLC0415 - not installed unless the extra is
         from dicomweb_client import DICOMwebClient  # noqa: PLC0415
     except ImportError:
-        raise InputRefused(
+        raise InputError(
             "dicomweb-missing",
             "The package dicomweb-client is not installed: pip install 'coronary-calcium-scoring[dicomweb]'.",
         ) from None
@@ -145,7 +145,7 @@ def _add_credentials(session: "requests.Session", url: str) -> None:
     user, token = os.environ.get(USER), os.environ.get(TOKEN)
     known = user or token or requests.utils.get_netrc_auth(url)
     if known and parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
-        raise InputRefused(
+        raise InputError(
             "dicomweb-credentials",
             "The credentials would travel unencrypted over http: use the server's https address, or remove them.",
         )
@@ -173,25 +173,25 @@ def _failures(done: str) -> Iterator[None]:
     remedy = "check the address, the network and your rights there"
     try:
         yield
-    except InputRefused:
+    except InputError:
         raise
     except requests.HTTPError as error:
         status = None if error.response is None else error.response.status_code
         reason = {401: "it asks for credentials", 403: "it forbids it", 404: "it has no such series or service"}
         said = reason.get(status or 0, f"it answered with status {status}")
-        raise InputRefused("dicomweb-failed", f"Nothing was {done} the DICOMweb server, {said}: {remedy}.") from None
+        raise InputError("dicomweb-failed", f"Nothing was {done} the DICOMweb server, {said}: {remedy}.") from None
     except requests.TooManyRedirects:
-        raise InputRefused(
+        raise InputError(
             "dicomweb-failed",
             f"Nothing was {done} the DICOMweb server, it redirects to another address: give that address itself.",
         ) from None
     except requests.RequestException as error:
-        raise InputRefused(
+        raise InputError(
             "dicomweb-failed",
             f"Nothing was {done} the DICOMweb server ({type(error).__name__}): {remedy}.",
         ) from None
     except (InvalidDicomError, ValueError, KeyError, IndexError, AttributeError, TypeError, EOFError):
-        raise InputRefused(
+        raise InputError(
             "dicomweb-failed",
             f"Nothing was {done} the DICOMweb server, its answer is not DICOMweb's: {remedy}.",
         ) from None

@@ -1,11 +1,11 @@
-"""The two ways a run ends early: the input was refused, or the user cancelled."""
+"""The two ways a run ends early: the input was rejected, or the user cancelled."""
 
 NOT_ENOUGH_MEMORY = (
     "There is not enough memory for this input: close other programs, or use a computer with more of it."
 )
 
 
-class InputRefused(ValueError):
+class InputError(ValueError):
     """The input cannot be scored.
 
     The message is one sentence for the user that names the cause and the remedy. ``code`` is a short stable
@@ -17,9 +17,9 @@ class InputRefused(ValueError):
         self.code = code
 
 
-def not_written(what: str, folder: object, error: OSError) -> InputRefused:
-    """The refusal, code ``"output"``, of ``what``, such as "The results", that cannot be written."""
-    return InputRefused(
+def not_written(what: str, folder: object, error: OSError) -> InputError:
+    """The rejection, code ``"output"``, of ``what``, such as "The results", that cannot be written."""
+    return InputError(
         "output",
         f"{what} cannot be written to {folder} ({error.strerror or error}); "
         "name a folder on a disk with free space that you may write to.",

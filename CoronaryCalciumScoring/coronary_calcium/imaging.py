@@ -13,7 +13,7 @@ _OUTLINE_PIXELS = 2
 
 
 @dataclass(frozen=True)
-class Window:
+class IntensityWindow:
     """Which intensities are shown between black and white, in HU."""
 
     level: int
@@ -26,7 +26,7 @@ class Window:
 
 
 # The mediastinum's usual window, which shows where something lies.
-MEDIASTINUM_WINDOW = Window(40, 400)
+MEDIASTINUM_WINDOW = IntensityWindow(40, 400)
 
 
 def sample(
@@ -55,14 +55,14 @@ def sample(
     )
 
 
-def grey(hu: np.ndarray, window: Window) -> np.ndarray:
-    """Intensities through a window as uint8 grey; NaN is black."""
+def gray(hu: np.ndarray, window: IntensityWindow) -> np.ndarray:
+    """Intensities through a window as uint8 gray; NaN is black."""
     scaled = (np.nan_to_num(hu, nan=AIR_HU) - window.limits[0]) / window.width
     return np.clip(scaled * 255, 0, 255).round().astype(np.uint8)
 
 
 def to_rgb(picture: np.ndarray) -> np.ndarray:
-    """A grey picture with three equal channels."""
+    """A gray picture with three equal channels."""
     return np.repeat(picture[:, :, None], 3, axis=2)
 
 
@@ -75,13 +75,13 @@ def draw_outline(picture: np.ndarray, mask: np.ndarray, color: tuple[float, floa
 
 
 def png(picture: np.ndarray) -> bytes:
-    """A uint8 picture, grey (rows, columns) or RGB (rows, columns, 3), as PNG."""
+    """A uint8 picture, gray (rows, columns) or RGB (rows, columns, 3), as PNG."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG")
     return buffer.getvalue()
 
 
 def rgb(color: tuple[float, float, float]) -> tuple[int, int, int]:
-    """A colour in 0..1 as a picture has it, in 0..255."""
+    """A color in 0..1 as a picture has it, in 0..255."""
     red, green, blue = (round(255 * value) for value in color)
     return red, green, blue

@@ -21,7 +21,7 @@ def part_of(progress: Progress, start: float, stop: float) -> Progress:
     return report
 
 
-class Stages:
+class Timing:
     """Collects the seconds of named stages in the order in which they ran."""
 
     def __init__(self) -> None:

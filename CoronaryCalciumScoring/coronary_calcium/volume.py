@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-# Spacings are rounded to a nanometre, so that the same scan read by different readers (pydicom's decimal strings,
+# Spacings are rounded to a nanometer, so that the same scan read by different readers (pydicom's decimal strings,
 # VTK's matrices) gives the same score to the last digit.
 SPACING_DECIMALS = 6
 # 380 mm / 512 pixels is 0.7421875 mm, halfway between two roundings: rounded up, whatever a reader's last digit is.
@@ -60,7 +60,7 @@ class CTVolume:
     ----------
     hu : (k, j, i) int16 or float32 array of HU; k ascends to the head, j to the back, i to the patient's left.
     spacing : (k, j, i) in mm; the first is the distance between slice positions, not the slice thickness.
-    origin : LPS position in mm of the centre of voxel (0, 0, 0).
+    origin : LPS position in mm of the center of voxel (0, 0, 0).
     direction : (3, 3) array whose columns are the LPS unit vectors of the i, j and k axes, in this order.
     acquisition : what the scanner did.
     warnings : what the reader of the input found.

@@ -32,7 +32,7 @@ from slicer_scene import Scene  # noqa: E402
 SHAPE = (400, 512, 512)
 SPACING_MM = (0.6, 0.7, 0.7)
 LESIONS = 200
-# Where the lesions' centres lie (k, j, i): a heart is about 120 mm in each direction.
+# Where the lesions' centers lie (k, j, i): a heart is about 120 mm in each direction.
 HEART = ((150, 350), (180, 350), (160, 330))
 EVERYWHERE = ((12, 388), (60, 500), (12, 500))
 # Half the size (k, j, i) of a lesion's box: ellipsoids of about 105 voxels, 21,000 in all.
@@ -154,7 +154,7 @@ def measure(name, region, options):
     times.of("selecting the CT", live.watch, *nodes)
     live.onChanged.append(lambda score: (told.append(now()), show_score(table, score, live.warnings)))
     size = " x ".join(map(str, SHAPE[::-1]))
-    say(f"\n{size} voxels, {live.score.total.lesions} lesions of {live.score.labelled_voxels} voxels {name}")
+    say(f"\n{size} voxels, {live.score.total.lesions} lesions of {live.score.labeled_voxels} voxels {name}")
 
     for edit in range(options.edits):
         hand.stroke()
@@ -168,7 +168,7 @@ def measure(name, region, options):
         times.add("live: both", start, shown)
         assert len(told) == edit + 1
         reader = LabelReader()
-        times.of("of recomputing: finding the labelled voxels", reader.read, *nodes, IN_ORDER)
+        times.of("of recomputing: finding the labeled voxels", reader.read, *nodes, IN_ORDER)
         read = times.of("full: segments to label map", read_labels, *nodes)
         full = times.of("full: score_labels", score_labels, volume, read.labels)
         assert live.score == full

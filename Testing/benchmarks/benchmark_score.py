@@ -72,11 +72,11 @@ def show(name: str, run: Run, threads: int) -> None:
     """The run as a table."""
     scores, (seconds, gigabytes) = run.scores, TARGETS[name]
     size, coverage = scores["acquisition"]["size"], scores["coverage"]
-    stages = scores["provenance"]["seconds"]
+    timing = scores["provenance"]["seconds"]
     say(f"\n{name}: {size['slices']} slices of {size['rows']} x {size['columns']}, {threads} thread(s)")
-    for stage, took in stages.items():
+    for stage, took in timing.items():
         say(f"  {stage:<28}{took:>9.1f} s")
-    say(f"  {'start, report and end':<28}{run.wall - sum(stages.values()):>9.1f} s")
+    say(f"  {'start, report and end':<28}{run.wall - sum(timing.values()):>9.1f} s")
     say(f"  {'wall clock':<28}{run.wall:>9.1f} s   target {seconds:g} s on two cores: {verdict(run.wall, seconds)}")
     say(f"  {'processor':<28}{run.processor:>9.1f} s")
     memory = "" if gigabytes is None else f"  target {gigabytes:g} GB: {verdict(run.gigabytes, gigabytes)}"

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from coronary_calcium.datasets.case_format import save_case
 from coronary_calcium.inference.device import DEVICES, resolve_device
-from coronary_calcium.network.preprocessing import INPUT_SIZE, normalise
-from coronary_calcium.training.batches import Batches, Place, drawing_threads
+from coronary_calcium.network.preprocessing import INPUT_SIZE, normalize
+from coronary_calcium.training.batches import BatchLoader, Place, loader_threads
 from coronary_calcium.training.cases import CaseFolder
 from coronary_calcium.training.config import changed, load_recipe
-from coronary_calcium.training.distributed import Ranks
+from coronary_calcium.training.distributed import Distributed
 from coronary_calcium.training.trainer import Trainer
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -69,7 +69,7 @@ def counted(work):
     return counter.get_total_flops()
 
 
-def made_up_case(folder):
+def synthetic_case(folder):
     """A case of the usual size; its content does not matter to the time."""
     hu = (40 + 30 * np.random.default_rng(0).standard_normal(CASE_SHAPE)).astype(np.int16)
     labels = np.zeros(CASE_SHAPE, np.uint8)
@@ -90,7 +90,7 @@ def main():
     parser.add_argument("--recipe", default="best", help="default: best")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="NAME=VALUE")
     parser.add_argument("--data", type=Path, help="training cases; default: one of the usual size is made up")
-    parser.add_argument("--device", choices=DEVICES, default="auto")
+    parser.add_argument("--device", options=DEVICES, default="auto")
     parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
     parser.add_argument("--drawers", type=int, help="threads that draw ahead; default: as training takes on the device")
     parser.add_argument("--repeats", type=int, default=5)
@@ -100,10 +100,12 @@ def main():
     recipe = changed(load_recipe(options.recipe, options.settings), "benchmark", {"threads": options.threads})
     patch, batch = recipe.samples.patch, recipe.batch
     with tempfile.TemporaryDirectory(prefix="coronary-calcium-benchmark-") as scratch:
-        data = options.data or made_up_case(Path(scratch))
-        ranks = Ranks(0, 1, device)
-        drawers = drawing_threads(ranks) if options.drawers is None else options.drawers
-        drawing = batch / drawing_seconds(Batches(CaseFolder(data), recipe, ranks, None, drawers), 8 * options.repeats)
+        data = options.data or synthetic_case(Path(scratch))
+        ranks = Distributed(0, 1, device)
+        drawers = loader_threads(ranks) if options.drawers is None else options.drawers
+        drawing = batch / drawing_seconds(
+            BatchLoader(CaseFolder(data), recipe, ranks, None, drawers), 8 * options.repeats
+        )
         trainer = Trainer(recipe, data, None, Path(scratch) / "run", ranks=ranks)
         drawn = trainer._draw(0, 0.0)
         trainer._draw = lambda part, fraction: drawn
@@ -122,7 +124,7 @@ def main():
     reached = work / step / rates[mixed]
     show(f"Training step, batch {batch} of {patch} x {patch}, {trainer.precision}", training, f"{100 * reached:.0f} %")
     network = trainer.average
-    inputs = normalise(torch.randn(1, 9, INPUT_SIZE, INPUT_SIZE, device=device) * 100)
+    inputs = normalize(torch.randn(1, 9, INPUT_SIZE, INPUT_SIZE, device=device) * 100)
     inputs = inputs.contiguous(memory_format=torch.channels_last)
     with torch.inference_mode():
         work = counted(lambda: network(inputs))

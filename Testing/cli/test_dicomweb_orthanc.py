@@ -77,7 +77,7 @@ def test_the_objects_are_stored_beside_the_series_and_come_back_whole(server, st
             assert back.PixelData == sent.PixelData
 
 
-def test_wrong_credentials_are_refused_and_nothing_is_written(server, stored, tmp_path, monkeypatch, capsys):
+def test_wrong_credentials_are_rejected_and_nothing_is_written(server, stored, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv(dicomweb.PASSWORD, "wrong")
     assert main(fetch_arguments(server, stored, tmp_path / "out")) == 3
     said = capsys.readouterr().err
@@ -96,7 +96,7 @@ def test_credentials_may_come_from_netrc(server, stored, tmp_path, monkeypatch):
     assert dicomweb.fetch_series(server, stored[2], stored[3], tmp_path / "ct")
 
 
-def test_a_series_that_is_not_there_is_refused(server, stored, tmp_path, capsys):
+def test_a_series_that_is_not_there_is_rejected(server, stored, tmp_path, capsys):
     arguments = fetch_arguments(server, stored, tmp_path / "out")
     arguments[arguments.index("--series") + 1] = "1.2.3.4"
     assert main(arguments) == 3
@@ -106,5 +106,5 @@ def test_a_series_that_is_not_there_is_refused(server, stored, tmp_path, capsys)
 def test_objects_that_cannot_be_stored_stay_in_the_folder(server, stored, tmp_path, capsys):
     arguments = [*fetch_arguments(server, stored, tmp_path / "out"), "--to-dicomweb", f"{server}/nowhere"]
     assert main(arguments) == 3
-    assert "Refused: Nothing was stored on the DICOMweb server" in capsys.readouterr().err
+    assert "Rejected: Nothing was stored on the DICOMweb server" in capsys.readouterr().err
     assert (tmp_path / "out" / "segmentation.dcm").is_file() and (tmp_path / "out" / "report.html").is_file()

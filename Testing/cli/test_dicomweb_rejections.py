@@ -1,4 +1,4 @@
-"""What is refused before anything goes over the network, and what a server may not make the command do."""
+"""What is rejected before anything goes over the network, and what a server may not make the command do."""
 
 import http.server
 import sys
@@ -11,7 +11,7 @@ pytest.importorskip("dicomweb_client", reason="dicomweb-client is not installed 
 
 from coronary_calcium import dicomweb
 from coronary_calcium.cli.main import main
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from dicom_tools import scored_series
 
 STUDY, SERIES = "1.2.3", "1.2.3.4"
@@ -56,8 +56,8 @@ def server():
         thread.join()
 
 
-def refusal(call, *arguments):
-    with pytest.raises(InputRefused) as caught:
+def rejection(call, *arguments):
+    with pytest.raises(InputError) as caught:
         call(*arguments)
     assert str(caught.value).endswith(".") and "\n" not in str(caught.value)
     return caught.value
@@ -66,20 +66,20 @@ def refusal(call, *arguments):
 @pytest.mark.parametrize(
     "url", ["pacs", "ftp://pacs/dicom-web", "https://", "https://pacs/dicom-web?study=1", "file:///etc/passwd"]
 )
-def test_what_is_no_address_is_refused(url):
-    assert refusal(dicomweb.check_servers, url).code == "dicomweb-url"
+def test_what_is_no_address_is_rejected(url):
+    assert rejection(dicomweb.check_servers, url).code == "dicomweb-url"
 
 
 @pytest.mark.parametrize("url", ["https://me:secret@pacs/dicom-web", "https://me@pacs/dicom-web"])
-def test_a_password_in_the_address_is_refused_and_not_repeated(url):
-    error = refusal(dicomweb.check_servers, url)
+def test_a_password_in_the_address_is_rejected_and_not_repeated(url):
+    error = rejection(dicomweb.check_servers, url)
     assert error.code == "dicomweb-url"
     assert "secret" not in str(error) and "netrc" in str(error)
 
 
 def test_credentials_do_not_travel_unencrypted(monkeypatch):
     monkeypatch.setenv(dicomweb.TOKEN, "token")
-    assert refusal(dicomweb.check_servers, "http://pacs/dicom-web").code == "dicomweb-credentials"
+    assert rejection(dicomweb.check_servers, "http://pacs/dicom-web").code == "dicomweb-credentials"
     dicomweb.check_servers("https://pacs/dicom-web")
     dicomweb.check_servers("http://127.0.0.1:8042/dicom-web")
 
@@ -87,13 +87,13 @@ def test_credentials_do_not_travel_unencrypted(monkeypatch):
 def test_credentials_of_netrc_do_not_travel_unencrypted_either(monkeypatch, tmp_path):
     (tmp_path / "netrc").write_text("machine pacs login me password secret\n")
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    assert refusal(dicomweb.check_servers, "http://pacs/dicom-web").code == "dicomweb-credentials"
+    assert rejection(dicomweb.check_servers, "http://pacs/dicom-web").code == "dicomweb-credentials"
 
 
 def test_the_environments_credentials_do_not_go_to_two_servers(monkeypatch):
     monkeypatch.setenv(dicomweb.USER, "me")
     one, two = "https://one/dicom-web", "https://two/dicom-web"
-    assert refusal(dicomweb.check_servers, one, two).code == "dicomweb-credentials"
+    assert rejection(dicomweb.check_servers, one, two).code == "dicomweb-credentials"
     dicomweb.check_servers(one, one)
     dicomweb.check_servers(one, None)
 
@@ -101,7 +101,7 @@ def test_the_environments_credentials_do_not_go_to_two_servers(monkeypatch):
 def test_a_token_is_sent_as_such(server, monkeypatch, tmp_path):
     monkeypatch.setenv(dicomweb.TOKEN, "abc")
     server.answer = (404, {}, b"")
-    refusal(dicomweb.fetch_series, server.url, STUDY, SERIES, tmp_path)
+    rejection(dicomweb.fetch_series, server.url, STUDY, SERIES, tmp_path)
     assert server.seen == [(f"/dicom-web/studies/{STUDY}/series/{SERIES}", "Bearer abc")]
 
 
@@ -113,7 +113,7 @@ def test_redirections_are_not_followed(server, status, tmp_path):
         (dicomweb.fetch_series, (STUDY, SERIES, tmp_path)),
         (dicomweb.store, ([result.volume.series.files[0]],)),
     ):
-        assert "redirects" in str(refusal(call, server.url, *arguments))
+        assert "redirects" in str(rejection(call, server.url, *arguments))
     assert [path for path, _ in server.seen] == [f"/dicom-web/studies/{STUDY}/series/{SERIES}", "/dicom-web/studies"]
 
 
@@ -126,9 +126,9 @@ def test_redirections_are_not_followed(server, status, tmp_path):
         (503, {}, b""),
     ],
 )
-def test_answers_that_are_no_dicom_are_refused(server, answer, tmp_path):
+def test_answers_that_are_no_dicom_are_rejected(server, answer, tmp_path):
     server.answer = answer
-    assert refusal(dicomweb.fetch_series, server.url, STUDY, SERIES, tmp_path).code in (
+    assert rejection(dicomweb.fetch_series, server.url, STUDY, SERIES, tmp_path).code in (
         "dicomweb-failed",
         "dicomweb-empty",
     )
@@ -139,7 +139,7 @@ def test_objects_that_the_server_does_not_confirm_are_not_said_to_be_stored(serv
     result = scored_series(tmp_path / "ct")
     path = result.volume.series.files[0]
     server.answer = (200, {"Content-Type": "application/dicom+json"}, b"{}")
-    assert refusal(dicomweb.store, server.url, [path]).code == "dicomweb-not-stored"
+    assert rejection(dicomweb.store, server.url, [path]).code == "dicomweb-not-stored"
     stored = pydicom.Dataset()
     stored.ReferencedSOPSequence = [pydicom.Dataset()]
     stored.ReferencedSOPSequence[0].ReferencedSOPInstanceUID = pydicom.dcmread(path).SOPInstanceUID
@@ -147,9 +147,9 @@ def test_objects_that_the_server_does_not_confirm_are_not_said_to_be_stored(serv
     dicomweb.store(server.url, [path])
 
 
-def test_a_server_that_is_not_there_is_refused_at_once(tmp_path):
+def test_a_server_that_is_not_there_is_rejected_at_once(tmp_path):
     assert (
-        refusal(dicomweb.fetch_series, "http://127.0.0.1:9/dicom-web", STUDY, SERIES, tmp_path).code
+        rejection(dicomweb.fetch_series, "http://127.0.0.1:9/dicom-web", STUDY, SERIES, tmp_path).code
         == "dicomweb-failed"
     )
 
@@ -171,6 +171,6 @@ def test_half_an_order_is_wrong_usage(arguments, tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_without_the_package_the_refusal_says_how_to_install_it(monkeypatch):
+def test_without_the_package_the_rejection_says_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "dicomweb_client", None)
-    assert "pip install" in str(refusal(dicomweb.check_servers, "https://pacs/dicom-web"))
+    assert "pip install" in str(rejection(dicomweb.check_servers, "https://pacs/dicom-web"))

@@ -12,13 +12,13 @@ import pytest
 from command_cases import run, write_weights
 from coronary_calcium.cli.console import PatientProgress
 from coronary_calcium.disclaimers import RESEARCH_USE
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.evaluation import paper_tables, results
 from coronary_calcium.evaluation import run as evaluation_run
 from coronary_calcium.evaluation.report import COLUMNS, patients_csv
-from coronary_calcium.evaluation.results import PatientResult, Refusal, from_json
-from coronary_calcium.evaluation.scan_metadata import unknown_facts
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS
+from coronary_calcium.evaluation.results import PatientResult, Rejection, from_json
+from coronary_calcium.evaluation.scan_metadata import unknown_metadata
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 from coronary_calcium.network import weights as network_weights
 from evaluation_cases import CARD, model, write_cases
 
@@ -120,7 +120,7 @@ def test_results_of_other_limits_are_not_taken_for_those_of_today(tmp_path, stub
     write_cases(tmp_path / "data", 1)
     evaluate(tmp_path)
     calls = stub.network.calls
-    monkeypatch.setattr(results, "PROPOSAL_LIMITS", replace(PROPOSAL_LIMITS, lesion_probability=0.9))
+    monkeypatch.setattr(results, "POSTPROCESSING_LIMITS", replace(POSTPROCESSING_LIMITS, lesion_probability=0.9))
     evaluate(tmp_path)
     assert stub.network.calls == 2 * calls
 
@@ -136,42 +136,42 @@ def test_a_kept_result_reads_back_as_it_was(tmp_path, stub):
     assert evaluate(tmp_path).code == 0 and stub.network.calls == 2 * calls
 
 
-def test_a_refused_patient_is_listed_and_counts_as_wrong(tmp_path, stub):
+def test_a_rejected_patient_is_listed_and_counts_as_wrong(tmp_path, stub):
     write_cases(tmp_path / "data", 1)
     (tmp_path / "data" / "broken.npz").write_bytes(b"nothing")
     outcome = evaluate(tmp_path)
-    assert outcome.code == 0 and "Refused: broken.npz" in outcome.err
+    assert outcome.code == 0 and "Rejected: broken.npz" in outcome.err
     content = numbers(tmp_path / "out")
-    assert [(one["patient"], one["code"]) for one in content["refused"]] == [("broken.npz", "training-case")]
+    assert [(one["patient"], one["code"]) for one in content["rejected"]] == [("broken.npz", "training-case")]
     figures = content["figures"]
-    assert (figures["patients"], figures["refused"]) == (2, 1)
+    assert (figures["patients"], figures["rejected"]) == (2, 1)
     assert (figures["cac_filter_rate"]["right"], figures["cac_filter_rate"]["of"]) == (1, 2)
     assert "broken.npz" in (tmp_path / "out" / "evaluation.html").read_text(encoding="utf-8")
-    assert {row["patient"]: row["refused"] for row in rows(tmp_path / "out")}["broken.npz"] == "training-case"
+    assert {row["patient"]: row["rejected"] for row in rows(tmp_path / "out")}["broken.npz"] == "training-case"
 
 
-def test_a_refused_patient_counts_in_the_group_that_its_truth_states(tmp_path, stub):
+def test_a_rejected_patient_counts_in_the_group_that_its_truth_states(tmp_path, stub):
     write_cases(tmp_path / "data", 1)
     folder = tmp_path / "data" / "patient-cardiac-000007"
     folder.mkdir()
     (folder / "truth.json").write_text('{"protocol": {"kernel": "sharp"}}', encoding="utf-8")
     assert evaluate(tmp_path).code == 0
-    (row,) = [row for row in rows(tmp_path / "out") if row["refused"]]
-    assert (row["refused"], row["kind"], row["kernel"]) == ("no-ct", "cardiac", "sharp")
+    (row,) = [row for row in rows(tmp_path / "out") if row["rejected"]]
+    assert (row["rejected"], row["kind"], row["kernel"]) == ("no-ct", "cardiac", "sharp")
 
 
-def test_a_patient_refused_after_it_was_opened_keeps_its_facts(tmp_path, stub, monkeypatch):
-    def refuse(*arguments, **options):
-        raise InputRefused("weights-output", "x")
+def test_a_patient_rejected_after_it_was_opened_keeps_its_facts(tmp_path, stub, monkeypatch):
+    def reject(*arguments, **options):
+        raise InputError("weights-output", "x")
 
     write_cases(tmp_path / "data", 1)
-    monkeypatch.setattr(evaluation_run, "measure", refuse)
+    monkeypatch.setattr(evaluation_run, "measure", reject)
     assert evaluate(tmp_path).code == 0
     (row,) = rows(tmp_path / "out")
-    assert (row["refused"], row["kind"], row["noise_hu"]) == ("weights-output", "chest", "10.0")
+    assert (row["rejected"], row["kind"], row["noise_hu"]) == ("weights-output", "chest", "10.0")
 
 
-def test_only_refused_patients_make_a_page_without_figures(tmp_path, stub):
+def test_only_rejected_patients_make_a_page_without_figures(tmp_path, stub):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "broken.npz").write_bytes(b"nothing")
     assert evaluate(tmp_path).code == 0
@@ -236,7 +236,7 @@ def test_several_jobs_give_what_one_gives(tmp_path):
 
 
 def test_the_table_has_a_guarded_cell_for_what_a_spreadsheet_would_run():
-    result = PatientResult("=cmd()", unknown_facts() | {"kernel": "@x"}, refusal=Refusal("no-ct", "x"))
+    result = PatientResult("=cmd()", unknown_metadata() | {"kernel": "@x"}, rejection=Rejection("no-ct", "x"))
     header, row = patients_csv([result]).splitlines()
     assert header.split(",") == list(COLUMNS)
     assert row.startswith("'=cmd(),,'@x,") and len(row.split(",")) == len(COLUMNS)
@@ -269,7 +269,7 @@ def test_the_tables_stand_beside_the_papers_figures(tmp_path, stub):
 
 
 @pytest.mark.parametrize("row", ["baseline", "rau", "edb", "scse"])
-def test_weights_of_another_network_or_loss_are_refused_for_a_row(tmp_path, stub, row):
+def test_weights_of_another_network_or_loss_are_rejected_for_a_row(tmp_path, stub, row):
     write_cases(tmp_path / "data", 1)
     outcome = evaluate(tmp_path, "--table", f"{row}={tmp_path / 'best.safetensors'}")
     assert outcome.code == 3 and f"row {row}" in outcome.err

@@ -86,7 +86,7 @@ def test_ctrl_c_leaves_no_output_and_no_temporary_folder(case, tmp_path, place):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("place", ["network.weights load_model", "proposal.propose _run_network"])
+@pytest.mark.parametrize("place", ["network.weights load_model", "prediction.predict _run_network"])
 def test_ctrl_c_while_the_network_works_leaves_nothing(case, tmp_path, place):
     module, name = place.split()
     labels_from = ("--weights", write_weights(tmp_path), "--device", "cpu")

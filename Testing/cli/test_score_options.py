@@ -1,11 +1,11 @@
-"""The options of ``coronary-calcium score`` for rules, calibration and standing."""
+"""The options of ``coronary-calcium score`` for rules, calibration and interpretation."""
 
 import argparse
 
 import pytest
-from coronary_calcium.cli.score import add_choices, choices_of, rules_of
+from coronary_calcium.cli.score import add_choices, rules_of, scoring_options_of
 from coronary_calcium.scoring.interpretation import RiskFactors
-from coronary_calcium.scoring.options import DEFAULT_CHOICES, Choices
+from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
 from coronary_calcium.scoring.risk import FOUR_400
 from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS
 
@@ -19,7 +19,7 @@ def parsed(*arguments):
 
 
 def test_without_options_everything_is_as_by_default():
-    assert choices_of(parsed()) == DEFAULT_CHOICES == Choices()
+    assert scoring_options_of(parsed()) == DEFAULT_OPTIONS == ScoringOptions()
     assert rules_of(parsed()) is LITERATURE
 
 
@@ -37,7 +37,7 @@ def test_every_choice_arrives():
         f"--mesa={MESA},diabetes,family-history",
     )
     factors = RiskFactors(63, False, "chinese", 210, 45, 140, diabetes=True, family_history=True)
-    assert choices_of(options) == Choices(
+    assert scoring_options_of(options) == ScoringOptions(
         kvp_adapted=True, compare_rules=True, mass_factor=0.78, risk_scheme=FOUR_400, risk_factors=factors
     )
 

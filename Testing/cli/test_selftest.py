@@ -55,12 +55,12 @@ def test_numbers_that_no_scanner_has_are_wrong_usage(arguments, words, capsys):
     assert words in capsys.readouterr().err
 
 
-def test_a_scan_without_the_insert_is_refused(tmp_path, capsys):
+def test_a_scan_without_the_insert_is_rejected(tmp_path, capsys):
     write_series(tmp_path / "ct")
     assert main(["selftest", "--phantom", str(tmp_path / "ct")]) == 3
     assert "No QRM cardiac calcification insert was found" in capsys.readouterr().err
 
 
-def test_a_voltage_without_published_thresholds_is_refused(capsys):
+def test_a_voltage_without_published_thresholds_is_rejected(capsys):
     assert main(["selftest", "--kvp=140", "--kvp-adapted"]) == 3
     assert "70 to 135 kVp" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""`coronary-calcium train` as a user runs it: to the end, stopped, killed, on several processes, refused."""
+"""`coronary-calcium train` as a user runs it: to the end, stopped, killed, on several processes, rejected."""
 
 import csv
 import json
@@ -18,7 +18,7 @@ from coronary_calcium.cli import train as command
 from coronary_calcium.network.weights import load_model, read_card
 from coronary_calcium.progress import no_progress
 from coronary_calcium.training.config import changed, load_recipe
-from coronary_calcium.training.distributed import Ranks
+from coronary_calcium.training.distributed import Distributed
 from coronary_calcium.training.trainer import Trainer
 from marked_patient import write_patient
 from training_blobs import write_blobs
@@ -32,7 +32,7 @@ batch = 2
 checkpoint_minutes = 0.0
 [samples]
 patch = 64
-[optimiser]
+[optimizer]
 name = "sgd"
 gradient_norm = 0.0
 """
@@ -111,8 +111,8 @@ def test_a_run_that_was_killed_goes_on_to_the_same_weights_to_the_bit(data, reci
     for part in ("network", "average"):
         for name, tensor in expected[part].items():
             assert torch.equal(tensor, resumed[part][name]), (part, name)
-    for number, entries in expected["optimiser"]["state"].items():
-        assert torch.equal(entries["momentum_buffer"], resumed["optimiser"]["state"][number]["momentum_buffer"])
+    for number, entries in expected["optimizer"]["state"].items():
+        assert torch.equal(entries["momentum_buffer"], resumed["optimizer"]["state"][number]["momentum_buffer"])
     assert rows_of(tmp_path / "out") == rows_of(uninterrupted)
 
 
@@ -151,7 +151,8 @@ def test_two_processes_take_the_step_of_their_mean_gradient_and_end_with_equal_w
 
 def test_each_process_draws_samples_of_its_own(data, recipe, tmp_path):
     trainers = [
-        Trainer(load_recipe(recipe), data, None, tmp_path, ranks=Ranks(rank, 1, torch.device("cpu"))) for rank in (0, 1)
+        Trainer(load_recipe(recipe), data, None, tmp_path, ranks=Distributed(rank, 1, torch.device("cpu")))
+        for rank in (0, 1)
     ]
     one, other = (trainer._draw(0, 0.0) for trainer in trainers)
     assert not np.array_equal(one.hu, other.hu)
@@ -159,12 +160,12 @@ def test_each_process_draws_samples_of_its_own(data, recipe, tmp_path):
 
 def test_a_run_starts_from_given_weights_with_other_values_than_the_recipe_s(data, recipe, uninterrupted, tmp_path):
     weights = uninterrupted / "denseraunet.safetensors"
-    arguments = ("--initialise", weights, "--set", "iterations=1", "--set", "network.artery_head=true")
+    arguments = ("--initialize", weights, "--set", "iterations=1", "--set", "network.artery_head=true")
     assert run(recipe, "--data", data, "--output", tmp_path, *arguments) == 0
     training = json.loads((tmp_path / "denseraunet.json").read_text())["training"]
     assert training["iterations"] == 1
-    assert training["initialised_from"]["iterations"] == 21
-    assert training["initialised_from"]["sha256"] == read_card(weights)["sha256"]
+    assert training["initialized_from"]["iterations"] == 21
+    assert training["initialized_from"]["sha256"] == read_card(weights)["sha256"]
 
 
 def test_any_data_set_is_trained_on_by_way_of_cases_beside_the_run(recipe, tmp_path):
@@ -200,17 +201,17 @@ def test_without_tensorboard_the_command_says_so(data, recipe, tmp_path, monkeyp
         (["{recipe}", "--data", "{data}", "--validation", "{data}"], "for training and for validation"),
         (["paper", "--data", "{data}"], "of the kind or source"),
         (["{recipe}", "--data", "{data}", "--set", "batch=0"], "must be positive"),
-        (["{recipe}", "--data", "{data}", "--initialise", "{empty}/w.safetensors"], "no network weights"),
+        (["{recipe}", "--data", "{data}", "--initialize", "{empty}/w.safetensors"], "no network weights"),
     ],
 )
-def test_what_cannot_be_trained_is_refused_in_one_sentence(data, recipe, tmp_path, capsys, arguments, sentence):
+def test_what_cannot_be_trained_is_rejected_in_one_sentence(data, recipe, tmp_path, capsys, arguments, sentence):
     (tmp_path / "empty").mkdir()
     places = {"data": data, "recipe": recipe, "empty": tmp_path / "empty"}
     given = [argument.format(**places) for argument in arguments]
     assert run(*given, "--output", tmp_path / "out") == 3
-    refusals = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("TensorBoard")]
+    rejections = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("TensorBoard")]
     assert not (tmp_path / "out").exists()
-    assert len(refusals) == 1 and refusals[0].startswith("Refused: ") and sentence in refusals[0]
+    assert len(rejections) == 1 and rejections[0].startswith("Rejected: ") and sentence in rejections[0]
 
 
 def test_a_folder_that_cannot_be_written_is_wrong_usage(data, recipe, tmp_path):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from coronary_calcium.datasets.osirix import read_outlines
 from coronary_calcium.datasets.registry import open_data_set
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from data_set_cases import (
     LAD_NAME,
     LCX_NAME,
@@ -80,7 +80,7 @@ def test_the_index_counts_from_the_feet_whatever_the_files_and_instance_numbers_
 
 
 @pytest.mark.parametrize("wrong", [lambda k: 7 - k, lambda k: k + 1, lambda k: k - 1])
-def test_outlines_on_other_slices_do_not_hold_their_sum_and_are_refused(tmp_path, wrong):
+def test_outlines_on_other_slices_do_not_hold_their_sum_and_are_rejected(tmp_path, wrong):
     hu = chest()
     write_gated(tmp_path, images={wrong(k): rois for k, rois in lad_in(hu).items()})
     assert "do not hold the HU that they state" in left_out(tmp_path)
@@ -155,7 +155,7 @@ def test_where_two_arteries_overlap_the_first_stays_and_it_is_said(tmp_path):
         {4: [roi(LAD_NAME, box(60.0, 65.5, 2.0, 5.0))]},
     ],
 )
-def test_outlines_outside_the_ct_are_refused_not_cut_off(tmp_path, images):
+def test_outlines_outside_the_ct_are_rejected_not_cut_off(tmp_path, images):
     write_gated(tmp_path, images=images)
     assert "outside the CT of 9 slices of 64 x 64 pixels" in left_out(tmp_path)
 
@@ -178,7 +178,7 @@ def test_two_series_and_outlines_without_sums_leave_the_case_out(tmp_path):
     assert "several series" in left_out(tmp_path)
 
 
-def test_a_turned_image_is_refused_by_the_sums(tmp_path):
+def test_a_turned_image_is_rejected_by_the_sums(tmp_path):
     hu = chest()
     write_gated(tmp_path, hu=hu, images=lad_in(hu), orientation=(-1, 0, 0, 0, -1, 0))
     assert "HU that they state" in left_out(tmp_path)
@@ -207,15 +207,15 @@ def test_a_ct_that_cannot_be_scored_is_left_out_with_the_reading_s_reason(tmp_pa
 def test_half_a_release_is_named_in_one_sentence(tmp_path, absent):
     write_gated(tmp_path, images={})
     (tmp_path / "Gated_release_final" / absent).rename(tmp_path / "elsewhere")
-    with pytest.raises(InputRefused, match=f"lacks {absent}/") as refused:
+    with pytest.raises(InputError, match=f"lacks {absent}/") as rejected:
         open_data_set(tmp_path / "Gated_release_final")
-    assert refused.value.code == "partial-data-set"
+    assert rejected.value.code == "partial-data-set"
 
 
-def test_a_release_in_which_nothing_fits_together_is_refused(tmp_path):
+def test_a_release_in_which_nothing_fits_together_is_rejected(tmp_path):
     write_gated(tmp_path, patient="1")
     write_outlines(tmp_path / "Gated_release_final" / "calcium_xml" / "2.xml", {})
-    with pytest.raises(InputRefused, match="no patient has both"):
+    with pytest.raises(InputError, match="no patient has both"):
         open_data_set(tmp_path)
 
 
@@ -247,15 +247,15 @@ OUTER = b"""<?xml version="1.0"?><!DOCTYPE plist [<!ENTITY x SYSTEM "file:///etc
         plistlib.dumps({"Images": [{"ImageIndex": 1, "ROIs": [{"Point_px": [3]}]}]}),
     ],
 )
-def test_a_file_that_is_no_list_of_outlines_is_refused_in_words(tmp_path, content):
+def test_a_file_that_is_no_list_of_outlines_is_rejected_in_words(tmp_path, content):
     (tmp_path / "7.xml").write_bytes(content)
-    with pytest.raises(InputRefused, match=r"^The XML file is not OsiriX's list of outlines, or damaged"):
+    with pytest.raises(InputError, match=r"^The XML file is not OsiriX's list of outlines, or damaged"):
         read_outlines(tmp_path / "7.xml")
 
 
-def test_a_giant_file_of_outlines_is_refused_before_it_is_read(tmp_path, monkeypatch):
+def test_a_giant_file_of_outlines_is_rejected_before_it_is_read(tmp_path, monkeypatch):
     monkeypatch.setattr("coronary_calcium.datasets.osirix.MAXIMUM_BYTES", 10)
-    with pytest.raises(InputRefused, match="damaged"):
+    with pytest.raises(InputError, match="damaged"):
         read_outlines(write_outlines(tmp_path / "7.xml", {}))
 
 
@@ -312,35 +312,35 @@ def test_two_rows_of_one_patient_leave_it_out(tmp_path):
     assert [(left.name, "several rows" in left.reason) for left in others] == [("3", True)]
 
 
-def test_a_table_without_a_column_is_refused_by_its_name(tmp_path):
+def test_a_table_without_a_column_is_rejected_by_its_name(tmp_path):
     write_nongated(tmp_path)
     table(tmp_path, [("3A", 1, 2, 3, 4)], header=("filename ", "LCA", "LAD", "LCX", "total"))
-    with pytest.raises(InputRefused, match="no single column rca"):
+    with pytest.raises(InputError, match="no single column rca"):
         open_data_set(tmp_path)
 
 
-def test_a_table_that_is_no_workbook_is_refused(tmp_path):
+def test_a_table_that_is_no_workbook_is_rejected(tmp_path):
     write_nongated(tmp_path)
     path = tmp_path / "deidentified_nongated" / "scores.xlsx"
     for write in (lambda: path.write_text("filename,LCA"), lambda: zipfile.ZipFile(path, "w").close()):
         write()
-        with pytest.raises(InputRefused, match=r"scores\.xlsx is damaged") as refused:
+        with pytest.raises(InputError, match=r"scores\.xlsx is damaged") as rejected:
             open_data_set(tmp_path)
-        assert refused.value.code == "data-set-file"
+        assert rejected.value.code == "data-set-file"
 
 
-def test_a_workbook_that_would_unpack_to_too_much_is_refused(tmp_path, monkeypatch):
+def test_a_workbook_that_would_unpack_to_too_much_is_rejected(tmp_path, monkeypatch):
     write_nongated(tmp_path)
     table(tmp_path, [("3A", 1, 0, 0, 0, 1)])
     monkeypatch.setattr("coronary_calcium.datasets.coca.MAXIMUM_TABLE_BYTES", 100)
-    with pytest.raises(InputRefused, match="damaged"):
+    with pytest.raises(InputError, match="damaged"):
         open_data_set(tmp_path)
 
 
-def test_a_release_without_its_table_is_refused(tmp_path):
+def test_a_release_without_its_table_is_rejected(tmp_path):
     write_nongated(tmp_path)
-    with pytest.raises(InputRefused, match=r"lacks scores\.xlsx"):
+    with pytest.raises(InputError, match=r"lacks scores\.xlsx"):
         open_data_set(tmp_path)
     table(tmp_path, [("99A", 1, 0, 0, 0, 1)])
-    with pytest.raises(InputRefused, match="no patient has both"):
+    with pytest.raises(InputError, match="no patient has both"):
         open_data_set(tmp_path)

@@ -13,7 +13,7 @@ from command_cases import run
 from coronary_calcium.datasets.case_format import BOX_MM, around_heart, load_case, save_case, write_training_case
 from coronary_calcium.datasets.prepare import ensure_cases, list_path, prepare
 from coronary_calcium.datasets.registry import open_data_set
-from coronary_calcium.errors import Cancelled, InputRefused
+from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.training.cases import CaseFolder
@@ -130,26 +130,26 @@ def test_data_sets_with_the_same_names_do_not_overwrite_each_other(patients, tmp
     assert len(CaseFolder(tmp_path / "cases").names) == 2
 
 
-def test_a_data_set_of_which_nothing_can_be_used_is_refused_with_the_first_reason(tmp_path):
+def test_a_data_set_of_which_nothing_can_be_used_is_rejected_with_the_first_reason(tmp_path):
     hu = np.full(VOLUME.shape, 40, np.int16)
     hu[:, ::2] = -1000  # air and tissue, but no lungs and no heart
     labels = np.zeros(hu.shape, np.uint8)
     write_simulated(tmp_path / "data", "patient-1", hu, labels, spacing=VOLUME.spacing, origin=VOLUME.origin)
-    with pytest.raises(InputRefused, match="patient-1: The heart was not found") as refused:
+    with pytest.raises(InputError, match="patient-1: The heart was not found") as rejected:
         prepare(open_data_set(tmp_path / "data"), tmp_path / "cases")
-    assert refused.value.code == "no-training-data"
+    assert rejected.value.code == "no-training-data"
 
 
-def test_a_data_set_without_marked_calcium_is_refused_before_anything_is_read(tmp_path):
+def test_a_data_set_without_marked_calcium_is_rejected_before_anything_is_read(tmp_path):
     write_nongated(tmp_path / "data")
     write_scores(tmp_path / "data" / "deidentified_nongated" / "scores.xlsx", [("3A", 0, 0, 0, 0, 0)])
-    with pytest.raises(InputRefused) as refused:
+    with pytest.raises(InputError) as rejected:
         prepare(open_data_set(tmp_path / "data"), tmp_path / "cases")
-    assert refused.value.code == "not-marked"
+    assert rejected.value.code == "not-marked"
     assert not (tmp_path / "cases").exists()
 
 
-def test_the_box_holds_all_that_is_labelled_and_stays_in_the_ct():
+def test_the_box_holds_all_that_is_labeled_and_stays_in_the_ct():
     volume = CTVolume(np.zeros((10, 300, 300), np.int16), (3.0, 1.0, 1.0), (0.0, 0.0, 0.0))
     labels = np.zeros(volume.shape, np.uint8)
     center, box = around_heart(volume, (Window(2, 8, 100.0, 150.5),), labels)
@@ -190,10 +190,10 @@ def test_any_data_set_is_prepared_into_a_folder_of_its_own(patients, tmp_path):
     assert [path.stat().st_mtime_ns for path in cases.glob("*.npz")] == written
 
 
-def test_a_folder_of_nothing_is_refused(tmp_path):
-    with pytest.raises(InputRefused) as refused:
+def test_a_folder_of_nothing_is_rejected(tmp_path):
+    with pytest.raises(InputError) as rejected:
         ensure_cases(tmp_path / "none", tmp_path / "cache")
-    assert refused.value.code == "no-data-set"
+    assert rejected.value.code == "no-data-set"
 
 
 def test_training_cases_are_found_without_what_reads_images(tmp_path):
@@ -219,14 +219,14 @@ def test_the_command_says_what_it_made_and_what_it_left_out(patients, tmp_path):
     assert "1 were there" in run("prepare", "--data", patients, "--output", tmp_path / "cases").err
 
 
-def test_the_command_refuses_in_one_sentence(patients, tmp_path):
+def test_the_command_rejects_in_one_sentence(patients, tmp_path):
     for arguments, words in (
         (("--data", tmp_path), "none of the data sets"),
-        (("--data", patients, "--layout", "qurai"), "does not hold the NLST annotations"),
+        (("--data", patients, "--layout", "nlst"), "does not hold the NLST annotations"),
     ):
         outcome = run("prepare", *arguments, "--output", tmp_path / "cases")
         assert outcome.code == 3
-        assert outcome.err.startswith("Refused: ") and outcome.err.count("\n") == 1
+        assert outcome.err.startswith("Rejected: ") and outcome.err.count("\n") == 1
         assert words in outcome.err
         assert not (tmp_path / "cases").exists()
     assert run("prepare", "--data", patients, "--output", patients).code == 2

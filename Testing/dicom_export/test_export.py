@@ -1,4 +1,4 @@
-"""DICOM objects through the command line: asked for, beside the four files, and scored again; or refused."""
+"""DICOM objects through the command line: asked for, beside the four files, and scored again; or rejected."""
 
 import json
 import shutil
@@ -13,7 +13,7 @@ import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
 from coronary_calcium.cli.main import main
 from coronary_calcium.dicom_export import export
 from coronary_calcium.dicom_export.sources import read_sources
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
 from coronary_calcium.reports import Extras, write_case
 from dicom_factory import write_series
@@ -62,7 +62,7 @@ def test_the_patient_is_in_the_dicom_objects_and_nowhere_else(series, tmp_path, 
     assert "Synthetic" not in said.out + said.err
 
 
-def test_a_zip_and_an_image_file_are_refused_before_the_work(series, tmp_path, capsys):
+def test_a_zip_and_an_image_file_are_rejected_before_the_work(series, tmp_path, capsys):
     ct, mask = series
     with zipfile.ZipFile(tmp_path / "ct.zip", "w") as archive:
         for path in ct.iterdir():
@@ -75,40 +75,40 @@ def test_a_zip_and_an_image_file_are_refused_before_the_work(series, tmp_path, c
             arguments = ["score", str(tmp_path / given), "--mask", str(mask), option, "--output", str(tmp_path / "out")]
             assert main(arguments) == 3
             said = capsys.readouterr().err
-            assert said.startswith("Refused: A DICOM object") and said.count("\n") == 1
+            assert said.startswith("Rejected: A DICOM object") and said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 
-def test_a_ct_that_is_not_the_slices_of_a_series_is_refused(tmp_path):
+def test_a_ct_that_is_not_the_slices_of_a_series_is_rejected(tmp_path):
     """As after reading a coronal series, whose files are not the volume's slices."""
     result = scored_series(tmp_path / "ct")
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         read_sources(replace(result.volume, series=None))
-    assert refusal.value.code == "no-dicom-source"
+    assert rejection.value.code == "no-dicom-source"
 
 
-def test_files_that_were_moved_or_swapped_are_refused(tmp_path):
+def test_files_that_were_moved_or_swapped_are_rejected(tmp_path):
     result = scored_series(tmp_path / "ct")
     first, second = result.volume.series.files[:2]
     kept = Path(first).read_bytes()
     shutil.copy(second, first)
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         write_case(result, tmp_path / "out", extras=BOTH)
-    assert refusal.value.code == "source-changed"
+    assert rejection.value.code == "source-changed"
     Path(first).write_bytes(kept)
     shutil.rmtree(tmp_path / "ct")
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         write_case(result, tmp_path / "out", extras=BOTH)
-    assert refusal.value.code == "source-changed"
+    assert rejection.value.code == "source-changed"
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])
-def test_images_without_the_identifiers_that_objects_refer_to_are_refused(tmp_path, keyword):
+def test_images_without_the_identifiers_that_objects_refer_to_are_rejected(tmp_path, keyword):
     result = scored_series(tmp_path / "ct", **{keyword: None})
-    with pytest.raises(InputRefused, match=keyword) as refusal:
+    with pytest.raises(InputError, match=keyword) as rejection:
         read_sources(result.volume)
-    assert refusal.value.code == "source-incomplete"
+    assert rejection.value.code == "source-incomplete"
 
 
 def test_a_disk_that_fills_up_leaves_earlier_results_as_they_were(tmp_path, monkeypatch):
@@ -121,7 +121,7 @@ def test_a_disk_that_fills_up_leaves_earlier_results_as_they_were(tmp_path, monk
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pydicom.Dataset, "save_as", full)
-    with pytest.raises(InputRefused, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         write_case(result, tmp_path / "out", extras=BOTH)
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 

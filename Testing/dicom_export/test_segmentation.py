@@ -138,7 +138,7 @@ def test_frames_of_a_multi_frame_ct_are_found_by_their_position(tmp_path):
 
 
 def test_headers_that_lack_or_misstate_entries_still_make_valid_objects(tmp_path):
-    """What anonymisers remove and scanners get wrong: type 2 entries, thickness, spacing, orientation's last digit."""
+    """What anonymizers remove and scanners get wrong: type 2 entries, thickness, spacing, orientation's last digit."""
 
     def spoil(k, dataset):
         for keyword in [*PATIENT, "SliceThickness", "PatientID", "PatientName"]:
@@ -166,7 +166,7 @@ def test_no_calcium_makes_one_segment_of_empty_frames(tmp_path):
     assert "Error" not in run_tool("dciodvfy", tmp_path / "seg.dcm")[0]
 
 
-def test_colours_are_those_of_dicom():
+def test_colors_are_those_of_dicom():
     """White is L* 100, a* = b* = 0 (PS3.3 C.10.7.1.1: 65535, 32896, 32896); red is L* 54.3, a* 80.8, b* 69.9 at D50."""
     assert cielab((1.0, 1.0, 1.0)) == pytest.approx([65535, 32896, 32896], abs=3)
     red = cielab((1.0, 0.0, 0.0))

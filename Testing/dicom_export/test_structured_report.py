@@ -10,7 +10,7 @@ from coronary_calcium import __version__
 from coronary_calcium.dicom_export.export import write_dicom
 from coronary_calcium.dicom_export.structured_report import statements
 from coronary_calcium.disclaimers import RESEARCH_USE
-from coronary_calcium.scoring.options import Choices
+from coronary_calcium.scoring.options import ScoringOptions
 from dicom_tools import run_tool, scored_series
 from example_results import CARD
 from pydicom.sr.codedict import codes
@@ -106,7 +106,7 @@ def test_a_calibrated_mass_is_there_and_an_uncalibrated_one_is_not(written, tmp_
     assert ("112058", "112057") not in values(groups(path)["Coronary calcium, total"])
     assert "There is no mass in this report" in " ".join(comments(path))
     plain = scored_series(tmp_path / "ct")
-    result = replace(plain, choices=Choices(mass_factor=0.8))
+    result = replace(plain, options=ScoringOptions(mass_factor=0.8))
     write_dicom(result, report_file=tmp_path / "sr.dcm")
     found = groups(tmp_path / "sr.dcm")
     mass = result.quantities.mass_mg
@@ -151,8 +151,8 @@ def test_it_says_who_made_it_how_and_what_for(written):
         __version__,
         CARD["sha256"],
         "literature",
-        f"score: {result.standing.category} (",
-        result.standing.cac_drs,
+        f"score: {result.interpretation.category} (",
+        result.interpretation.cac_drs,
     ):
         assert part in text
     assert all(warning.message in text for warning in result.warnings)

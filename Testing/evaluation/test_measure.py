@@ -9,7 +9,7 @@ from coronary_calcium.evaluation.results import PatientResult
 from coronary_calcium.evaluation.run import with_precision
 from coronary_calcium.evaluation.statistics import Counts
 from coronary_calcium.inference.postprocess import label_lesions
-from coronary_calcium.inference.predict import propose
+from coronary_calcium.inference.predict import predict
 from evaluation_cases import BONE_BOX, FAINT_BOX, LAD_BOX, MISSED_BOX, RCA_BOX, arrays, model, opened
 
 
@@ -38,7 +38,7 @@ def test_pixels_are_counted_against_the_truth(measured):
 
 def test_the_label_map_is_the_one_that_scoring_gives(measured):
     patient = opened()
-    assert np.array_equal(measured[1], label_lesions(patient.volume, propose(patient.volume, patient.field, model())))
+    assert np.array_equal(measured[1], label_lesions(patient.volume, predict(patient.volume, patient.field, model())))
 
 
 def test_scores_are_area_times_weight_and_given_by_artery(measured):
@@ -69,10 +69,10 @@ def test_lesions_are_matched_when_they_share_a_voxel(measured):
 
 
 def test_doubt_that_would_change_the_category_is_counted_by_whether_it_is_wrong(measured):
-    doubtful = measure(opened(), model(logit=0.5), "cpu", every_slice=False)[0]
-    assert doubtful.found_category == "0" and "doubtful-lesions" in doubtful.warnings
-    assert "doubtful-lesions" not in measured[0].warnings
-    results = [PatientResult("a", {}, doubtful), PatientResult("b", {}, measured[0])]
+    uncertain = measure(opened(), model(logit=0.5), "cpu", every_slice=False)[0]
+    assert uncertain.found_category == "0" and "uncertain-lesions" in uncertain.warnings
+    assert "uncertain-lesions" not in measured[0].warnings
+    results = [PatientResult("a", {}, uncertain), PatientResult("b", {}, measured[0])]
     assert figures_of(results, intervals=False)["doubt"] == {
         "wrong": 1,
         "wrong_warned": 1,

@@ -1,13 +1,13 @@
-"""Which patients a folder holds, and how they are opened and refused."""
+"""Which patients a folder holds, and how they are opened and rejected."""
 
 import json
 
 import numpy as np
 import pytest
 from command_cases import AGATSTON, marked, patient_hu, write_image
-from coronary_calcium.errors import InputRefused
-from coronary_calcium.evaluation.patients import find_patients, open_patient, stated_facts
-from coronary_calcium.evaluation.scan_metadata import FACTS, GROUPINGS, NOT_STATED, groups_of, unknown_facts
+from coronary_calcium.errors import InputError
+from coronary_calcium.evaluation.patients import find_patients, open_patient, stated_metadata
+from coronary_calcium.evaluation.scan_metadata import FACTS, GROUPINGS, NOT_STATED, groups_of, unknown_metadata
 from coronary_calcium.simulation.patient import CARDIAC_SEEDS, CHEST_SEEDS, TEST_SET
 from dicom_factory import write_series
 from evaluation_cases import CENTER, SHAPE, SPACING, arrays, write_cases
@@ -31,10 +31,10 @@ def opened(folder):
     return open_patient(patient)
 
 
-def refused(folder):
-    with pytest.raises(InputRefused) as refusal:
+def rejected(folder):
+    with pytest.raises(InputError) as rejection:
         opened(folder)
-    return refusal.value.code
+    return rejection.value.code
 
 
 def test_patients_of_every_layout_are_found_once_each(tmp_path):
@@ -43,23 +43,23 @@ def test_patients_of_every_layout_are_found_once_each(tmp_path):
     (tmp_path / "patient-chest-000002/truth.json").write_text("{}")  # interrupted: it is a patient all the same
     for name in ("deep/er/reader-1", "case-9", ".hidden"):
         (tmp_path / name / "ct.nrrd").touch()
-    for name in ("case-9.npz", "implant.npz", "notes.txt"):  # the first is the folder of that name again
+    for name in ("case-9.npz", "insert_lesions.npz", "notes.txt"):  # the first is the folder of that name again
         (tmp_path / name).touch()
     assert [patient.name for patient in find_patients(tmp_path)] == [
         "case-9",
         "deep/er/reader-1",
-        "implant.npz",
+        "insert_lesions.npz",
         "patient-chest-000001",
         "patient-chest-000002",
     ]
 
 
 @pytest.mark.parametrize("name", ["empty", "nowhere"])
-def test_a_folder_without_patients_is_refused(tmp_path, name):
+def test_a_folder_without_patients_is_rejected(tmp_path, name):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputRefused, match="patients") as refusal:
+    with pytest.raises(InputError, match="patients") as rejection:
         find_patients(tmp_path / name)
-    assert refusal.value.code == "no-patients"
+    assert rejection.value.code == "no-patients"
 
 
 def test_a_simulated_patient_is_opened_with_its_protocol(tmp_path):
@@ -84,32 +84,32 @@ def test_nonsense_in_the_protocol_is_taken_for_nothing(tmp_path, protocol):
     assert facts["noise_hu"] is None and facts["kernel"] != "x" * 500 and facts["kvp"] is not True
 
 
-def test_labels_that_do_not_have_the_written_score_are_refused(tmp_path):
+def test_labels_that_do_not_have_the_written_score_are_rejected(tmp_path):
     folder = write_simulated(tmp_path / "patient", {"agatston_as_imaged": {"total": AGATSTON * 1.01}})
-    assert refused(folder) == "truth-mismatch"
+    assert rejected(folder) == "truth-mismatch"
 
 
 @pytest.mark.parametrize(("missing", "code"), [("labels.nrrd", "no-truth"), ("dicom", "no-ct")])
-def test_an_unfinished_patient_is_refused(tmp_path, missing, code):
+def test_an_unfinished_patient_is_rejected(tmp_path, missing, code):
     folder = write_simulated(tmp_path / "patient")
     (folder / missing).rename(tmp_path / "elsewhere")
-    assert refused(folder) == code
+    assert rejected(folder) == code
 
 
-def test_a_broken_truth_is_refused(tmp_path):
+def test_a_broken_truth_is_rejected(tmp_path):
     folder = write_simulated(tmp_path / "patient")
     (folder / "truth.json").write_text("{")
-    assert refused(folder) == "truth-unreadable"
+    assert rejected(folder) == "truth-unreadable"
 
 
-def test_a_refused_patient_has_the_facts_beside_its_ct(tmp_path):
+def test_a_rejected_patient_has_the_facts_beside_its_ct(tmp_path):
     folder = write_simulated(tmp_path / "patient-cardiac-000007", {"protocol": {"kernel": "soft", "kvp": 100}})
     (folder / "dicom").rename(tmp_path / "elsewhere")
     (patient,) = find_patients(tmp_path)
-    facts = stated_facts(patient)
+    facts = stated_metadata(patient)
     assert (facts["kind"], facts["kernel"], facts["kvp"], facts["spacing_mm"]) == ("cardiac", "soft", 100, None)
     (folder / "truth.json").write_text("{")
-    assert stated_facts(patient) == unknown_facts()
+    assert stated_metadata(patient) == unknown_metadata()
 
 
 def test_a_training_case_is_opened_with_its_window(tmp_path):
@@ -123,7 +123,7 @@ def test_a_training_case_is_opened_with_its_window(tmp_path):
 
 def test_groups_are_in_ascending_order_and_the_unknown_comes_last():
     (noise,) = [grouping for grouping in GROUPINGS if grouping.fact == "noise_hu"]
-    patients = [unknown_facts() | {"noise_hu": value} for value in (41.0, None, 15.0, 15.1, 3.0, 40.0)]
+    patients = [unknown_metadata() | {"noise_hu": value} for value in (41.0, None, 15.0, 15.1, 3.0, 40.0)]
     assert groups_of(noise, patients) == {
         "up to 15 HU": [4, 2],
         "above 15 to 25 HU": [3],

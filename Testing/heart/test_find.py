@@ -98,7 +98,7 @@ def test_the_heart_is_found_in_a_narrow_field_of_view(width, padding):
 
 
 @pytest.mark.parametrize("shift", [(0, 0), (40, 30), (-40, -30)])
-def test_the_heart_is_found_when_the_patient_lies_off_centre(shift):
+def test_the_heart_is_found_when_the_patient_lies_off_center(shift):
     x, y = shift
     volume, heart = chest(x=(-210 + x, 210 + x), y=(-150 + y, 170 + y))
     field = find_heart(volume)

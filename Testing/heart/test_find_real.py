@@ -39,7 +39,7 @@ def box_mask(volume, box):
     return mask
 
 
-def crop(volume, box, millimetres, length=None):
+def crop(volume, box, millimeters, length=None):
     """A square field around the box, and ``length`` mm above and below it along z (None: all); with the box in it."""
     parts = []
     for axis, (first, last) in enumerate(box):
@@ -47,7 +47,7 @@ def crop(volume, box, millimetres, length=None):
             margin = volume.shape[0] if length is None else round(length / volume.spacing[0])
             low, high = first - margin, last + 1 + margin
         else:
-            middle, half = (first + last) / 2, millimetres / 2 / volume.spacing[axis]
+            middle, half = (first + last) / 2, millimeters / 2 / volume.spacing[axis]
             low, high = round(middle - half), round(middle + half)
         parts.append(slice(max(0, low), min(high, volume.shape[axis])))
     small = CTVolume(volume.hu[tuple(parts)].copy(), volume.spacing, volume.origin)

@@ -32,7 +32,7 @@ def write_image(path, array, spacing=SPACING, origin=ORIGIN):
     return path
 
 
-def labelled(shape=SHAPE, **places):
+def labeled(shape=SHAPE, **places):
     """A label map; ``v8=(k, j, i)`` marks a voxel with 8."""
     labels = np.zeros(shape, np.int16)
     for value, place in places.items():
@@ -94,7 +94,7 @@ def write_simulated(root, name="patient-cardiac-000007", hu=None, labels=None, *
     """One patient as ``coronary-calcium simulate`` writes it."""
     hu = chest() if hu is None else hu
     write_series(root / name / "dicom", hu, **{"spacing": SPACING, "origin": ORIGIN, **series})
-    labels = labelled(v2=SPOT) if labels is None else labels
+    labels = labeled(v2=SPOT) if labels is None else labels
     where = {key: series[key] for key in ("spacing", "origin") if key in series}
     write_image(root / name / "labels.nrrd", labels.astype(np.uint8), **where)
     by_artery = {"LM": 0.0, "LAD": 12.5, "LCX": 0.0, "RCA": 0.0}

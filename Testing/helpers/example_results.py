@@ -3,7 +3,7 @@
 import numpy as np
 from coronary_calcium.disclaimers import NO_CLINICAL_LABELS, RESEARCH_USE
 from coronary_calcium.heart.field import HeartField, Window
-from coronary_calcium.inference.predict import Proposal
+from coronary_calcium.inference.predict import Prediction
 from coronary_calcium.pipeline import CaseResult
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rules import LITERATURE
@@ -48,7 +48,7 @@ def example_volume(shape=(16, 60, 50), warnings=(WARNING,)) -> CTVolume:
 
 
 def example_labels(volume) -> np.ndarray:
-    """The plaques' labels, and one labelled voxel that is too little to count."""
+    """The plaques' labels, and one labeled voxel that is too little to count."""
     labels = np.zeros(volume.shape, dtype=np.uint8)
     labels[4:7, 20:24, 15:20] = 2
     labels[9, 30:34, 30:33] = 4
@@ -60,12 +60,12 @@ def example_labels(volume) -> np.ndarray:
 def case_result(volume, labels, *, mask_given=False, found=True, card=CARD):
     """A result as if the network had proposed ``labels``, or as if they had been given."""
     if mask_given:
-        proposal, probability = None, None
+        prediction, probability = None, None
     else:
         probability = np.where(labels > 0, 0.75, 0.0).astype(np.float32)
         windows = (Window(2, 14, 30.5, 25.25), Window(14, 15, 31.0, 25.0))
         field = HeartField(windows, 192.0, found, np.ones(volume.shape, dtype=bool))
-        proposal = Proposal(
+        prediction = Prediction(
             probability=probability,
             artery=labels,
             slices_run=9,
@@ -79,7 +79,7 @@ def case_result(volume, labels, *, mask_given=False, found=True, card=CARD):
         volume=volume,
         labels=labels,
         score=score_labels(volume, labels, LITERATURE, probability),
-        proposal=proposal,
+        prediction=prediction,
         model_card=None if mask_given else card,
         rules=LITERATURE,
         device="none" if mask_given else "cpu",

@@ -6,7 +6,7 @@ import types
 import numpy as np
 import slicer
 from coronary_calcium.arteries import ARTERIES
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
@@ -59,8 +59,8 @@ def full_score(segmentation_node, volume_node):
         ct = scene_ct(volume_node)
         read = read_labels(segmentation_node, volume_node)
         score = score_labels(ct.volume, ct.order.apply(read.labels), RULES)
-    except InputRefused as refusal:
-        return types.SimpleNamespace(score=None, reason=str(refusal), warnings=())
+    except InputError as rejection:
+        return types.SimpleNamespace(score=None, reason=str(rejection), warnings=())
     return types.SimpleNamespace(score=score, reason="", warnings=ct.volume.warnings + read.warnings)
 
 
@@ -156,7 +156,7 @@ class RandomHand:
             self.add_overlapping: 1,
             self.reorder: 1,
             self.write_by_numpy: 3,
-            self.colour: 1,
+            self.color: 1,
             self.change_ct: 1,
         }
 
@@ -248,7 +248,7 @@ class RandomHand:
             voxels[self.rng.integers(voxels.size, size=20)] = self.rng.integers(2) * segment.GetLabelValue()
             segment.Modified()
 
-    def colour(self):
+    def color(self):
         self.segmentation.GetSegment(self._segment()).SetColor(*self.rng.random(3))
 
     def change_ct(self):

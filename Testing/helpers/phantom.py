@@ -22,7 +22,7 @@ TOTAL = 966.63
 
 @dataclass(frozen=True)
 class Insert:
-    """A visible insert: name, label, voxel index (k, j, i) of its centre, published Agatston score."""
+    """A visible insert: name, label, voxel index (k, j, i) of its center, published Agatston score."""
 
     name: str
     label: int

@@ -1,13 +1,13 @@
-"""How tests of the reader ask why an input was refused."""
+"""How tests of the reader ask why an input was rejected."""
 
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
 
 
-def refused(path, **options):
-    """The refusal's code; its message must be one sentence with cause and remedy, and name no file or person."""
-    with pytest.raises(InputRefused) as caught:
+def rejected(path, **options):
+    """The rejection's code; its message must be one sentence with cause and remedy, and name no file or person."""
+    with pytest.raises(InputError) as caught:
         open_ct(path, **options)
     message = str(caught.value)
     assert message.endswith(".") and "\n" not in message and 40 < len(message) < 300

@@ -1,4 +1,4 @@
-"""Cases for the tests of the review in the panel: clicks on the made-up CT's plaques, and what the panel shows."""
+"""Cases for the tests of the review in the panel: clicks on the synthetic CT's plaques, and what the panel shows."""
 
 from slicer_cases import ras_of
 

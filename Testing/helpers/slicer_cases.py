@@ -1,4 +1,4 @@
-"""Cases for the tests of the scene logic and the panel: a made-up CT in the scene, and engines that stand in."""
+"""Cases for the tests of the scene logic and the panel: a synthetic CT in the scene, and engines that stand in."""
 
 import dataclasses
 import threading
@@ -9,7 +9,7 @@ import vtk
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.scoring.agatston import score_labels
 from coronary_calcium.volume import CaseWarning
-from CoronaryCalciumScoringLib.synthetic_ct import made_up_ct
+from CoronaryCalciumScoringLib.synthetic_ct import synthetic_ct
 from CoronaryCalciumScoringLib.volume_node import add_volume_node
 
 PROBABILITY = 0.875
@@ -32,9 +32,9 @@ def scoring_engine(volume, *, labels, device, progress):
     )
 
 
-def made_up_labels_engine(volume, *, labels, device, progress):
-    """Takes the made-up CT's plaques for the network's proposal, and warns."""
-    result = scoring_engine(volume, labels=made_up_ct()[1], device=device, progress=progress)
+def synthetic_labels_engine(volume, *, labels, device, progress):
+    """Takes the synthetic CT's plaques for the network's prediction, and warns."""
+    result = scoring_engine(volume, labels=synthetic_ct()[1], device=device, progress=progress)
     result.score = score_labels(volume, result.labels, probability=np.full(volume.shape, PROBABILITY, np.float32))
     result.device = "cpu"
     card = {"name": "a test's network", "sha256": "0" * 64, "statement": f"{TRAINED_ON} {RESEARCH_USE}", "metrics": {}}
@@ -54,14 +54,16 @@ class WaitingEngine:
             while not self.let_go.wait(0.002):
                 progress(0.42, "Looking for calcium, slice 17 of 40")
                 self.started.set()
-            return made_up_labels_engine(volume, labels=labels, device=device, progress=progress)
+            return synthetic_labels_engine(volume, labels=labels, device=device, progress=progress)
         finally:
             self.left.set()
 
 
 def add_volume_with_axes(scene, axes, flips):
-    """The made-up CT with its array axes permuted and flipped, the same in space; returns node and labels as stored."""
-    volume, labels = made_up_ct()
+    """The synthetic CT with its array axes permuted and flipped, the same in space; returns node and labels as
+    stored.
+    """
+    volume, labels = synthetic_ct()
     flipped = tuple(slice(None, None, -1 if flip else None) for flip in flips)
     stored = np.ascontiguousarray(volume.hu.transpose(axes)[flipped])
     first = [volume.shape[axis] - 1 if flip else 0 for axis, flip in zip(axes, flips)]

@@ -3,7 +3,7 @@
 import numpy as np
 from coronary_calcium.volume import CTVolume
 
-# Centres and half axes in mm: x to the left, y to the back, z to the head. The heart's centre is the origin.
+# Centers and half axes in mm: x to the left, y to the back, z to the head. The heart's center is the origin.
 HEART_AXES = (62.0, 55.0, 55.0)
 SPINE_FRONT_Y = 75.0
 STERNUM_BACK_Y = -66.0
@@ -15,7 +15,7 @@ def _ellipsoid(x, y, z, center, axes):
 
 
 def chest(spacing=(5.0, 2.0, 2.0), x=(-210, 210), y=(-150, 170), z=(-160, 150), blood=BLOOD_HU):
-    """A chest in the box ``x``, ``y``, ``z`` (mm around the heart's centre), with a table; and the heart's mask."""
+    """A chest in the box ``x``, ``y``, ``z`` (mm around the heart's center), with a table; and the heart's mask."""
     axes = [np.arange(low + step / 2, high, step) for (low, high), step in zip((z, y, x), spacing)]
     zz, yy, xx = np.meshgrid(*axes, indexing="ij", sparse=True)
     zz, yy, xx = (grid.astype(np.float32) for grid in (zz, yy, xx))

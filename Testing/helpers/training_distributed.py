@@ -5,7 +5,7 @@ from pathlib import Path
 
 import safetensors.torch
 from coronary_calcium.training.config import load_recipe
-from coronary_calcium.training.distributed import joined_ranks
+from coronary_calcium.training.distributed import joined_processes
 from coronary_calcium.training.trainer import Trainer
 from training_blobs import shrink_network
 
@@ -13,7 +13,7 @@ from training_blobs import shrink_network
 def main(recipe, data, output):
     """Train; ``output`` gets step-0.safetensors, end-0.safetensors and so on, by the process's rank."""
     shrink_network()
-    with joined_ranks("cpu") as ranks:
+    with joined_processes("cpu") as ranks:
         trainer = Trainer(load_recipe(recipe), data, None, output, ranks=ranks)
         trainer.step()
         save(trainer.network, output / f"step-{ranks.rank}.safetensors")

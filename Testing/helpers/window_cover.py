@@ -4,7 +4,7 @@ import numpy as np
 
 
 def covered(field, volume):
-    """(k, j, i) mask of the voxels whose centres lie in a window."""
+    """(k, j, i) mask of the voxels whose centers lie in a window."""
     mask = np.zeros(volume.shape, bool)
     _, dj, di = volume.spacing
     j, i = np.arange(volume.shape[1]), np.arange(volume.shape[2])

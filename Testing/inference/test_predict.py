@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from coronary_calcium.errors import Cancelled, InputRefused
+from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.inference import predict as propose_module
 from coronary_calcium.inference.device import resolve_device
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS as LIMITS
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS as LIMITS
 from coronary_calcium.inference.postprocess import label_lesions, marked_voxels
-from coronary_calcium.inference.predict import propose
+from coronary_calcium.inference.predict import predict
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.weights import LoadedModel
 from coronary_calcium.scoring.agatston import score_labels
@@ -69,19 +69,19 @@ PLAQUE = ((4, 6), (40, 44), (50, 55), 300)
 
 def test_what_the_network_sees_as_calcium_is_proposed_on_the_ct_s_own_pixels():
     volume = _volume(PLAQUE)
-    proposal = propose(volume, _field(), _model())
-    assert proposal.probability.shape == proposal.artery.shape == SHAPE
-    labels = label_lesions(volume, proposal)
+    prediction = predict(volume, _field(), _model())
+    assert prediction.probability.shape == prediction.artery.shape == SHAPE
+    labels = label_lesions(volume, prediction)
     assert np.array_equal(labels > 0, volume.hu >= 130)
     assert (labels[labels > 0] == 1).all()
-    assert 0.9 < proposal.probability[4, 42, 52] < 1
-    assert proposal.device == "cpu" and proposal.seconds > 0 and proposal.warnings == ()
+    assert 0.9 < prediction.probability[4, 42, 52] < 1
+    assert prediction.device == "cpu" and prediction.seconds > 0 and prediction.warnings == ()
 
 
-def test_the_network_is_given_the_normalised_neighbours():
+def test_the_network_is_given_the_normalized_neighbors():
     network = BrightIsCalcium()
     volume = _volume(*[((k, k + 1), (0, 120), (0, 130), 10 * k) for k in range(12)], ((1, 2), (60, 64), (60, 64), 400))
-    propose(volume, _field(), _model(network))
+    predict(volume, _field(), _model(network))
     (slices,) = network.seen
     assert slices.shape == (1, 9, 512, 512)
     # Slice 1 in the middle, the lowest slice repeated below it; 10 HU a slice, divided by 200.
@@ -91,15 +91,15 @@ def test_the_network_is_given_the_normalised_neighbours():
 def test_only_slices_with_something_that_could_count_are_run():
     network = BrightIsCalcium()
     volume = _volume(PLAQUE, ((8, 9), (40, 41), (50, 51), 900), ((9, 10), (40, 44), (50, 54), 129))
-    proposal = propose(volume, _field(), _model(network))
+    prediction = predict(volume, _field(), _model(network))
     # Slices 4 and 5; one pixel of 0.64 mm2 in slice 8 and 129 HU in slice 9 can never count.
-    assert len(network.seen) == proposal.slices_run == proposal.windows_run == 2
-    assert proposal.slices_skipped == 10
+    assert len(network.seen) == prediction.slices_run == prediction.windows_run == 2
+    assert prediction.slices_skipped == 10
 
 
 def test_two_pixels_that_touch_at_a_corner_are_large_enough_to_be_looked_at():
     volume = _volume(((8, 9), (40, 41), (50, 51), 200), ((8, 9), (41, 42), (51, 52), 200))
-    assert propose(volume, _field(), _model()).slices_run == 1
+    assert predict(volume, _field(), _model()).slices_run == 1
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -114,7 +114,7 @@ def test_skipping_changes_no_result(seed):
     network = DenseRAUNet().eval()
     torch.nn.init.normal_(network.calcium.weight, std=3.0)
     torch.nn.init.zeros_(network.calcium.bias)
-    skipping, running = (propose(volume, field, _model(network), skip=skip) for skip in (True, False))
+    skipping, running = (predict(volume, field, _model(network), skip=skip) for skip in (True, False))
     assert skipping.slices_skipped > 0 and running.slices_skipped == 0
     assert running.probability.any()
     assert _same(skipping, running)
@@ -127,16 +127,16 @@ def test_nothing_is_proposed_outside_the_region():
     region = np.zeros(SHAPE, bool)
     region[:, :42] = True
     volume = _volume(PLAQUE)
-    proposal = propose(volume, _field(region=region), _model())
-    assert proposal.probability[4, 41, 52] > 0.9
-    assert not proposal.probability[~region].any() and not proposal.artery[~region].any()
+    prediction = predict(volume, _field(region=region), _model())
+    assert prediction.probability[4, 41, 52] > 0.9
+    assert not prediction.probability[~region].any() and not prediction.artery[~region].any()
 
 
 def test_nothing_is_proposed_outside_the_windows():
     volume = _volume(PLAQUE)
     for window in (Window(6, 12, 60.0, 65.0), Window(0, 12, 400.0, 65.0)):
-        proposal = propose(volume, _field(window), _model())
-        assert proposal.slices_run == 0 and not proposal.probability.any()
+        prediction = predict(volume, _field(window), _model())
+        assert prediction.slices_run == 0 and not prediction.probability.any()
 
 
 def test_a_lesion_across_two_windows_is_found_whole():
@@ -144,9 +144,9 @@ def test_a_lesion_across_two_windows_is_found_whole():
     volume = _volume(((5, 6), (60, 61), (64, 66), 300))
     half = FIELD_SIZE_MM / 2 / SPACING[2]
     windows = Window(0, 12, 60.0, 64.5 - half), Window(0, 12, 60.0, 64.5 + half)
-    proposal = propose(volume, _field(*windows), _model())
-    assert proposal.windows_run == 2 and proposal.slices_run == 1
-    assert score_labels(volume, label_lesions(volume, proposal)).total.agatston == pytest.approx(2 * 0.64 * 3)
+    prediction = predict(volume, _field(*windows), _model())
+    assert prediction.windows_run == 2 and prediction.slices_run == 1
+    assert score_labels(volume, label_lesions(volume, prediction)).total.agatston == pytest.approx(2 * 0.64 * 3)
 
 
 def test_where_windows_overlap_the_higher_probability_stands():
@@ -157,16 +157,16 @@ def test_where_windows_overlap_the_higher_probability_stands():
 
     windows = Window(0, 12, 60.0, 65.0), Window(0, 12, 62.0, 67.0)
     volume = _volume(((4, 5), (40, 44), (50, 55), 300))
-    assert label_lesions(volume, propose(volume, _field(*windows), _model(SureOnTheSecond()))).any()
+    assert label_lesions(volume, predict(volume, _field(*windows), _model(SureOnTheSecond()))).any()
 
 
 def test_a_lesion_grows_over_its_uncertain_rim_within_the_slice_and_no_further():
     hu = np.full((3, 6, 12), 300, np.int16)
     probability = np.zeros(hu.shape, np.float16)
     probability[1, 1, 1] = 0.5  # a sure pixel,
-    probability[1, 2, 2:5] = LIMITS.extent_probability  # its rim, which begins at a corner of it,
+    probability[1, 2, 2:5] = LIMITS.low_threshold  # its rim, which begins at a corner of it,
     # what is too improbable, and what only that would join to it,
-    probability[1, 2, 5] = 0.9 * LIMITS.extent_probability
+    probability[1, 2, 5] = 0.9 * LIMITS.low_threshold
     probability[1, 2, 6] = 0.4
     probability[2, 1, 1] = 0.4  # as probable in the next slice, and somewhere else,
     probability[1, 5, 9:11] = 0.49
@@ -178,19 +178,19 @@ def test_a_lesion_grows_over_its_uncertain_rim_within_the_slice_and_no_further()
 
 def test_a_scan_with_nothing_bright_needs_no_network():
     network = BrightIsCalcium()
-    proposal = propose(_volume(), _field(), _model(network))
-    assert not network.seen and proposal.slices_run == 0 and proposal.slices_skipped == 12
-    assert not label_lesions(_volume(), proposal).any()
+    prediction = predict(_volume(), _field(), _model(network))
+    assert not network.seen and prediction.slices_run == 0 and prediction.slices_skipped == 12
+    assert not label_lesions(_volume(), prediction).any()
 
 
 def test_a_region_of_another_shape_is_an_error():
     with pytest.raises(ValueError, match="region"):
-        propose(_volume(), _field(region=np.ones((2, 2, 2), bool)), _model())
+        predict(_volume(), _field(region=np.ones((2, 2, 2), bool)), _model())
 
 
 def test_progress_counts_the_slices_and_can_cancel():
     reports = []
-    propose(_volume(PLAQUE), _field(), _model(), progress=lambda *given: reports.append(given))
+    predict(_volume(PLAQUE), _field(), _model(), progress=lambda *given: reports.append(given))
     assert reports == [(0.5, "Looking for calcium: slice 1 of 2"), (1.0, "Looking for calcium: slice 2 of 2")]
 
     def cancel(fraction, text):
@@ -198,13 +198,13 @@ def test_progress_counts_the_slices_and_can_cancel():
 
     network = BrightIsCalcium()
     with pytest.raises(Cancelled):
-        propose(_volume(PLAQUE), _field(), _model(network), progress=cancel)
+        predict(_volume(PLAQUE), _field(), _model(network), progress=cancel)
     assert len(network.seen) == 1
 
 
 @pytest.fixture
 def batches(monkeypatch):
-    """Batches of four on a CPU that stands in for a GPU; returns the sizes that were run."""
+    """BatchLoader of four on a CPU that stands in for a GPU; returns the sizes that were run."""
     sizes = []
     run = propose_module._run_network
 
@@ -225,9 +225,9 @@ def _use_stand_in(self, device):
 
 def test_batches_give_the_same_result(batches):
     volume = _volume(((2, 9), (40, 44), (50, 55), 300))
-    together = propose(volume, _field(), _model(), device="mps")
+    together = predict(volume, _field(), _model(), device="mps")
     assert batches == [("mps", 4), ("mps", 3)]
-    assert _same(together, propose(volume, _field(), _model(), device="cpu"))
+    assert _same(together, predict(volume, _field(), _model(), device="cpu"))
 
 
 @pytest.mark.parametrize(
@@ -247,11 +247,11 @@ def test_a_full_gpu_gets_smaller_batches_and_then_the_processor_takes_over(
 
     monkeypatch.setattr(propose_module, "_run_network", short_of_memory)
     volume = _volume(((2, 9), (40, 44), (50, 55), 300))
-    proposal = propose(volume, _field(), _model(), device="mps")
+    prediction = predict(volume, _field(), _model(), device="mps")
     assert [size for _, size in batches] == expected
-    assert [warning.code for warning in proposal.warnings] == (["gpu-memory"] if warned else [])
-    assert proposal.device == ("cpu" if warned else "mps")
-    assert np.array_equal(label_lesions(volume, proposal) > 0, volume.hu >= 130)
+    assert [warning.code for warning in prediction.warnings] == (["gpu-memory"] if warned else [])
+    assert prediction.device == ("cpu" if warned else "mps")
+    assert np.array_equal(label_lesions(volume, prediction) > 0, volume.hu >= 130)
 
 
 def test_any_other_failure_of_the_network_is_not_hidden(batches, monkeypatch):
@@ -260,27 +260,27 @@ def test_any_other_failure_of_the_network_is_not_hidden(batches, monkeypatch):
 
     monkeypatch.setattr(propose_module, "_run_network", broken)
     with pytest.raises(RuntimeError, match="a kernel is missing"):
-        propose(_volume(PLAQUE), _field(), _model(), device="mps")
+        predict(_volume(PLAQUE), _field(), _model(), device="mps")
 
 
 def test_without_an_artery_head_every_lesion_is_unassigned():
     volume = _volume(PLAQUE)
-    proposal = propose(volume, _field(), _model(BrightIsCalcium(artery_head=False)))
-    assert not proposal.artery.any()
-    assert set(np.unique(label_lesions(volume, proposal))) == {0, 5}
+    prediction = predict(volume, _field(), _model(BrightIsCalcium(artery_head=False)))
+    assert not prediction.artery.any()
+    assert set(np.unique(label_lesions(volume, prediction))) == {0, 5}
 
 
-def _proposal(volume, probability, artery):
-    proposal = propose(volume, _field(), _model())
-    return replace(proposal, probability=probability.astype(np.float16), artery=artery.astype(np.uint8))
+def _prediction(volume, probability, artery):
+    prediction = predict(volume, _field(), _model())
+    return replace(prediction, probability=probability.astype(np.float16), artery=artery.astype(np.uint8))
 
 
 def test_probability_and_intensity_both_decide():
     volume = _volume(((4, 5), (40, 44), (50, 54), 300), ((4, 5), (40, 44), (50, 51), 129))
     probability = np.where(volume.hu > 100, 0.5, 0.0)
     probability[4, 42, 53] = LIMITS.lesion_probability
-    probability[4, 43] = 0.99 * LIMITS.extent_probability
-    labels = label_lesions(volume, _proposal(volume, probability, volume.hu > 100))
+    probability[4, 43] = 0.99 * LIMITS.low_threshold
+    labels = label_lesions(volume, _prediction(volume, probability, volume.hu > 100))
     assert (labels[4, 40:43, 51:54] == 1).all()
     assert np.count_nonzero(labels) == 9
 
@@ -291,7 +291,7 @@ def test_a_lesion_of_which_the_network_is_nowhere_sure_is_left_out():
         probability = np.where(volume.hu >= 130, 0.5, 0.0)
         # One voxel of the lesion decides for all of it, in the other slice too.
         probability[5, 41, 51] = highest
-        labels = label_lesions(volume, _proposal(volume, probability, volume.hu >= 130))
+        labels = label_lesions(volume, _prediction(volume, probability, volume.hu >= 130))
         assert np.count_nonzero(labels) == (8 if proposed else 0)
 
 
@@ -308,7 +308,7 @@ def test_a_large_lesion_of_which_the_network_is_sure_in_one_place_alone_is_left_
         probability = np.zeros(SHAPE)
         probability[4, 40, 50 : 50 + count] = (mean * count - 0.9) / (count - 1)
         probability[4, 40, 50] = 0.9
-        labels = label_lesions(volume, _proposal(volume, probability, volume.hu >= 130))
+        labels = label_lesions(volume, _prediction(volume, probability, volume.hu >= 130))
         assert np.count_nonzero(labels) == (count if proposed else 0)
 
 
@@ -317,7 +317,7 @@ def test_a_lesion_goes_to_the_artery_of_most_of_its_voxels():
     volume = _volume(((4, 5), (40, 42), (50, 54), 300), ((5, 6), (42, 44), (54, 56), 300))
     artery = np.zeros(SHAPE)
     artery[4], artery[5] = 2, 3
-    labels = label_lesions(volume, _proposal(volume, volume.hu >= 130, artery))
+    labels = label_lesions(volume, _prediction(volume, volume.hu >= 130, artery))
     assert np.count_nonzero(labels == 2) == 12 and set(np.unique(labels)) == {0, 2}
 
 
@@ -325,7 +325,7 @@ def test_lesions_that_do_not_touch_keep_their_own_arteries():
     volume = _volume(((4, 5), (40, 42), (50, 54), 300), ((6, 7), (42, 44), (54, 56), 300))
     artery = np.zeros(SHAPE)
     artery[4], artery[6] = 2, 3
-    labels = label_lesions(volume, _proposal(volume, volume.hu >= 130, artery))
+    labels = label_lesions(volume, _prediction(volume, volume.hu >= 130, artery))
     assert (np.count_nonzero(labels == 2), np.count_nonzero(labels == 3)) == (8, 4)
 
 
@@ -333,7 +333,7 @@ def test_a_lesion_without_any_part_of_the_minimum_area_is_left_out():
     # A column of single pixels of 0.64 mm2 through four slices, and the same with one slice of two pixels.
     column = ((2, 6), (20, 21), (20, 21), 500)
     volume = _volume(column, ((2, 6), (60, 61), (60, 61), 500), ((3, 4), (60, 61), (60, 62), 500))
-    labels = label_lesions(volume, _proposal(volume, volume.hu >= 130, np.full(SHAPE, 2)))
+    labels = label_lesions(volume, _prediction(volume, volume.hu >= 130, np.full(SHAPE, 2)))
     assert not labels[:, 20, 20].any()
     assert (labels[2:6, 60, 60] == 2).all() and labels[3, 60, 61] == 2
 
@@ -343,12 +343,12 @@ def test_the_device_asked_for_must_be_there(monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert resolve_device("auto") == resolve_device("cpu") == "cpu"
     for name in ("cuda", "mps"):
-        with pytest.raises(InputRefused, match=name) as refusal:
+        with pytest.raises(InputError, match=name) as rejection:
             resolve_device(name)
-        assert refusal.value.code == "device-missing"
-    with pytest.raises(InputRefused) as refusal:
+        assert rejection.value.code == "device-missing"
+    with pytest.raises(InputError) as rejection:
         resolve_device("tpu")
-    assert refusal.value.code == "device-unknown"
+    assert rejection.value.code == "device-unknown"
 
 
 def test_auto_takes_the_fastest_device(monkeypatch):

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 from coronary_calcium import pipeline
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS as LIMITS
-from coronary_calcium.inference.postprocess import doubt_warnings, label_lesions
-from coronary_calcium.inference.predict import Proposal
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS as LIMITS
+from coronary_calcium.inference.postprocess import label_lesions, uncertainty_warnings
+from coronary_calcium.inference.predict import Prediction
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
 
-SURE, BARELY, UNSURE = LIMITS.sure_probability, LIMITS.lesion_probability + 0.01, 0.95 * LIMITS.lesion_probability
+SURE, BARELY, UNSURE = LIMITS.confident_probability, LIMITS.lesion_probability + 0.01, 0.95 * LIMITS.lesion_probability
 # Of a pixel a slice of 3 mm: 1 mm2 of 400 HU and more counts 4.
 PIXEL = 4.0
 
@@ -26,23 +26,23 @@ def _case(*lesions):
         probability[k, 2 * row, 2 : 2 + pixels] = certainty
     volume = CTVolume(hu, (3.0, 1.0, 1.0), (0.0, 0.0, 0.0))
     field = HeartField((Window(0, len(hu), 15.0, 100.0),), FIELD_SIZE_MM, True, np.ones(hu.shape, bool))
-    return volume, Proposal(probability, (hu > 130).astype(np.uint8), 20, 0, 20, field, "cpu", 0.0)
+    return volume, Prediction(probability, (hu > 130).astype(np.uint8), 20, 0, 20, field, "cpu", 0.0)
 
 
 def _warned(*lesions):
-    volume, proposal = _case(*lesions)
-    score = score_labels(volume, label_lesions(volume, proposal))
+    volume, prediction = _case(*lesions)
+    score = score_labels(volume, label_lesions(volume, prediction))
     assert score.total.agatston == sum(PIXEL * pixels for _, pixels, certainty in lesions if certainty != UNSURE)
-    return [warning.message for warning in doubt_warnings(volume, proposal, score, LITERATURE, FIVE_CATEGORIES)]
+    return [warning.message for warning in uncertainty_warnings(volume, prediction, score, LITERATURE, FIVE_CATEGORIES)]
 
 
-def test_a_doubtful_lesion_that_changes_the_risk_category_is_told_with_slice_and_score():
+def test_a_uncertain_lesion_that_changes_the_risk_category_is_told_with_slice_and_score():
     (message,) = _warned((3, 20, SURE), (7, 10, UNSURE))
     assert "not sure of 1 lesion, in slice 7, and left it out; with it the score" in message
     assert "with it the score would be 120.0 (risk category 101-400)" in message
 
 
-def test_a_score_of_0_is_never_silent_about_what_was_doubtful():
+def test_a_score_of_0_is_never_silent_about_what_was_uncertain():
     (message,) = _warned((7, 1, UNSURE))
     assert "the score would be 4.0 (risk category 1-10)" in message
 
@@ -54,7 +54,7 @@ def test_within_a_category_only_more_than_another_scan_would_change_is_told():
     assert "the score would be 196.0 (risk category 101-400)" in message
 
 
-def test_of_many_doubtful_lesions_the_largest_are_named():
+def test_of_many_uncertain_lesions_the_largest_are_named():
     (message,) = _warned((2, 5, UNSURE), (9, 20, UNSURE), (4, 10, UNSURE), (6, 12, UNSURE))
     assert "not sure of 4 lesions, the largest in slices 4, 6 and 9, and left them out; with them" in message
 
@@ -82,13 +82,13 @@ def test_sure_lesions_alone_are_no_reason_to_warn():
     assert _warned((3, 20, SURE)) == [] == _warned()
 
 
-@pytest.mark.parametrize(("certainty", "code"), [(UNSURE, "doubtful-lesions"), (0.3, "nothing-marked")])
+@pytest.mark.parametrize(("certainty", "code"), [(UNSURE, "uncertain-lesions"), (0.3, "nothing-marked")])
 def test_a_scored_case_warns_of_a_zero_once(monkeypatch, certainty, code):
-    volume, proposal = _case((7, 2, certainty))
-    proposed = (proposal, label_lesions(volume, proposal), {"sha256": "0" * 64})
-    monkeypatch.setattr(pipeline, "find_heart", lambda volume, progress: proposal.covered)
-    monkeypatch.setattr(pipeline, "_propose", lambda *arguments: proposed)
+    volume, prediction = _case((7, 2, certainty))
+    proposed = (prediction, label_lesions(volume, prediction), {"sha256": "0" * 64})
+    monkeypatch.setattr(pipeline, "find_heart", lambda volume, progress: prediction.covered)
+    monkeypatch.setattr(pipeline, "_predict", lambda *arguments: proposed)
     result = pipeline.score_case(volume)
     codes = [warning.code for warning in result.warnings]
     assert result.score.total.agatston == 0
-    assert [found for found in codes if found in ("doubtful-lesions", "nothing-marked")] == [code]
+    assert [found for found in codes if found in ("uncertain-lesions", "nothing-marked")] == [code]

@@ -1,10 +1,10 @@
-"""Permuted and flipped volumes become axial without touching a voxel; sheared and oblique ones are refused."""
+"""Permuted and flipped volumes become axial without touching a voxel; sheared and oblique ones are rejected."""
 
 from itertools import permutations, product
 
 import numpy as np
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import to_axial
 
 SPACING = (3.0, 0.7, 0.8)
@@ -50,7 +50,7 @@ def test_the_axial_plane_may_be_missed_by_one_degree(degrees, accepted):
     if accepted:
         np.testing.assert_allclose(np.abs(np.linalg.det(to_axial(hu, SPACING, ORIGIN, turned(degrees)).direction)), 1)
     else:
-        with pytest.raises(InputRefused) as caught:
+        with pytest.raises(InputError) as caught:
             to_axial(hu, SPACING, ORIGIN, turned(degrees))
         assert caught.value.code == "oblique"
 
@@ -65,13 +65,13 @@ def test_the_axial_plane_may_be_missed_by_one_degree(degrees, accepted):
         [[0, 0, 0], [0, 0, 0], [0, 0, 0]],
     ],
 )
-def test_axes_that_are_not_orthonormal_are_refused(direction):
-    with pytest.raises(InputRefused) as caught:
+def test_axes_that_are_not_orthonormal_are_rejected(direction):
+    with pytest.raises(InputError) as caught:
         to_axial(np.zeros((4, 5, 6)), SPACING, ORIGIN, np.array(direction, float))
     assert caught.value.code == "sheared"
 
 
 def test_only_three_dimensions_are_a_volume():
-    with pytest.raises(InputRefused) as caught:
+    with pytest.raises(InputError) as caught:
         to_axial(np.zeros((2, 4, 5, 6)), SPACING, ORIGIN, np.eye(3))
     assert caught.value.code == "not-3d"

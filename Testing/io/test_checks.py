@@ -1,10 +1,10 @@
-"""Volumes that are no CT in HU are refused, and what a reader of the score must know becomes a warning."""
+"""Volumes that are no CT in HU are rejected, and what a reader of the score must know becomes a warning."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import check_ct
 from coronary_calcium.io.checks import is_sharp
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -22,8 +22,8 @@ def warned(*args, **facts):
     return [warning.code for warning in check_ct(volume(*args, **facts)).warnings]
 
 
-def refusal(hu=None, spacing=(3.0, 2.0, 2.0), **facts):
-    with pytest.raises(InputRefused) as caught:
+def rejection(hu=None, spacing=(3.0, 2.0, 2.0), **facts):
+    with pytest.raises(InputError) as caught:
         check_ct(volume(hu, spacing, **facts))
     assert str(caught.value).endswith(".") and ": " in str(caught.value)
     return caught.value.code
@@ -100,8 +100,8 @@ def with_nan(value):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_values_that_are_not_numbers_are_refused(value):
-    assert refusal(with_nan(value)) == "nan"
+def test_values_that_are_not_numbers_are_rejected(value):
+    assert rejection(with_nan(value)) == "nan"
 
 
 @pytest.mark.parametrize(
@@ -123,8 +123,8 @@ def test_values_that_are_not_numbers_are_refused(value):
         (np.random.default_rng(1).integers(0, 2000, (24, 64, 64)).astype(np.int16), "not-hu"),
     ],
 )
-def test_images_that_are_not_in_hu_are_refused(hu, code):
-    assert refusal(hu) == code
+def test_images_that_are_not_in_hu_are_rejected(hu, code):
+    assert rejection(hu) == code
 
 
 @pytest.mark.parametrize(
@@ -139,16 +139,16 @@ def test_images_that_are_not_in_hu_are_refused(hu, code):
         ((24, 40, 64), (3.0, 2.0, 2.0), "field-too-small"),
     ],
 )
-def test_sizes_that_cannot_hold_a_heart_are_refused(shape, spacing, code):
-    assert refusal(chest_hu(shape), spacing) == code
+def test_sizes_that_cannot_hold_a_heart_are_rejected(shape, spacing, code):
+    assert rejection(chest_hu(shape), spacing) == code
 
 
 def test_pixels_need_not_be_square():
     assert warned(chest_hu(), (3.0, 2.0, 1.7)) == []
 
 
-def test_another_modality_is_refused():
-    assert refusal(modality="MR") == "not-ct"
+def test_another_modality_is_rejected():
+    assert rejection(modality="MR") == "not-ct"
 
 
 @pytest.mark.parametrize(("ceiling", "warns"), [(255, True), (1023, True), (3071, False)])

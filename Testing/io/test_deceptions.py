@@ -1,4 +1,4 @@
-"""Legal DICOM that would give a wrong score: mixed, computed, rounded or coarse images are refused or told of."""
+"""Legal DICOM that would give a wrong score: mixed, computed, rounded or coarse images are rejected or told of."""
 
 import struct
 
@@ -8,7 +8,7 @@ import pytest
 from coronary_calcium.io import masks, open_ct, open_mask
 from coronary_calcium.volume import CTVolume
 from dicom_factory import chest_hu, write_enhanced, write_series
-from rejections import refused
+from rejections import rejected
 
 
 def codes(folder):
@@ -29,22 +29,22 @@ def each(**values):
 
 
 @pytest.mark.parametrize("keyword", ["PatientID", "StudyInstanceUID"])
-def test_slices_of_two_patients_under_one_series_identifier_are_refused(tmp_path, keyword):
+def test_slices_of_two_patients_under_one_series_identifier_are_rejected(tmp_path, keyword):
     write_series(tmp_path, edit=each(**{keyword: lambda k: "1.2.3" if k < 12 else "1.2.4"}))
-    assert refused(tmp_path) == "mixed-series"
+    assert rejected(tmp_path) == "mixed-series"
 
 
 def test_a_slice_turned_over_is_not_put_among_the_others(tmp_path):
     flipped = [-1, 0, 0, 0, 1, 0]
     write_series(tmp_path, edit=each(ImageOrientationPatient=lambda k: flipped if k == 9 else [1, 0, 0, 0, 1, 0]))
-    assert refused(tmp_path) == "missing-slices"
+    assert rejected(tmp_path) == "missing-slices"
 
 
-def test_a_second_image_of_one_slice_under_its_own_identifier_is_refused(tmp_path):
+def test_a_second_image_of_one_slice_under_its_own_identifier_is_rejected(tmp_path):
     dataset = pydicom.dcmread(write_series(tmp_path)[4])
     dataset.SOPInstanceUID = "1.2.3.9"
     dataset.save_as(tmp_path / "again")
-    assert refused(tmp_path) == "duplicate-slices"
+    assert rejected(tmp_path) == "duplicate-slices"
 
 
 # ---- images that are not what the scanner measured
@@ -59,9 +59,9 @@ def test_a_second_image_of_one_slice_under_its_own_identifier_is_refused(tmp_pat
         (["ORIGINAL", "PRIMARY", "AXIAL", "EFF_ATOMIC_NUM"], "not-hu"),
     ],
 )
-def test_computed_images_are_refused(tmp_path, image_type, code):
+def test_computed_images_are_rejected(tmp_path, image_type, code):
     write_series(tmp_path, ImageType=image_type)
-    assert refused(tmp_path) == code
+    assert rejected(tmp_path) == code
 
 
 @pytest.mark.parametrize(
@@ -79,19 +79,19 @@ def test_images_made_after_the_examination_are_warned_of(tmp_path, image_type, w
 
 
 @pytest.mark.parametrize("syntax", ["explicit", "rle"])
-def test_inverted_grey_values_are_refused(tmp_path, syntax):
+def test_inverted_gray_values_are_rejected(tmp_path, syntax):
     write_series(tmp_path, syntax=syntax, PhotometricInterpretation="MONOCHROME1")
-    assert refused(tmp_path) == "not-hu"
+    assert rejected(tmp_path) == "not-hu"
 
 
-def test_an_enhanced_subtraction_is_refused(tmp_path):
+def test_an_enhanced_subtraction_is_rejected(tmp_path):
     path = write_enhanced(tmp_path / "multi.dcm", chest_hu())
     dataset = pydicom.dcmread(path)
     frame_type = pydicom.Dataset()
     frame_type.FrameType = ["DERIVED", "PRIMARY", "VOLUME", "SUBTRACTION"]
     dataset.SharedFunctionalGroupsSequence[0].CTImageFrameTypeSequence = pydicom.Sequence([frame_type])
     dataset.save_as(path)
-    assert refused(tmp_path) == "not-hu"
+    assert rejected(tmp_path) == "not-hu"
 
 
 # ---- intensities
@@ -160,7 +160,7 @@ def test_an_entry_of_gigabytes_is_not_read_into_memory(tmp_path):
     assert codes(tmp_path) == ["unreadable-files"]
 
 
-def test_a_deflated_mask_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+def test_a_deflated_mask_that_unpacks_to_gigabytes_is_rejected(tmp_path, monkeypatch):
     path = write_series(tmp_path, chest_hu()[:1], syntax="deflated")[0]
     monkeypatch.setattr("coronary_calcium.io.slice_header._MAXIMUM_INFLATED", 1000)
     monkeypatch.setattr(masks.pydicom, "dcmread", lambda *_: pytest.fail("the file was unpacked"))
@@ -168,7 +168,7 @@ def test_a_deflated_mask_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypa
         open_mask(path, CTVolume(chest_hu(), (3, 2, 2), (0, 0, 0)))
 
 
-def test_a_damaged_deflated_mask_is_refused(tmp_path):
+def test_a_damaged_deflated_mask_is_rejected(tmp_path):
     path = write_series(tmp_path, chest_hu()[:1], syntax="deflated")[0]
     content = path.read_bytes()
     path.write_bytes(content[:600] + bytes(60) + content[660:])

@@ -1,10 +1,10 @@
-"""A DICOM segmentation is scored as it was drawn, or refused."""
+"""A DICOM segmentation is scored as it was drawn, or rejected."""
 
 import numpy as np
 import pydicom
 import pytest
 from coronary_calcium.dicom_export.export import write_dicom
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct, open_mask
 from coronary_calcium.volume import CTVolume
 from dicom_factory import write_series
@@ -21,21 +21,21 @@ def drawn(tmp_path_factory):
 
 @pytest.fixture
 def edited(drawn, tmp_path):
-    """A function that writes the segmentation with changes, and tells why it is refused (None if it is not)."""
+    """A function that writes the segmentation with changes, and tells why it is rejected (None if it is not)."""
 
     def write(change):
         dataset = pydicom.dcmread(drawn[2])
         change(dataset)
         dataset.save_as(tmp_path / "changed.dcm")
-        return refusal(tmp_path / "changed.dcm", drawn[0])
+        return rejection(tmp_path / "changed.dcm", drawn[0])
 
     return write
 
 
-def refusal(path, volume):
+def rejection(path, volume):
     try:
         open_mask(path, volume)
-    except InputRefused as error:
+    except InputError as error:
         assert str(error).endswith(".") and "\n" not in str(error)
         return error.code
     return None
@@ -66,7 +66,7 @@ def test_a_segment_without_a_code_is_known_by_its_name(drawn, tmp_path):
     np.testing.assert_array_equal(open_mask(tmp_path / "seg.dcm", volume), labels)
 
 
-def test_a_segment_of_neither_is_refused(edited):
+def test_a_segment_of_neither_is_rejected(edited):
     def change(dataset):
         dataset.SegmentSequence[0].SegmentLabel = "Calcium"
         del dataset.SegmentSequence[0].AnatomicRegionSequence
@@ -74,14 +74,14 @@ def test_a_segment_of_neither_is_refused(edited):
     assert edited(change) == "mask-labels"
 
 
-def test_a_segment_whose_name_and_code_contradict_each_other_is_refused(edited):
+def test_a_segment_whose_name_and_code_contradict_each_other_is_rejected(edited):
     def change(dataset):
         dataset.SegmentSequence[0].SegmentLabel = "LCX"
 
     assert edited(change) == "mask-labels"
 
 
-def test_overlapping_segments_are_refused(edited):
+def test_overlapping_segments_are_rejected(edited):
     def change(dataset):
         frames = dataset.PerFrameFunctionalGroupsSequence
         frames[1].PlanePositionSequence = frames[0].PlanePositionSequence
@@ -101,7 +101,7 @@ def test_overlapping_segments_are_refused(edited):
         ("ImagePositionPatient", [-64.0, -70.0, 900.0]),
     ],
 )
-def test_frames_elsewhere_are_refused(edited, keyword, value):
+def test_frames_elsewhere_are_rejected(edited, keyword, value):
     def change(dataset):
         setattr(dataset.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0], keyword, value)
 
@@ -109,14 +109,14 @@ def test_frames_elsewhere_are_refused(edited, keyword, value):
 
 
 @pytest.mark.parametrize("spacing", [[2.0, 2.1], [1.0, 1.0]])
-def test_pixels_of_another_size_are_refused(edited, spacing):
+def test_pixels_of_another_size_are_rejected(edited, spacing):
     def change(dataset):
         dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = spacing
 
     assert edited(change) == "mask-grid"
 
 
-def test_coronal_frames_are_refused(edited):
+def test_coronal_frames_are_rejected(edited):
     def change(dataset):
         shared = dataset.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
         shared.ImageOrientationPatient = [1, 0, 0, 0, 0, -1]
@@ -124,9 +124,9 @@ def test_coronal_frames_are_refused(edited):
     assert edited(change) == "mask-grid"
 
 
-def test_a_segmentation_of_another_series_is_refused_though_its_grid_fits(drawn, tmp_path):
+def test_a_segmentation_of_another_series_is_rejected_though_its_grid_fits(drawn, tmp_path):
     write_series(tmp_path / "other", calcified_chest(), **PATIENT)
-    assert refusal(drawn[2], open_ct(tmp_path / "other").volume) == "mask-other-series"
+    assert rejection(drawn[2], open_ct(tmp_path / "other").volume) == "mask-other-series"
 
 
 def test_an_image_file_of_the_same_scan_may_be_scored_with_it(drawn):
@@ -135,15 +135,15 @@ def test_an_image_file_of_the_same_scan_may_be_scored_with_it(drawn):
     np.testing.assert_array_equal(open_mask(path, copy), labels)
 
 
-def test_other_dicom_files_are_refused(drawn, edited):
-    assert refusal(drawn[0].series.files[0], drawn[0]) == "unknown-format"
+def test_other_dicom_files_are_rejected(drawn, edited):
+    assert rejection(drawn[0].series.files[0], drawn[0]) == "unknown-format"
     assert edited(lambda dataset: setattr(dataset, "SegmentationType", "FRACTIONAL")) == "unknown-format"
 
 
-def test_a_damaged_file_is_refused(drawn, edited, tmp_path):
+def test_a_damaged_file_is_rejected(drawn, edited, tmp_path):
     whole = drawn[2].read_bytes()
     for share in (0.3, 0.6, 0.95):
         (tmp_path / "cut.dcm").write_bytes(whole[: int(len(whole) * share)])
-        assert refusal(tmp_path / "cut.dcm", drawn[0]) in ("truncated", "unknown-format")
+        assert rejection(tmp_path / "cut.dcm", drawn[0]) in ("truncated", "unknown-format")
     assert edited(lambda dataset: setattr(dataset, "NumberOfFrames", 2**30)) == "truncated"
     assert edited(lambda dataset: delattr(dataset, "PerFrameFunctionalGroupsSequence")) == "truncated"

@@ -1,4 +1,4 @@
-"""Image files: what is read is what the header promised, and headers that lie are refused before memory is taken."""
+"""Image files: what is read is what the header promised, and headers that lie are rejected before memory is taken."""
 
 import gzip
 import struct
@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
 from dicom_factory import chest_hu
 
@@ -27,8 +27,8 @@ def write(path, hu=None, *, compress=False, direction=None, spacing=SPACING):
     return path
 
 
-def refusal(path):
-    with pytest.raises(InputRefused) as caught:
+def rejection(path):
+    with pytest.raises(InputError) as caught:
         open_ct(path)
     message = str(caught.value)
     assert message.endswith(".") and "\n" not in message and len(message) < 300
@@ -82,16 +82,16 @@ def test_fractional_values_stay_fractional(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", SUFFIXES)
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("kept", [0.5, 0.999])
-def test_half_a_file_is_refused(tmp_path, suffix, compress, kept):
+def test_half_a_file_is_rejected(tmp_path, suffix, compress, kept):
     path = write(tmp_path / f"ct{suffix}", compress=compress)
     files = sorted(tmp_path.iterdir(), key=lambda item: item.stat().st_size)
     data = files[-1].read_bytes()
     files[-1].write_bytes(data[: int(len(data) * kept)])
-    assert refusal(path) == "truncated"
+    assert rejection(path) == "truncated"
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_more_data_than_promised_is_refused(tmp_path, suffix):
+def test_more_data_than_promised_is_rejected(tmp_path, suffix):
     path = write(tmp_path / f"ct{suffix}")
     largest = max(tmp_path.iterdir(), key=lambda item: item.stat().st_size)
     data = largest.read_bytes()
@@ -99,7 +99,7 @@ def test_more_data_than_promised_is_refused(tmp_path, suffix):
         largest.write_bytes(gzip.compress(gzip.decompress(data) + bytes(100)))
     else:
         largest.write_bytes(data + bytes(100))
-    assert refusal(path) == "pixel-mismatch"
+    assert rejection(path) == "pixel-mismatch"
 
 
 @pytest.mark.parametrize(
@@ -111,8 +111,8 @@ def test_more_data_than_promised_is_refused(tmp_path, suffix):
         (".mhd", b"DimSize = 64 64 24", b"DimSize = 4000 4000 4000"),
     ],
 )
-def test_a_header_that_claims_terabytes_is_refused_before_memory_is_taken(tmp_path, suffix, old, new):
-    assert refusal(change(write(tmp_path / f"ct{suffix}"), (old, new))) == "absurd-size"
+def test_a_header_that_claims_terabytes_is_rejected_before_memory_is_taken(tmp_path, suffix, old, new):
+    assert rejection(change(write(tmp_path / f"ct{suffix}"), (old, new))) == "absurd-size"
 
 
 def nifti_with(path, *edits):
@@ -144,8 +144,8 @@ def nifti_with(path, *edits):
         ([(123, "B", 1)], "slice-spacing"),
     ],
 )
-def test_nifti_headers_that_lie_are_refused(tmp_path, edits, code):
-    assert refusal(nifti_with(tmp_path / "ct.nii", *edits)) == code
+def test_nifti_headers_that_lie_are_rejected(tmp_path, edits, code):
+    assert rejection(nifti_with(tmp_path / "ct.nii", *edits)) == code
 
 
 def test_nifti_intensities_are_scaled_by_the_header(tmp_path):
@@ -157,7 +157,7 @@ def test_nifti_intensities_are_scaled_by_the_header(tmp_path):
     np.testing.assert_array_equal(open_ct(path).volume.hu, hu)
 
 
-def test_nifti_without_a_unit_is_taken_as_millimetres_with_a_warning(tmp_path):
+def test_nifti_without_a_unit_is_taken_as_millimeters_with_a_warning(tmp_path):
     volume = open_ct(nifti_with(tmp_path / "ct.nii", (123, "B", 0))).volume
     assert volume.spacing == SPACING
     assert "units-not-stated" in [warning.code for warning in volume.warnings]
@@ -186,8 +186,8 @@ def test_nifti_without_a_unit_is_taken_as_millimetres_with_a_warning(tmp_path):
         (b"NRRD000", b"XRRD000", "bad-header"),
     ],
 )
-def test_nrrd_headers_that_lie_are_refused(tmp_path, old, new, code):
-    assert refusal(change(write(tmp_path / "ct.nrrd"), (old, new))) == code
+def test_nrrd_headers_that_lie_are_rejected(tmp_path, old, new, code):
+    assert rejection(change(write(tmp_path / "ct.nrrd"), (old, new))) == code
 
 
 @pytest.mark.parametrize(
@@ -214,16 +214,16 @@ def test_nrrd_headers_that_lie_are_refused(tmp_path, old, new, code):
         (b"ElementDataFile = ct.raw", b"", "bad-header"),
     ],
 )
-def test_metaimage_headers_that_lie_are_refused(tmp_path, old, new, code):
-    assert refusal(change(write(tmp_path / "ct.mhd"), (old, new))) == code
+def test_metaimage_headers_that_lie_are_rejected(tmp_path, old, new, code):
+    assert rejection(change(write(tmp_path / "ct.mhd"), (old, new))) == code
 
 
-def test_a_data_file_that_is_a_link_out_of_the_folder_is_refused(tmp_path):
+def test_a_data_file_that_is_a_link_out_of_the_folder_is_rejected(tmp_path):
     path = write(tmp_path / "ct.mhd")
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "ct.raw").rename(tmp_path / "elsewhere" / "ct.raw")
     (tmp_path / "ct.raw").symlink_to(tmp_path / "elsewhere" / "ct.raw")
-    assert refusal(path) == "unsafe-path"
+    assert rejection(path) == "unsafe-path"
 
 
 def test_a_file_without_orientation_is_read_with_a_warning(tmp_path):
@@ -232,37 +232,37 @@ def test_a_file_without_orientation_is_read_with_a_warning(tmp_path):
     assert "no-orientation" in [warning.code for warning in open_ct(path).volume.warnings]
 
 
-def test_pictures_colour_images_and_time_series_are_refused(tmp_path):
+def test_pictures_color_images_and_time_series_are_rejected(tmp_path):
     flat = sitk.GetImageFromArray(chest_hu()[3])
-    colour = sitk.GetImageFromArray(np.zeros((24, 64, 64, 3), np.uint8), isVector=True)
+    color = sitk.GetImageFromArray(np.zeros((24, 64, 64, 3), np.uint8), isVector=True)
     moving = sitk.GetImageFromArray(np.zeros((2, 24, 64, 64), np.int16))
-    for number, image in enumerate((flat, colour, moving)):
+    for number, image in enumerate((flat, color, moving)):
         for suffix in (".nrrd", ".mha", ".nii.gz"):
             path = tmp_path / f"{number}{suffix}"
             sitk.WriteImage(image, str(path))
-            assert refusal(path) in ("not-3d", "unsupported")
+            assert rejection(path) in ("not-3d", "unsupported")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_a_label_map_given_as_the_ct_is_refused(tmp_path, suffix):
+def test_a_label_map_given_as_the_ct_is_rejected(tmp_path, suffix):
     labels = (chest_hu() > 300).astype(np.uint8)
-    assert refusal(write(tmp_path / f"labels{suffix}", labels)) == "label-map"
+    assert rejection(write(tmp_path / f"labels{suffix}", labels)) == "label-map"
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_nan_is_refused(tmp_path, suffix):
+def test_nan_is_rejected(tmp_path, suffix):
     hu = chest_hu().astype(np.float32)
     hu[3, 5, 5] = np.nan
-    assert refusal(write(tmp_path / f"ct{suffix}", hu)) == "nan"
+    assert rejection(write(tmp_path / f"ct{suffix}", hu)) == "nan"
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_empty_file_is_refused(tmp_path, suffix):
+def test_an_empty_file_is_rejected(tmp_path, suffix):
     (tmp_path / f"ct{suffix}").touch()
-    assert refusal(tmp_path / f"ct{suffix}") == "bad-header"
+    assert rejection(tmp_path / f"ct{suffix}") == "bad-header"
 
 
-def test_random_damage_to_headers_is_refused_or_keeps_the_shape(tmp_path):
+def test_random_damage_to_headers_is_rejected_or_keeps_the_shape(tmp_path):
     rng = np.random.default_rng(5)
     hu = chest_hu()
     for suffix, header in ((".nrrd", 250), (".mha", 250), (".nii", 348)):
@@ -274,7 +274,7 @@ def test_random_damage_to_headers_is_refused_or_keeps_the_shape(tmp_path):
             path.write_bytes(changed)
             try:
                 volume = open_ct(path).volume
-            except InputRefused:
+            except InputError:
                 continue
             # A number in the header may have become another legal number, but no axis may have been lost or invented.
             assert sorted(volume.shape) == [24, 64, 64], (suffix, trial)
@@ -283,8 +283,8 @@ def test_random_damage_to_headers_is_refused_or_keeps_the_shape(tmp_path):
 def test_reading_a_damaged_file_prints_nothing(tmp_path):
     path = nifti_with(tmp_path / "ct.nii", (252, "2h", 1, 1), (256, "3f", 5.0, 5.0, 5.0))
     script = (
-        "import sys; from coronary_calcium.io import open_ct; from coronary_calcium.errors import InputRefused\n"
-        "try: open_ct(sys.argv[1])\nexcept InputRefused: pass\n"
+        "import sys; from coronary_calcium.io import open_ct; from coronary_calcium.errors import InputError\n"
+        "try: open_ct(sys.argv[1])\nexcept InputError: pass\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(path)],

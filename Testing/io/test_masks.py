@@ -1,9 +1,9 @@
-"""Masks come in on the CT's grid, by value or by segment name, or are refused."""
+"""Masks come in on the CT's grid, by value or by segment name, or are rejected."""
 
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_mask
 from coronary_calcium.reports.segmentation_file import write_segmentation
 from coronary_calcium.volume import CTVolume
@@ -33,8 +33,8 @@ def write(path, labels, *, spacing=SPACING, origin=ORIGIN, direction=None, vecto
     return path
 
 
-def refusal(path):
-    with pytest.raises(InputRefused) as caught:
+def rejection(path):
+    with pytest.raises(InputError) as caught:
         open_mask(path, VOLUME)
     assert str(caught.value).endswith(".")
     return caught.value.code
@@ -71,19 +71,19 @@ def test_a_permuted_mask_is_brought_to_the_ct(tmp_path):
         {"direction": [[0.99995, -0.01, 0], [0.01, 0.99995, 0], [0, 0, 1]]},
     ],
 )
-def test_another_grid_is_refused(tmp_path, options):
-    assert refusal(write(tmp_path / "mask.nrrd", labels_of_all_arteries(), **options)) == "mask-grid"
+def test_another_grid_is_rejected(tmp_path, options):
+    assert rejection(write(tmp_path / "mask.nrrd", labels_of_all_arteries(), **options)) == "mask-grid"
 
 
-def test_another_size_is_refused(tmp_path):
-    assert refusal(write(tmp_path / "mask.nrrd", labels_of_all_arteries()[:-1])) == "mask-grid"
+def test_another_size_is_rejected(tmp_path):
+    assert rejection(write(tmp_path / "mask.nrrd", labels_of_all_arteries()[:-1])) == "mask-grid"
 
 
 @pytest.mark.parametrize("value", [6, 255, -1, 1.5])
-def test_values_that_are_no_arteries_are_refused(tmp_path, value):
+def test_values_that_are_no_arteries_are_rejected(tmp_path, value):
     labels = labels_of_all_arteries().astype(np.float32)
     labels[2, 2, 2] = value
-    assert refusal(write(tmp_path / "mask.mha", labels)) == "mask-labels"
+    assert rejection(write(tmp_path / "mask.mha", labels)) == "mask-labels"
 
 
 def segment(number, name, value=1, layer=0):
@@ -139,10 +139,10 @@ def test_a_segmentation_may_be_cropped_to_one_voxel(tmp_path):
     assert read[5, 30, 20] == 4 and np.count_nonzero(read) == 1
 
 
-def test_a_segmentation_that_reaches_beyond_the_ct_is_refused(tmp_path):
+def test_a_segmentation_that_reaches_beyond_the_ct_is_rejected(tmp_path):
     labels = np.ones((4, 5, 6), np.uint8)
     path = write(tmp_path / "mask.seg.nrrd", labels, origin=VOLUME.position((22, 10, 10)).tolist(), **segment(0, "LAD"))
-    assert refusal(path) == "mask-grid"
+    assert rejection(path) == "mask-grid"
 
 
 @pytest.mark.parametrize(
@@ -155,10 +155,10 @@ def test_a_segmentation_that_reaches_beyond_the_ct_is_refused(tmp_path):
         (segment(0, "LAD", "one"), "bad-header"),
     ],
 )
-def test_segments_that_cannot_be_scored_are_refused(tmp_path, fields, code):
+def test_segments_that_cannot_be_scored_are_rejected(tmp_path, fields, code):
     labels = np.zeros(VOLUME.shape, np.uint8)
     labels[4, 20, 20:24] = 1
-    assert refusal(write(tmp_path / "mask.seg.nrrd", labels, **fields)) == code
+    assert rejection(write(tmp_path / "mask.seg.nrrd", labels, **fields)) == code
 
 
 def test_our_own_segmentation_reads_back_as_it_was(tmp_path):
@@ -167,7 +167,7 @@ def test_our_own_segmentation_reads_back_as_it_was(tmp_path):
     np.testing.assert_array_equal(open_mask(tmp_path / "segmentation.seg.nrrd", VOLUME), labels)
 
 
-def test_what_is_no_mask_file_is_refused(tmp_path):
-    assert refusal(tmp_path / "gone.nrrd") == "no-file"
+def test_what_is_no_mask_file_is_rejected(tmp_path):
+    assert rejection(tmp_path / "gone.nrrd") == "no-file"
     (tmp_path / "mask.png").touch()
-    assert refusal(tmp_path / "mask.png") == "unknown-format"
+    assert rejection(tmp_path / "mask.png") == "unknown-format"

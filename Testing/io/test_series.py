@@ -1,7 +1,7 @@
 """Of several series the best suited is chosen by stated rules, and the others are listed with the reason."""
 
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
 from coronary_calcium.io.contrast_words import describes_no_contrast, says_no_contrast
 from coronary_calcium.io.series import shows_another_part
@@ -70,9 +70,9 @@ def test_a_named_series_is_taken_although_another_is_better(tmp_path):
     assert opened.others[0].reason == "another series was asked for"
 
 
-def test_a_named_series_that_cannot_be_scored_is_refused(tmp_path):
+def test_a_named_series_that_cannot_be_scored_is_rejected(tmp_path):
     folder = folder_of(tmp_path, good={}, broken={"skip": [5]})
-    with pytest.raises(InputRefused) as caught:
+    with pytest.raises(InputError) as caught:
         open_ct(folder, series_uid="1.2.2")
     assert caught.value.code == "missing-slices"
 
@@ -80,7 +80,7 @@ def test_a_named_series_that_cannot_be_scored_is_refused(tmp_path):
 def test_where_none_can_be_scored_the_most_promising_one_says_why(tmp_path):
     localizer = {"hu": chest_hu()[:2], "ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}
     folder = folder_of(tmp_path, localizer=localizer, broken={"skip": [5]}, mr={"Modality": "MR"})
-    with pytest.raises(InputRefused) as caught:
+    with pytest.raises(InputError) as caught:
         open_ct(folder)
     assert caught.value.code == "missing-slices"
 

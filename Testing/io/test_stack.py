@@ -6,7 +6,7 @@ import zipfile
 import numpy as np
 import pydicom
 import pytest
-from coronary_calcium.errors import Cancelled, InputRefused
+from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.io import open_ct
 from dicom_factory import chest_hu, write_enhanced, write_series
 
@@ -165,7 +165,7 @@ def test_a_slice_without_preamble_and_transfer_syntax_is_noticed(tmp_path):
     bare = pydicom.dcmread(paths[3])
     pydicom.dcmwrite(paths[3], pydicom.Dataset(bare), implicit_vr=True, little_endian=True)
     assert paths[3].read_bytes()[128:132] != b"DICM"
-    with pytest.raises(InputRefused, match="TransferSyntaxUID"):
+    with pytest.raises(InputError, match="TransferSyntaxUID"):
         open_ct(tmp_path)
 
 

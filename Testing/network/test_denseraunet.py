@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 from coronary_calcium.network.blocks import DenseBlock, ResidualAtrousUnit, SpatialChannelSqueezeExcitation, Transition
-from coronary_calcium.network.denseraunet import ENCODER_LAYERS, GROWTH, DenseRAUNet, initialise_gaussian
+from coronary_calcium.network.denseraunet import ENCODER_LAYERS, GROWTH, DenseRAUNet, initialize_gaussian
 from torch.utils.flop_counter import FlopCounterMode
 
 LARGEST_PARAMETERS = 20e6
@@ -139,10 +139,10 @@ def test_scse_with_zero_weights_halves_each_of_its_two_terms():
     assert torch.allclose(scse(features), features)  # sigmoid(0) + sigmoid(0) = 1
 
 
-def test_the_initialisation_is_gaussian_with_the_stated_deviation():
+def test_the_initialization_is_gaussian_with_the_stated_deviation():
     torch.manual_seed(3)
     convolution = torch.nn.Conv2d(64, 64, 3)
-    initialise_gaussian(convolution)
+    initialize_gaussian(convolution)
     assert convolution.weight.std().item() == pytest.approx(math.sqrt(2 / (64 * 9)), rel=0.02)
     # A Gaussian, not a uniform distribution: 4.6 % lie beyond two standard deviations.
     beyond = (convolution.weight.abs() > 2 * convolution.weight.std()).float().mean().item()

@@ -6,8 +6,8 @@ import torch
 from coronary_calcium.network.preprocessing import (
     INPUT_SIZE,
     OUTSIDE_HU,
-    neighbour_indices,
-    normalise,
+    neighbor_indices,
+    normalize,
     sample_planes,
     sample_window,
     window_coordinates,
@@ -18,13 +18,13 @@ SIZE_MM = 192.0
 
 
 def _ramp(shape, spacing_ji):
-    """HU that grow by 1 a millimetre along i and by 2 along j: bilinear sampling reproduces them exactly."""
+    """HU that grow by 1 a millimeter along i and by 2 along j: bilinear sampling reproduces them exactly."""
     j, i = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
     return (2.0 * j * spacing_ji[0] + 1.0 * i * spacing_ji[1]).astype(np.float32)
 
 
 def test_hu_are_clipped_and_scaled():
-    values = normalise(torch.tensor([-1000, -300, 0, 130, 1000, 3071], dtype=torch.int16))
+    values = normalize(torch.tensor([-1000, -300, 0, 130, 1000, 3071], dtype=torch.int16))
     assert torch.allclose(values, torch.tensor([-1.5, -1.5, 0.0, 0.65, 5.0, 5.0]))
 
 
@@ -32,10 +32,10 @@ def test_hu_are_clipped_and_scaled():
     ("k", "expected"), [(0, [0, 0, 0, 0, 0, 1, 2, 3, 4]), (5, range(1, 10)), (11, [7, 8, 9, 10, 11, 11, 11, 11, 11])]
 )
 def test_the_end_slices_are_repeated_beyond_the_ends(k, expected):
-    assert list(neighbour_indices(k, 12)) == list(expected)
+    assert list(neighbor_indices(k, 12)) == list(expected)
 
 
-def test_a_window_reproduces_a_ramp_at_its_own_pixel_centres():
+def test_a_window_reproduces_a_ramp_at_its_own_pixel_centers():
     spacing = (3.0, 0.7, 0.6)
     plane = _ramp((400, 420), spacing[1:])
     volume = np.stack([plane + 100 * k for k in range(12)])
@@ -51,7 +51,7 @@ def test_a_window_reproduces_a_ramp_at_its_own_pixel_centres():
 
 def test_what_lies_outside_the_image_is_air():
     window = sample_window(np.full((3, 100, 100), 40, np.int16), (3.0, 1.0, 1.0), 1, (49.5, 49.5), SIZE_MM, 192)
-    # The image's 100 mm are the middle 100 of 192 one-millimetre pixels.
+    # The image's 100 mm are the middle 100 of 192 one-millimeter pixels.
     assert (window[:, 46:146, 46:146] == 40).all()
     assert (window[:, :46] == OUTSIDE_HU).all()
     assert (window[:, 146:] == OUTSIDE_HU).all()
@@ -98,7 +98,7 @@ def test_a_window_comes_back_to_the_ct_s_own_pixels():
     assert back.shape == (2, *expected.shape)
     assert np.abs(back[0] - expected)[inner].max() < 0.02
     assert np.abs(back[1] - np.arange(rows.start, rows.stop)[:, None])[inner].max() < 0.02
-    # All the CT's pixels whose centres are in the window, and no others.
+    # All the CT's pixels whose centers are in the window, and no others.
     covered = np.flatnonzero(np.abs((np.arange(shape[0]) - center[0]) * spacing[0]) <= SIZE_MM / 2)
     assert (rows.start, rows.stop - 1) == (covered[0], covered[-1])
 

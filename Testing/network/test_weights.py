@@ -8,7 +8,7 @@ import math
 import pytest
 import safetensors.torch
 import torch
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.network import weights
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.weights import default_weights, load_model, save_model
@@ -58,11 +58,11 @@ def _replace_content(path, content):
 
 
 def _code_of(path):
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         load_model(path)
-    message = str(refusal.value)
+    message = str(rejection.value)
     assert message.endswith((".", ";")) and "\n" not in message
-    return refusal.value.code
+    return rejection.value.code
 
 
 def test_weights_come_back_to_half_precision_and_statistics_exactly(saved):
@@ -97,22 +97,22 @@ def test_weights_are_loaded_once(saved):
     assert load_model(saved[1]) is load_model(str(saved[1]))
 
 
-def test_absent_weights_are_refused(tmp_path):
+def test_absent_weights_are_rejected(tmp_path):
     assert _code_of(tmp_path / "none.safetensors") == "weights-missing"
 
 
-def test_absent_shipped_weights_are_refused(tmp_path, monkeypatch):
+def test_absent_shipped_weights_are_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(weights, "default_weights", lambda: tmp_path / "denseraunet.safetensors")
     assert _code_of(None) == "weights-missing"
 
 
-def test_weights_without_a_card_are_refused(copied):
+def test_weights_without_a_card_are_rejected(copied):
     copied.with_suffix(".json").unlink()
     assert _code_of(copied) == "weights-card"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"card"'])
-def test_a_card_that_is_no_json_object_is_refused(copied, text):
+def test_a_card_that_is_no_json_object_is_rejected(copied, text):
     copied.with_suffix(".json").write_text(text)
     assert _code_of(copied) == "weights-card"
 
@@ -129,30 +129,30 @@ def test_a_card_that_is_no_json_object_is_refused(copied, text):
         lambda card: card["training"].pop("minutes"),
     ],
 )
-def test_a_card_that_lacks_something_is_refused(copied, change):
+def test_a_card_that_lacks_something_is_rejected(copied, change):
     _change_card(copied, change)
     assert _code_of(copied) == "weights-card"
 
 
-def test_weights_with_one_changed_byte_are_refused(copied):
+def test_weights_with_one_changed_byte_are_rejected(copied):
     content = bytearray(copied.read_bytes())
     content[-1] ^= 1
     copied.write_bytes(bytes(content))
     assert _code_of(copied) == "weights-checksum"
 
 
-def test_truncated_weights_are_refused(copied):
+def test_truncated_weights_are_rejected(copied):
     copied.write_bytes(copied.read_bytes()[:-1000])
     assert _code_of(copied) == "weights-checksum"
 
 
-def test_a_file_that_is_no_safetensors_file_is_refused(copied):
+def test_a_file_that_is_no_safetensors_file_is_rejected(copied):
     content = b"PK\x03\x04 a pickle in a zip, which nobody may open"
     _replace_content(copied, content)
     assert _code_of(copied) == "weights-format"
 
 
-def test_weights_of_another_architecture_are_refused(copied):
+def test_weights_of_another_architecture_are_rejected(copied):
     _change_card(copied, lambda card: card["architecture"].update(use_edb=True))
     assert _code_of(copied) == "weights-architecture"
 
@@ -168,7 +168,7 @@ def test_an_incomplete_card_is_not_written(saved, tmp_path):
 
 @pytest.mark.parametrize("name", ["stem.1.running_var", "stem.1.running_mean", "calcium.weight", "stem.1.bias"])
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
-def test_weights_that_are_not_finite_are_refused_and_not_written(saved, copied, name, value):
+def test_weights_that_are_not_finite_are_rejected_and_not_written(saved, copied, name, value):
     content = safetensors.torch.load(copied.read_bytes())
     content[name].view(-1)[0] = value
     _replace_content(copied, safetensors.torch.save(content))
@@ -182,7 +182,7 @@ def test_weights_that_are_not_finite_are_refused_and_not_written(saved, copied, 
     assert copied.read_bytes() == before
 
 
-def test_a_negative_variance_is_refused(copied):
+def test_a_negative_variance_is_rejected(copied):
     content = safetensors.torch.load(copied.read_bytes())
     content["stem.1.running_var"][3] = -0.5
     _replace_content(copied, safetensors.torch.save(content))

@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.phantom.digital_scan import Scan, noise_at, scan_insert
 from coronary_calcium.phantom.insert_search import find_insert
 from coronary_calcium.phantom.measurement import box_labels, calibrate, measure_insert
@@ -150,6 +150,6 @@ def test_three_spots_of_another_triangle_are_no_insert(quiet):
     volume, placement = quiet
     hu = volume.hu.copy()
     hu[box_labels(volume, placement, Cylinder("large", "low")) > 0] = 0
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         find_insert(dataclasses.replace(volume, hu=hu))
-    assert refusal.value.code == "no-insert"
+    assert rejection.value.code == "no-insert"

@@ -3,7 +3,7 @@
 import os
 
 import pytest
-from coronary_calcium.errors import Cancelled, InputRefused
+from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.reports import case_files, write_case
 from example_results import empty_case, scored_case
 
@@ -98,25 +98,25 @@ def test_a_run_that_is_stopped_while_files_are_moved_brings_earlier_ones_back(mo
     assert not [name for name in everything_in(tmp_path) if ".partial" in name]
 
 
-def test_an_output_that_is_a_file_is_refused(tmp_path):
+def test_an_output_that_is_a_file_is_rejected(tmp_path):
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(InputRefused, match="is a file") as refusal:
+    with pytest.raises(InputError, match="is a file") as rejection:
         write_case(scored_case(), tmp_path / "out")
-    assert refusal.value.code == "output"
+    assert rejection.value.code == "output"
     assert (tmp_path / "out").read_text() == "mine"
-    with pytest.raises(InputRefused):
+    with pytest.raises(InputError):
         write_case(scored_case(), tmp_path / "out" / "below")
 
 
-def test_a_full_disk_is_refused_in_one_sentence_and_leaves_no_trace(tmp_path, monkeypatch):
+def test_a_full_disk_is_rejected_in_one_sentence_and_leaves_no_trace(tmp_path, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(case_files, "write_lesions", full)
-    with pytest.raises(InputRefused, match="No space left on device") as refusal:
+    with pytest.raises(InputError, match="No space left on device") as rejection:
         write_case(scored_case(), tmp_path / "out")
-    assert refusal.value.code == "output"
-    assert str(refusal.value).count(".") <= 2
+    assert rejection.value.code == "output"
+    assert str(rejection.value).count(".") <= 2
     assert everything_in(tmp_path) == set()
 
 

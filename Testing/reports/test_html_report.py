@@ -10,7 +10,7 @@ from coronary_calcium.disclaimers import NO_CLINICAL_LABELS, RESEARCH_USE
 from coronary_calcium.formatting import number
 from coronary_calcium.reports import html_report, pictures
 from coronary_calcium.reports.html_report import KEY_PICTURES
-from coronary_calcium.scoring.reader_vs_ai import reader_difference
+from coronary_calcium.scoring.reader_vs_ai import reader_vs_ai
 from example_results import CARD, case_result, empty_case, many_lesions_case, scored_case
 from PIL import Image
 from report_page import page_of
@@ -94,9 +94,9 @@ def test_another_network_s_own_origin_is_stated_and_no_other(tmp_path):
     assert NO_CLINICAL_LABELS not in page.text
 
 
-def test_a_corrected_proposal_states_the_origin_of_the_network_that_made_it(tmp_path):
+def test_a_corrected_prediction_states_the_origin_of_the_network_that_made_it(tmp_path):
     result = scored_case(mask_given=True)
-    result = replace(result, difference=reader_difference(result.score, result.score, CARD))
+    result = replace(result, difference=reader_vs_ai(result.score, result.score, CARD))
     page = page_of(result, tmp_path)
     assert "marked in a given label map, and is compared with what the network proposed" in page.text
     assert NO_CLINICAL_LABELS in page.text

@@ -9,7 +9,7 @@ import pytest
 from coronary_calcium.cli.main import main
 from coronary_calcium.dicom_export.export import write_dicom
 from coronary_calcium.disclaimers import RESEARCH_USE
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.reports import Extras, write_case
 from coronary_calcium.reports.identity import Identity, read_identity
 from coronary_calcium.volume import CaseWarning
@@ -38,7 +38,7 @@ def test_the_first_page_says_what_a_reader_signs(tmp_path):
     first = words(written(result, tmp_path), "-l", "1", "-layout")
     for part in (
         f"{result.score.total.agatston:.1f}",
-        f"Risk category {result.standing.category} (scheme {result.standing.scheme.name})",
+        f"Risk category {result.interpretation.category} (scheme {result.interpretation.scheme.name})",
         "CAC-DRS", "LM", "LAD", "LCX", "RCA", "Not assigned", "literature", "100.0 kVp", "Signature", RESEARCH_USE,
     ):  # fmt: skip
         assert part in first, part
@@ -96,9 +96,9 @@ def test_identity_comes_from_the_header_as_a_reader_writes_it(tmp_path):
 
 
 def test_without_dicom_files_there_is_no_identity(tmp_path):
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         read_identity(scored_case().volume)
-    assert refusal.value.code == "no-identity"
+    assert rejection.value.code == "no-identity"
 
 
 def test_the_command_writes_both_on_request(tmp_path, capsys):
@@ -112,10 +112,10 @@ def test_the_command_writes_both_on_request(tmp_path, capsys):
     assert "Synthetic" not in said.out + said.err
 
 
-def test_without_reportlab_the_refusal_says_how_to_install_it(tmp_path, monkeypatch):
+def test_without_reportlab_the_rejection_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "coronary_calcium.reports.pdf_report", raising=False)
     monkeypatch.delitem(sys.modules, "coronary_calcium.reports.pdf_parts", raising=False)
     monkeypatch.setitem(sys.modules, "reportlab.lib", None)
-    with pytest.raises(InputRefused, match="pip install reportlab"):
+    with pytest.raises(InputError, match="pip install reportlab"):
         written(scored_case(), tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -5,7 +5,7 @@ import io
 import numpy as np
 import pytest
 from coronary_calcium.arteries import LAD, RCA
-from coronary_calcium.imaging import Window, draw_outline, grey, sample
+from coronary_calcium.imaging import IntensityWindow, draw_outline, gray, sample
 from coronary_calcium.reports import pictures
 from coronary_calcium.reports.pictures import lesion_pictures, overview_pictures
 from coronary_calcium.scoring import score_labels
@@ -58,7 +58,7 @@ def test_the_slice_shown_is_the_one_that_scores_most(lesion):
     assert lad.main_slice == 5
     near = pixels(lesion_pictures(volume, lad)[1])
     assert near.ndim == 2
-    assert near.max() == 255  # the 700 HU of slice 5; the other slices' 350 HU are grey
+    assert near.max() == 255  # the 700 HU of slice 5; the other slices' 350 HU are gray
     assert "slice 5" in lesion_pictures(volume, lad)[1].caption
 
 
@@ -84,8 +84,8 @@ def test_a_sample_keeps_distances_on_unequal_spacings():
 
 
 def test_a_window_maps_its_limits_to_black_and_white():
-    window = Window(40, 400)
-    assert grey(np.array([-2000.0, -160.0, 40.0, 240.0, 3000.0, np.nan]), window).tolist() == [0, 0, 128, 255, 255, 0]
+    window = IntensityWindow(40, 400)
+    assert gray(np.array([-2000.0, -160.0, 40.0, 240.0, 3000.0, np.nan]), window).tolist() == [0, 0, 128, 255, 255, 0]
 
 
 def test_an_outline_lies_around_the_mask_and_leaves_the_picture_given_alone():
@@ -118,10 +118,10 @@ def test_from_the_front_the_head_is_up_and_from_below_the_back_is_down():
     assert rca[0] - lad[0] == pytest.approx(40 * 0.8 * scale, abs=2)
 
 
-def test_the_overview_colours_calcium_that_lies_outside_the_slab_too():
+def test_the_overview_colors_calcium_that_lies_outside_the_slab_too():
     hu = np.zeros((20, 300, 200), dtype=np.int16)
     labels = np.zeros(hu.shape, dtype=np.uint8)
-    labels[10, 240:244, 100:104] = LAD.label  # 92 mm behind the centre
+    labels[10, 240:244, 100:104] = LAD.label  # 92 mm behind the center
     volume = CTVolume(hu, (3.0, 1.0, 1.0), (0, 0, 0))
     front, _ = overview_pictures(volume, labels, (9.5, 150, 100), (0, 19))
     assert colored(pixels(front), LAD).any()

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import jsonschema
 import pytest
 from coronary_calcium.disclaimers import RESEARCH_USE
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 from coronary_calcium.reports import write_case
 from coronary_calcium.reports.lesions_csv import COLUMNS
 from coronary_calcium.reports.scores_json import scores, write_scores
@@ -67,7 +67,7 @@ def test_the_schema_describes_every_field_and_allows_no_others(schema):
         {"warnings": [{"code": "No Code"}]},
     ],
 )
-def test_the_schema_refuses_what_is_not_scores(schema, change):
+def test_the_schema_rejects_what_is_not_scores(schema, change):
     with pytest.raises(jsonschema.ValidationError):
         schema.validate(scores(scored_case()) | change)
 
@@ -98,8 +98,8 @@ def test_scores_json_says_what_the_scores_depend_on():
     assert content["acquisition"]["spacing_mm"] == {"slice": 2.5, "row": 0.7, "column": 0.8}
     assert content["rules"]["minimum_pixels"] == 2
     assert content["rules"]["spacing_factor"] == 2.5 / 3
-    assert content["rules"]["probability_threshold"] == 0.5
-    assert content["rules"] | asdict(PROPOSAL_LIMITS) == content["rules"]
+    assert content["rules"]["high_threshold"] == 0.5
+    assert content["rules"] | asdict(POSTPROCESSING_LIMITS) == content["rules"]
     assert content["coverage"]["windows"][0] == {
         "first_slice": 2,
         "last_slice": 13,
@@ -107,7 +107,7 @@ def test_scores_json_says_what_the_scores_depend_on():
         "center_column": 25.25,
     }
     assert (content["coverage"]["slices_run"], content["coverage"]["slices_skipped"]) == (9, 4)
-    assert (content["coverage"]["labelled_voxels"], content["coverage"]["counted_voxels"]) == (85, 84)
+    assert (content["coverage"]["labeled_voxels"], content["coverage"]["counted_voxels"]) == (85, 84)
     weights = content["provenance"]["weights"]
     assert weights["sha256"] == CARD["sha256"]
     assert weights["statement"] == CARD["statement"]
@@ -118,8 +118,8 @@ def test_scores_json_says_what_the_scores_depend_on():
 def test_with_a_given_mask_nothing_is_said_of_a_network():
     content = scores(scored_case(mask_given=True))
     assert content["provenance"]["weights"] is None
-    assert content["rules"]["probability_threshold"] is None
-    for name in ("extent_probability", "lesion_probability", "large_lesion_mm3", "large_lesion_mean_probability"):
+    assert content["rules"]["high_threshold"] is None
+    for name in ("low_threshold", "lesion_probability", "large_lesion_mm3", "large_lesion_mean_probability"):
         assert content["rules"][name] is None
     assert content["coverage"]["labels_from"] == "mask"
     assert content["coverage"]["heart_found"] is None

@@ -62,7 +62,7 @@ def ras_point(volume, index):
     return (-x, -y, z)
 
 
-def test_slicer_loads_names_colours_and_terminology(scene, tmp_path):
+def test_slicer_loads_names_colors_and_terminology(scene, tmp_path):
     import vtk
 
     volume = example_volume()

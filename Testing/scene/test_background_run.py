@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from CoronaryCalciumScoringLib.background_run import BackgroundRun, Failed, Finished, Stopped
 
 
@@ -53,7 +53,7 @@ def test_the_last_progress_is_told_with_elapsed_seconds():
 
 def test_what_the_work_raises_is_its_outcome():
     def work(progress):
-        raise InputRefused("not-ct", "This is not a CT.")
+        raise InputError("not-ct", "This is not a CT.")
 
     failed = outcome(BackgroundRun(work))
     assert isinstance(failed, Failed)

@@ -1,4 +1,4 @@
-"""Clicks on the made-up CT: what is marked, moved, removed and refused, and the way back."""
+"""Clicks on the synthetic CT: what is marked, moved, removed and rejected, and the way back."""
 
 import numpy as np
 import pytest
@@ -7,15 +7,15 @@ slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install sl
 
 import vtk  # noqa: E402 after the check that there is a Slicer
 from coronary_calcium.arteries import LAD, LCX, LM, RCA, UNASSIGNED  # noqa: E402
-from coronary_calcium.errors import InputRefused  # noqa: E402
+from coronary_calcium.errors import InputError  # noqa: E402
 from coronary_calcium.scoring.rules import PHILIPS  # noqa: E402
 from CoronaryCalciumScoringLib.edits import Edit, Edits, editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation, artery_segments, read_labels  # noqa: E402
-from CoronaryCalciumScoringLib.synthetic_ct import add_made_up_ct  # noqa: E402
+from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.volume_node import array_of  # noqa: E402
 from slicer_cases import add_volume_with_axes  # noqa: E402
 
-# Voxels (k, j, i) of the made-up CT: in its LAD plaque (20..21, 48..49, 68..70), in its RCA plaque, in soft tissue.
+# Voxels (k, j, i) of the synthetic CT: in its LAD plaque (20..21, 48..49, 68..70), in its RCA plaque, in soft tissue.
 IN_LAD, IN_RCA, IN_TISSUE = (20, 48, 69), (15, 52, 57), (20, 60, 64)
 
 
@@ -44,7 +44,7 @@ class Case:
 
 @pytest.fixture
 def case(scene):
-    return Case(*add_made_up_ct(scene.mrml))
+    return Case(*add_synthetic_ct(scene.mrml))
 
 
 def test_a_click_gives_the_whole_lesion_and_nothing_else_to_the_artery(case):
@@ -122,7 +122,7 @@ def test_a_click_outside_the_ct_says_so(case):
 
 @pytest.mark.parametrize(("beside_mm", "marked"), [(1.9, 12), (2.1, 0)])
 def test_a_click_just_beside_a_lesion_means_the_lesion(scene, beside_mm, marked):
-    volume_node, labels = add_made_up_ct(scene.mrml)
+    volume_node, labels = add_synthetic_ct(scene.mrml)
     volume_node.SetSpacing(0.5, 0.5, 3.0)
     case = Case(volume_node, labels)
     # Scanner coordinates of this CT: i runs to the patient's left, so a smaller i is a larger R.
@@ -130,13 +130,13 @@ def test_a_click_just_beside_a_lesion_means_the_lesion(scene, beside_mm, marked)
 
 
 def test_a_click_anywhere_in_a_thick_slice_means_the_voxel_it_fell_on(scene):
-    volume_node, labels = add_made_up_ct(scene.mrml)
+    volume_node, labels = add_synthetic_ct(scene.mrml)
     volume_node.SetSpacing(2.5, 2.5, 8.0)
     case = Case(volume_node, labels)
     assert case.edits.assign(case.ras(IN_LAD, (0.0, 0.0, -3.9)), LAD).voxels == 12
 
 
-def test_a_click_on_something_as_large_as_bone_is_refused_and_names_the_brush(case):
+def test_a_click_on_something_as_large_as_bone_is_rejected_and_names_the_brush(case):
     case.hu()[5:35, 80:90, 50:80] = 400
     result = case.edits.assign(case.ras((20, 85, 60)), LAD)
     assert result.edit is Edit.NOTHING
@@ -145,13 +145,13 @@ def test_a_click_on_something_as_large_as_bone_is_refused_and_names_the_brush(ca
     assert not case.labels().any()
 
 
-def test_calcium_that_touches_bone_is_refused_as_well(case):
+def test_calcium_that_touches_bone_is_rejected_as_well(case):
     case.hu()[22, 48:80, 69] = 200
     case.hu()[10:35, 80:90, 50:80] = 400
     assert "larger than a coronary lesion" in case.edits.assign(case.ras(IN_LAD), LAD).message
 
 
-def test_a_long_thin_thing_is_refused_by_its_length(case):
+def test_a_long_thin_thing_is_rejected_by_its_length(case):
     case.hu()[20, 60, 20:80] = 300
     case.volume.SetSpacing(2.5, 0.5, 0.5)
     assert "larger than a coronary lesion" in case.edits.assign(case.ras((20, 60, 50)), LAD).message
@@ -253,19 +253,19 @@ def test_a_renamed_segment_is_still_its_artery(case):
 
 
 @pytest.mark.parametrize("which", ["volume", "segmentation"])
-def test_under_a_transform_a_click_is_refused(scene, case, which):
+def test_under_a_transform_a_click_is_rejected(scene, case, which):
     transform = scene.mrml.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     getattr(case, which).SetAndObserveTransformNodeID(transform.GetID())
-    with pytest.raises(InputRefused, match="transform"):
+    with pytest.raises(InputError, match="transform"):
         case.edits.assign(case.ras(IN_LAD), LAD)
 
 
-def test_a_segmentation_of_another_ct_is_refused(scene, case):
+def test_a_segmentation_of_another_ct_is_rejected(scene, case):
     case.edits.assign(case.ras(IN_LAD), LAD)
     case.volume.SetSpacing(2.0, 2.5, 3.0)
-    with pytest.raises(InputRefused) as refused:
+    with pytest.raises(InputError) as rejected:
         case.edits.remove(case.ras(IN_LAD))
-    assert refused.value.code == "mask-grid"
+    assert rejected.value.code == "mask-grid"
 
 
 def test_a_click_marks_what_the_rules_count_for_anything(case):

@@ -17,7 +17,7 @@ def under_a_transform(node, scene):
     node.SetAndObserveTransformNodeID(scene.mrml.AddNewNodeByClass("vtkMRMLLinearTransformNode").GetID())
 
 
-def test_a_transform_on_either_node_is_refused_until_it_is_taken_away(scene, watched):
+def test_a_transform_on_either_node_is_rejected_until_it_is_taken_away(scene, watched):
     before = watched.live.score
     for node in watched.nodes:
         under_a_transform(node, scene)
@@ -30,14 +30,14 @@ def test_a_transform_on_either_node_is_refused_until_it_is_taken_away(scene, wat
     assert [score is None for score in watched.told] == [True, False, True, False]
 
 
-def test_another_grid_is_refused(watched):
+def test_another_grid_is_rejected(watched):
     watched.volume_node.SetSpacing(1.6, 1.6, 2.9)
     watched.settle()
     assert watched.live.score is None
     assert "not on the CT's voxels" in watched.live.reason
 
 
-def test_an_oversampled_segmentation_is_refused(watched):
+def test_an_oversampled_segmentation_is_rejected(watched):
     fine = slicer.vtkOrientedImageData()
     matrix = vtk.vtkMatrix4x4()
     watched.volume_node.GetIJKToRASMatrix(matrix)
@@ -55,7 +55,7 @@ def test_an_oversampled_segmentation_is_refused(watched):
     assert "not on the CT's voxels" in watched.live.reason
 
 
-def test_segments_outside_the_ct_are_refused(watched):
+def test_segments_outside_the_ct_are_rejected(watched):
     origin = np.array(watched.volume_node.GetOrigin())
     watched.volume_node.SetOrigin(*(origin + [0, 0, 30.0]))
     watched.settle()
@@ -63,21 +63,21 @@ def test_segments_outside_the_ct_are_refused(watched):
     assert "outside the CT" in watched.live.reason
 
 
-def test_a_ct_that_cannot_be_scored_is_refused_until_it_can(watched):
+def test_a_ct_that_cannot_be_scored_is_rejected_until_it_can(watched):
     before = watched.live.score
     unit = slicer.vtkCodedEntry()
-    unit.SetValueSchemeMeaning("mm", "UCUM", "millimetres")
+    unit.SetValueSchemeMeaning("mm", "UCUM", "millimeters")
     hu = slicer.vtkCodedEntry()
     hu.Copy(watched.volume_node.GetVoxelValueUnits())
     watched.volume_node.SetVoxelValueUnits(unit)
     watched.settle()
-    assert "millimetres" in watched.live.reason
+    assert "millimeters" in watched.live.reason
     watched.volume_node.SetVoxelValueUnits(hu)
     watched.settle()
     assert watched.live.score == before
 
 
-def test_voxels_that_make_the_ct_no_ct_are_refused_until_they_are_back(watched):
+def test_voxels_that_make_the_ct_no_ct_are_rejected_until_they_are_back(watched):
     before = watched.live.score
     good = watched.volume_node.GetImageData()
     bad = vtk.vtkImageData()
@@ -152,7 +152,7 @@ def test_an_unforeseen_error_leaves_no_score_and_passes_on(watched, monkeypatch)
         raise RuntimeError("out of memory")
 
     watched.paint()
-    monkeypatch.setattr("CoronaryCalciumScoringLib.live_scores.labelled_voxels", fail)
+    monkeypatch.setattr("CoronaryCalciumScoringLib.live_scores.labeled_voxels", fail)
     with pytest.raises(RuntimeError, match="memory"):
         watched.live.update()
     assert watched.live.score is None

@@ -133,7 +133,7 @@ def show_in_3d(case):
     case.segmentation_node.CreateClosedSurfaceRepresentation()
 
 
-def colour(case):
+def color(case):
     case.segmentation.GetSegment("LAD").SetColor(0.1, 0.2, 0.3)
 
 
@@ -149,7 +149,7 @@ def reorder(case):
     case.segmentation.ReorderSegments(case.segmentation.GetSegmentIDs()[::-1])
 
 
-@pytest.mark.parametrize("change", [show_in_3d, colour, tag, rename_to_no_artery, reorder])
+@pytest.mark.parametrize("change", [show_in_3d, color, tag, rename_to_no_artery, reorder])
 def test_what_changes_no_score_is_not_told(watched, change):
     before = watched.live.score
     change(watched)
@@ -224,7 +224,7 @@ def test_a_segment_of_no_artery_counts_as_unassigned_with_a_warning(watched):
     segment.SetName("Segment_1")
     watched.settle()
     score = watched.live.score
-    assert score.labelled_voxels == before.labelled_voxels
+    assert score.labeled_voxels == before.labeled_voxels
     assert score.by_artery["LAD"].agatston == 0
     assert score.by_artery["unassigned"].volume_mm3 > before.by_artery["unassigned"].volume_mm3
     assert score.by_artery["LM"] == before.by_artery["LM"]
@@ -260,7 +260,7 @@ def test_a_ct_stored_on_other_axes_gives_the_same_scores(scene, axes):
     live.close()
 
 
-def test_the_lesions_have_the_proposals_probability_until_the_ct_changes(watched):
+def test_the_lesions_have_the_predictions_probability_until_the_ct_changes(watched):
     volume, labels = calcium_ct(0)
     probability = np.random.default_rng(0).random(volume.shape, dtype=np.float32)
     watched.live.watch(*watched.nodes, probability=probability)

@@ -1,4 +1,4 @@
-"""A review: scores that follow every edit, the proposal that stays, counts, candidates, saving and reloading."""
+"""A review: scores that follow every edit, the prediction that stays, counts, candidates, saving and reloading."""
 
 import json
 
@@ -8,15 +8,15 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 from coronary_calcium.arteries import LAD, LCX, RCA  # noqa: E402 after the check that there is a Slicer
-from coronary_calcium.errors import InputRefused  # noqa: E402
+from coronary_calcium.errors import InputError  # noqa: E402
 from coronary_calcium.reports import write_case  # noqa: E402
 from coronary_calcium.scoring import score_labels  # noqa: E402
 from CoronaryCalciumScoringLib.candidates import SEGMENT  # noqa: E402
 from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
-from CoronaryCalciumScoringLib.review_statistics import EFFORT_ATTRIBUTE  # noqa: E402
-from CoronaryCalciumScoringLib.rules_and_outputs import CHOICES_ATTRIBUTE  # noqa: E402
+from CoronaryCalciumScoringLib.review_statistics import STATISTICS_ATTRIBUTE  # noqa: E402
+from CoronaryCalciumScoringLib.rules_and_outputs import OPTIONS_ATTRIBUTE  # noqa: E402
 from CoronaryCalciumScoringLib.score_table import (  # noqa: E402
     WARNINGS_ATTRIBUTE,
     score_rows,
@@ -24,9 +24,9 @@ from CoronaryCalciumScoringLib.score_table import (  # noqa: E402
     table_text,
 )
 from CoronaryCalciumScoringLib.segmentation import artery_segments, read_labels  # noqa: E402
-from CoronaryCalciumScoringLib.stored_prediction import FACTS_ATTRIBUTE, proposal_node  # noqa: E402
-from CoronaryCalciumScoringLib.synthetic_ct import MADE_UP_AGATSTON, add_made_up_ct, made_up_ct  # noqa: E402
-from slicer_cases import PROBABILITY, WARNING, add_volume_with_axes, made_up_labels_engine, ras_of  # noqa: E402
+from CoronaryCalciumScoringLib.stored_prediction import FACTS_ATTRIBUTE, prediction_node  # noqa: E402
+from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, add_synthetic_ct, synthetic_ct  # noqa: E402
+from slicer_cases import PROBABILITY, WARNING, add_volume_with_axes, ras_of, synthetic_labels_engine  # noqa: E402
 
 IN_LAD, IN_RCA, IN_TISSUE = (20, 48, 69), (15, 52, 57), (20, 60, 64)
 SCORE_LAD, SCORE_RCA = 225.0, 300.0
@@ -49,17 +49,17 @@ def reviewing(scene):
 
 @pytest.fixture
 def proposed(scene, reviewing):
-    """A review of what the network proposed on the made-up CT: both plaques."""
-    volume, _ = add_made_up_ct(scene.mrml)
-    scored = CoronaryCalciumScoringLogic(made_up_labels_engine).score(volume)
+    """A review of what the network proposed on the synthetic CT: both plaques."""
+    volume, _ = add_synthetic_ct(scene.mrml)
+    scored = CoronaryCalciumScoringLogic(synthetic_labels_engine).score(volume)
     return reviewing(scored.segmentationNode, volume, scored.tableNode)
 
 
 @pytest.fixture
 def started(scene, reviewing):
     """A review that was started without the network."""
-    volume, _ = add_made_up_ct(scene.mrml)
-    logic = CoronaryCalciumScoringLogic(made_up_labels_engine)
+    volume, _ = add_synthetic_ct(scene.mrml)
+    logic = CoronaryCalciumScoringLogic(synthetic_labels_engine)
     case = logic.prepare(volume)
     made = logic.showEmpty(volume, case, logic.computeCandidates(case))
     review = reviewing(made.segmentationNode, volume, made.tableNode)
@@ -81,35 +81,35 @@ def changes(review):
 
 
 def test_scores_and_table_follow_every_click(proposed):
-    assert proposed.score.total.agatston == MADE_UP_AGATSTON
+    assert proposed.score.total.agatston == SYNTHETIC_AGATSTON
     proposed.assign(ras_of(proposed.volumeNode, IN_LAD), LCX)
     assert (agatston(proposed, "LAD"), agatston(proposed, "LCX")) == (0.0, SCORE_LAD)
     proposed.remove(ras_of(proposed.volumeNode, IN_RCA))
     assert total_row(proposed).agatston == SCORE_LAD
     proposed.undo()
-    assert total_row(proposed).agatston == MADE_UP_AGATSTON
+    assert total_row(proposed).agatston == SYNTHETIC_AGATSTON
     proposed.redo()
     assert total_row(proposed).agatston == SCORE_LAD
 
 
 def test_the_score_is_that_of_the_engine_for_the_same_label_map(proposed):
     proposed.assign(ras_of(proposed.volumeNode, IN_LAD), LCX)
-    expected = score_labels(made_up_ct()[0], np.where(made_up_ct()[1] == LAD.label, LCX.label, made_up_ct()[1]))
+    expected = score_labels(synthetic_ct()[0], np.where(synthetic_ct()[1] == LAD.label, LCX.label, synthetic_ct()[1]))
     assert proposed.score == expected
     assert proposed.case_result().score == expected
 
 
-def test_the_proposal_stays_and_the_difference_is_in_the_table(proposed):
+def test_the_prediction_stays_and_the_difference_is_in_the_table(proposed):
     assert changes(proposed) == {}
     proposed.assign(ras_of(proposed.volumeNode, IN_LAD), LCX)
     rows = {row.artery: row for row in score_rows(proposed.tableNode)}
     assert (rows["LAD"].proposed, rows["LAD"].difference) == (SCORE_LAD, -SCORE_LAD)
     assert (rows["LCX"].proposed, rows["LCX"].difference) == (0.0, SCORE_LAD)
-    assert (rows["Total"].proposed, rows["Total"].difference) == (MADE_UP_AGATSTON, 0.0)
+    assert (rows["Total"].proposed, rows["Total"].difference) == (SYNTHETIC_AGATSTON, 0.0)
     assert changes(proposed) == {"LAD": -SCORE_LAD, "LCX": SCORE_LAD}
-    kept = read_labels(proposal_node(proposed.segmentationNode), proposed.volumeNode).labels
-    assert np.array_equal(kept, made_up_ct()[1])
-    assert not proposal_node(proposed.segmentationNode).GetDisplayNode().GetVisibility()
+    kept = read_labels(prediction_node(proposed.segmentationNode), proposed.volumeNode).labels
+    assert np.array_equal(kept, synthetic_ct()[1])
+    assert not prediction_node(proposed.segmentationNode).GetDisplayNode().GetVisibility()
 
 
 def test_the_copied_table_holds_the_scores_unrounded(proposed):
@@ -124,7 +124,7 @@ def test_the_copied_table_holds_the_scores_unrounded(proposed):
         "Difference",
     ]
     assert lines[2][0] == "LAD"
-    assert float(lines[-1][2]) == MADE_UP_AGATSTON
+    assert float(lines[-1][2]) == SYNTHETIC_AGATSTON
     assert len(lines) == 7
 
 
@@ -159,8 +159,15 @@ def test_edits_are_counted_and_kept_with_the_scene(proposed):
     segmentation = proposed.segmentationNode
     slicer.vtkSlicerSegmentationsModuleLogic.ClearSegment(segmentation, artery_segments(segmentation)["RCA"])
     proposed.live.update()
-    effort = proposed.effort
-    assert (effort.assigned, effort.moved, effort.removed, effort.other, effort.undone, effort.redone) == (
+    statistics = proposed.statistics
+    assert (
+        statistics.assigned,
+        statistics.moved,
+        statistics.removed,
+        statistics.other,
+        statistics.undone,
+        statistics.redone,
+    ) == (
         1,
         1,
         1,
@@ -168,7 +175,7 @@ def test_edits_are_counted_and_kept_with_the_scene(proposed):
         1,
         1,
     )
-    assert effort.seconds > 0
+    assert statistics.seconds > 0
     assert json.loads(segmentation.GetAttribute("CoronaryCalcium.Review"))["moved"] == 1
 
 
@@ -195,10 +202,10 @@ def test_warnings_of_the_run_stay_and_those_of_segments_come_and_go(proposed):
 
 def test_started_without_the_network_all_scores_are_zero_and_candidates_are_shown(started):
     assert started.score.total.agatston == 0
-    assert started.proposal is None
+    assert started.prediction is None
     assert total_row(started).proposed is None
     started.show_candidates(True)
-    assert np.array_equal(shown_candidates(started), made_up_ct()[1] > 0)
+    assert np.array_equal(shown_candidates(started), synthetic_ct()[1] > 0)
 
 
 def shown_candidates(review):
@@ -214,9 +221,9 @@ def test_candidates_that_an_artery_has_are_not_shown_and_come_back(started, scen
     before = scene.content()
     started.show_candidates(True)
     started.assign(ras_of(started.volumeNode, IN_LAD), LAD)
-    assert np.array_equal(shown_candidates(started), made_up_ct()[1] == RCA.label)
+    assert np.array_equal(shown_candidates(started), synthetic_ct()[1] == RCA.label)
     started.undo()
-    assert np.array_equal(shown_candidates(started), made_up_ct()[1] > 0)
+    assert np.array_equal(shown_candidates(started), synthetic_ct()[1] > 0)
     started.show_candidates(False)
     assert [entry for entry in scene.content() if "Segmentation" in entry] == [
         entry for entry in before if "Segmentation" in entry
@@ -231,10 +238,10 @@ def test_candidates_lie_on_the_nodes_own_axes(scene, reviewing):
     assert np.array_equal(shown_candidates(review), labels > 0)
 
 
-def test_a_review_of_a_ct_that_cannot_be_scored_is_refused(scene, proposed):
+def test_a_review_of_a_ct_that_cannot_be_scored_is_rejected(scene, proposed):
     transform = scene.mrml.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     proposed.volumeNode.SetAndObserveTransformNodeID(transform.GetID())
-    with pytest.raises(InputRefused):
+    with pytest.raises(InputError):
         Review(proposed.segmentationNode, proposed.volumeNode, proposed.edits.history)
 
 
@@ -265,20 +272,20 @@ def test_a_scene_saved_and_loaded_again_shows_the_same_scores_and_goes_on_live(p
     (segmentation,) = [
         node
         for node in slicer.util.getNodesByClass("vtkMRMLSegmentationNode", scene.mrml)
-        if proposal_node(node) is not None
+        if prediction_node(node) is not None
     ]
     volume = scene.mrml.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
     table = scene.mrml.GetFirstNodeByClass("vtkMRMLTableNode")
     assert score_rows(table)[-1].agatston == SCORE_LAD
     review = reviewing(segmentation, volume, table)
     assert review.score == saved
-    assert review.proposal.score.total.agatston == MADE_UP_AGATSTON
+    assert review.prediction.score.total.agatston == SYNTHETIC_AGATSTON
     assert changes(review) == {"LAD": -SCORE_LAD, "LCX": SCORE_LAD, "RCA": -SCORE_RCA, "Total": -SCORE_RCA}
     assert review.lesion_rows()[0].probability == pytest.approx(PROBABILITY)
-    assert (review.effort.moved, review.effort.removed) == (1, 1)
+    assert (review.statistics.moved, review.statistics.removed) == (1, 1)
     assert WARNING in review.warnings
     review.assign(ras_of(volume, IN_RCA), RCA)
-    assert score_rows(table)[-1].agatston == MADE_UP_AGATSTON
+    assert score_rows(table)[-1].agatston == SYNTHETIC_AGATSTON
 
 
 def test_a_scene_of_a_later_version_is_read_as_far_as_it_is_known(proposed, reviewing):
@@ -286,20 +293,20 @@ def test_a_scene_of_a_later_version_is_read_as_far_as_it_is_known(proposed, revi
     proposed.remove(ras_of(volume, IN_RCA))
     proposed.close()
     for node, attribute in (
-        (segmentation, EFFORT_ATTRIBUTE),
-        (segmentation, CHOICES_ATTRIBUTE),
-        (proposal_node(segmentation), FACTS_ATTRIBUTE),
+        (segmentation, STATISTICS_ATTRIBUTE),
+        (segmentation, OPTIONS_ATTRIBUTE),
+        (prediction_node(segmentation), FACTS_ATTRIBUTE),
     ):
         content = json.loads(node.GetAttribute(attribute) or "{}")
         node.SetAttribute(attribute, json.dumps({**content, "unheard_of": {"of": [1]}}))
     kept = json.loads(table.GetAttribute(WARNINGS_ATTRIBUTE))
     table.SetAttribute(WARNINGS_ATTRIBUTE, json.dumps([[*entry, "severe"] for entry in kept]))
     review = reviewing(segmentation, volume, table)
-    assert review.effort.removed == 1 and review.effort.seconds > 0
+    assert review.statistics.removed == 1 and review.statistics.seconds > 0
     assert review.lesion_rows()[0].probability == pytest.approx(PROBABILITY)
     assert WARNING in review.warnings
     review.assign(ras_of(volume, IN_RCA), RCA)
-    assert review.effort.assigned == 1
+    assert review.statistics.assigned == 1
 
 
 @pytest.mark.parametrize(
@@ -315,17 +322,17 @@ def test_a_scene_whose_json_is_damaged_opens_with_its_scores(proposed, reviewing
     segmentation, volume, table = proposed.segmentationNode, proposed.volumeNode, proposed.tableNode
     proposed.close()
     for node, attribute in (
-        (segmentation, EFFORT_ATTRIBUTE),
-        (segmentation, CHOICES_ATTRIBUTE),
-        (proposal_node(segmentation), FACTS_ATTRIBUTE),
+        (segmentation, STATISTICS_ATTRIBUTE),
+        (segmentation, OPTIONS_ATTRIBUTE),
+        (prediction_node(segmentation), FACTS_ATTRIBUTE),
         (table, WARNINGS_ATTRIBUTE),
     ):
         node.SetAttribute(attribute, damage)
     review = reviewing(segmentation, volume, table)
-    assert review.score.total.agatston == review.proposal.score.total.agatston == MADE_UP_AGATSTON
-    assert review.effort.removed == 0 and 0 <= review.effort.seconds < 10
+    assert review.score.total.agatston == review.prediction.score.total.agatston == SYNTHETIC_AGATSTON
+    assert review.statistics.removed == 0 and 0 <= review.statistics.seconds < 10
     assert [row.probability for row in review.lesion_rows()] == [None, None]
     review.remove(ras_of(volume, IN_RCA))
-    assert review.effort.removed == 1
+    assert review.statistics.removed == 1
     result = review.case_result()
     assert result.difference.model == {} and result.difference.summary

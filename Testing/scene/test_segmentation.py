@@ -1,4 +1,4 @@
-"""Label maps become coded, coloured segments over the CT, and segments become label maps again."""
+"""Label maps become coded, colored segments over the CT, and segments become label maps again."""
 
 import numpy as np
 import pytest
@@ -7,17 +7,17 @@ slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install sl
 
 import vtk  # noqa: E402 after the check that there is a Slicer
 from coronary_calcium.arteries import ARTERIES, BY_NAME, TERMINOLOGY_TAG, terminology  # noqa: E402
-from coronary_calcium.errors import InputRefused  # noqa: E402
+from coronary_calcium.errors import InputError  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation, read_labels, show_labels  # noqa: E402
-from CoronaryCalciumScoringLib.synthetic_ct import add_made_up_ct  # noqa: E402
+from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct  # noqa: E402
 from slicer_cases import add_volume_with_axes  # noqa: E402
 from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 
 @pytest.fixture
 def ct(scene):
-    """The made-up CT's node, and random labels of all arteries on its voxels."""
-    node, labels = add_made_up_ct(scene.mrml)
+    """The synthetic CT's node, and random labels of all arteries on its voxels."""
+    node, labels = add_synthetic_ct(scene.mrml)
     random = np.random.default_rng(3)
     spots = random.integers(0, labels.size, 500)
     labels.ravel()[spots] = random.integers(1, len(ARTERIES) + 1, 500)
@@ -30,7 +30,7 @@ def segment(segmentation_node, name):
     return segmentation.GetSegment(segmentation.GetSegmentIdBySegmentName(name))
 
 
-def test_every_artery_has_a_segment_with_name_colour_and_terminology(ct):
+def test_every_artery_has_a_segment_with_name_color_and_terminology(ct):
     node = add_segmentation(*ct, "Calcium")
     segmentation = node.GetSegmentation()
     assert [segmentation.GetNthSegment(index).GetName() for index in range(5)] == list(BY_NAME)
@@ -144,12 +144,12 @@ def test_a_segment_that_is_no_artery_counts_as_unassigned_and_is_said(ct):
     assert "Aortic valve" in read.warnings[0].message
 
 
-def test_a_segmentation_without_an_artery_is_refused(scene, ct):
+def test_a_segmentation_without_an_artery_is_rejected(scene, ct):
     node = scene.mrml.AddNewNodeByClass("vtkMRMLSegmentationNode")
     node.GetSegmentation().AddEmptySegment("liver", "liver")
-    with pytest.raises(InputRefused) as refused:
+    with pytest.raises(InputError) as rejected:
         read_labels(node, ct[0])
-    assert refused.value.code == "no-artery"
+    assert rejected.value.code == "no-artery"
 
 
 def test_overlapping_segments_are_said(ct):
@@ -182,28 +182,28 @@ def test_of_two_overlapping_segments_a_named_artery_wins_and_of_two_the_later(ct
     assert "segments-overlap" in [warning.code for warning in read.warnings]
 
 
-def test_a_segmentation_of_another_grid_is_refused(ct):
+def test_a_segmentation_of_another_grid_is_rejected(ct):
     volume_node, labels = ct
     node = add_segmentation(volume_node, labels, "Calcium")
     volume_node.SetSpacing(2.4, 2.4, 3.0)
-    with pytest.raises(InputRefused) as refused:
+    with pytest.raises(InputError) as rejected:
         read_labels(node, volume_node)
-    assert refused.value.code == "mask-grid"
+    assert rejected.value.code == "mask-grid"
 
 
-def test_a_segmentation_that_reaches_outside_the_ct_is_refused(ct):
+def test_a_segmentation_that_reaches_outside_the_ct_is_rejected(ct):
     volume_node, labels = ct
     labels[0] = 1
     node = add_segmentation(volume_node, labels, "Calcium")
     origin = np.array(volume_node.GetOrigin()) + [0, 0, 3.0]
     volume_node.SetOrigin(*origin)
-    with pytest.raises(InputRefused) as refused:
+    with pytest.raises(InputError) as rejected:
         read_labels(node, volume_node)
-    assert refused.value.code == "mask-grid"
+    assert rejected.value.code == "mask-grid"
 
 
-def test_a_segmentation_under_a_transform_is_refused(scene, ct):
+def test_a_segmentation_under_a_transform_is_rejected(scene, ct):
     node = add_segmentation(*ct, "Calcium")
     node.SetAndObserveTransformNodeID(scene.mrml.AddNewNodeByClass("vtkMRMLLinearTransformNode").GetID())
-    with pytest.raises(InputRefused):
+    with pytest.raises(InputError):
         read_labels(node, ct[0])

@@ -1,4 +1,4 @@
-"""Slice views drawn without a window: the right place, the segments' colours, and a scene that does not notice."""
+"""Slice views drawn without a window: the right place, the segments' colors, and a scene that does not notice."""
 
 import io
 
@@ -10,7 +10,7 @@ slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install sl
 from coronary_calcium.arteries import LAD  # noqa: E402 after the check that there is a Slicer
 from CoronaryCalciumScoringLib.segmentation import add_segmentation  # noqa: E402
 from CoronaryCalciumScoringLib.slice_pictures import FIELD_MM, draw_views, reader_views, views_at  # noqa: E402
-from CoronaryCalciumScoringLib.synthetic_ct import PLAQUES, SPACING_MM, add_made_up_ct  # noqa: E402
+from CoronaryCalciumScoringLib.synthetic_ct import PLAQUES, SPACING_MM, add_synthetic_ct  # noqa: E402
 from PIL import Image  # noqa: E402
 from slicer_cases import ras_of  # noqa: E402
 
@@ -26,30 +26,30 @@ def pixels(picture):
 
 @pytest.fixture
 def nodes(scene):
-    """The made-up CT, its segmentation, and the place in the middle of the plaque in the LAD."""
-    volume, labels = add_made_up_ct(scene.mrml)
+    """The synthetic CT, its segmentation, and the place in the middle of the plaque in the LAD."""
+    volume, labels = add_synthetic_ct(scene.mrml)
     corner = np.array(PLAQUES[0][1])
     return volume, add_segmentation(volume, labels, "Reader"), ras_of(volume, corner + (0.5, 0.5, 1.0))
 
 
-def test_the_plaque_lies_in_the_middle_of_all_three_views_in_its_arterys_colour_and_its_size(nodes):
+def test_the_plaque_lies_in_the_middle_of_all_three_views_in_its_arterys_color_and_its_size(nodes):
     volume, segmentation, place = nodes
     for picture, (height_mm, width_mm) in zip(
         draw_views(volume, segmentation, views_at(place), SIDE), ((5.0, 7.5), (6.0, 5.0), (6.0, 7.5)), strict=True
     ):
         drawn = pixels(picture)
         assert drawn.shape == (SIDE, SIDE, 3)
-        coloured = np.ptp(drawn, axis=2) > 20
-        rows, columns = np.nonzero(coloured)
+        colored = np.ptp(drawn, axis=2) > 20
+        rows, columns = np.nonzero(colored)
         assert abs(rows.mean() - MIDDLE) < 1.5
         assert abs(columns.mean() - MIDDLE) < 1.5
         assert np.ptp(rows) / PIXELS_PER_MM == pytest.approx(height_mm, abs=1.5)
         assert np.ptp(columns) / PIXELS_PER_MM == pytest.approx(width_mm, abs=1.5)
-        outline = drawn[coloured][np.ptp(drawn[coloured], axis=1).argmax()]
+        outline = drawn[colored][np.ptp(drawn[colored], axis=1).argmax()]
         assert np.abs(outline - 255 * np.array(LAD.color)).max() < 40
 
 
-def test_without_segments_the_views_are_grey_and_right_of_the_patient_is_left_of_the_picture(nodes, scene):
+def test_without_segments_the_views_are_gray_and_right_of_the_patient_is_left_of_the_picture(nodes, scene):
     volume, _, place = nodes
     empty = add_segmentation(volume, np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8), "Nothing")
     (axial, *_) = draw_views(volume, empty, views_at((place[0] + 20.0, *place[1:])), SIDE)

@@ -10,12 +10,12 @@ from coronary_calcium.reports.pictures import DETAIL_WINDOW  # noqa: E402
 from CoronaryCalciumScoringLib.segment_editor_node import prepare_editor_node  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation, artery_segments, read_labels  # noqa: E402
 from CoronaryCalciumScoringLib.slice_views import LEVEL_HU, WINDOW_HU, hide_mark, jump_to, show_in_slices  # noqa: E402
-from CoronaryCalciumScoringLib.synthetic_ct import add_made_up_ct  # noqa: E402
+from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.volume_node import array_of  # noqa: E402
 
 
 def test_the_ct_is_shown_in_the_reports_window(scene):
-    volume, _ = add_made_up_ct(scene.mrml)
+    volume, _ = add_synthetic_ct(scene.mrml)
     composite = scene.mrml.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
     show_in_slices(volume)
     display = volume.GetDisplayNode()
@@ -43,7 +43,7 @@ class Brush:
     """Paints with the real editor logic and the module's settings."""
 
     def __init__(self, scene):
-        self.volume, truth = add_made_up_ct(scene.mrml)
+        self.volume, truth = add_synthetic_ct(scene.mrml)
         self.segmentation = add_segmentation(self.volume, np.where(truth == LAD.label, LAD.label, 0), "Reader")
         self.truth = truth
         self.node = prepare_editor_node(scene.mrml)

@@ -12,21 +12,21 @@ from coronary_calcium.arteries import LAD, LCX, RCA  # noqa: E402
 from coronary_calcium.datasets.case_format import load_case  # noqa: E402
 from coronary_calcium.datasets.prepare import ensure_cases, prepare  # noqa: E402
 from coronary_calcium.datasets.registry import open_data_set  # noqa: E402
-from coronary_calcium.errors import InputRefused  # noqa: E402
+from coronary_calcium.errors import InputError  # noqa: E402
 from coronary_calcium.training.cases import CaseFolder  # noqa: E402
 from coronary_calcium.volume import Acquisition  # noqa: E402
 from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
-from CoronaryCalciumScoringLib.synthetic_ct import MADE_UP_AGATSTON, add_made_up_ct  # noqa: E402
+from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, add_synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.training_case import save_training_case  # noqa: E402
-from slicer_cases import made_up_labels_engine, ras_of, scoring_engine  # noqa: E402
+from slicer_cases import ras_of, scoring_engine, synthetic_labels_engine  # noqa: E402
 
 IN_LAD = (20, 48, 69)
 
 
 def open_review(scene, engine, labels=None):
-    volume, _ = add_made_up_ct(scene.mrml)
+    volume, _ = add_synthetic_ct(scene.mrml)
     volume.SetName("MILLER^ANN")
     volume.SetAttribute("DICOM.instanceUIDs", "1.2.3.4")
     scored = CoronaryCalciumScoringLogic(engine).score(volume, labels=labels)
@@ -38,7 +38,7 @@ def open_review(scene, engine, labels=None):
 
 @pytest.fixture
 def review(scene):
-    made = open_review(scene, made_up_labels_engine)
+    made = open_review(scene, synthetic_labels_engine)
     yield made
     made.close()
 
@@ -59,22 +59,27 @@ def test_training_reads_what_the_reader_marked(review, tmp_path):
     assert case.hu[case.labels == LCX.label].tolist() == [350] * 12
     assert case.hu.shape[1] <= 102  # 250 mm of 2.5 mm pixels, where the CT has 128
     assert all(0 <= place < size for place, size in zip(case.field_center, case.hu.shape[1:]))
-    assert case.facts["effort"]["moved"] == 1
-    assert case.facts["proposed_agatston"]["LAD"] == 225.0
+    assert case.facts["statistics"]["moved"] == 1
+    assert case.facts["ai_agatston"]["LAD"] == 225.0
     assert case.facts["agatston"]["LCX"] == 225.0
 
 
-def test_the_folder_beside_it_holds_ct_labels_proposal_and_facts(review, tmp_path):
+def test_the_folder_beside_it_holds_ct_labels_prediction_and_facts(review, tmp_path):
     review.assign(ras_of(review.volumeNode, IN_LAD), LCX)
     path = save_training_case(review, tmp_path)
     folder = path.with_suffix("")
-    assert sorted(entry.name for entry in folder.iterdir()) == ["case.json", "ct.nrrd", "labels.nrrd", "proposal.nrrd"]
+    assert sorted(entry.name for entry in folder.iterdir()) == [
+        "case.json",
+        "ct.nrrd",
+        "labels.nrrd",
+        "prediction.nrrd",
+    ]
     assert np.array_equal(image(folder / "ct.nrrd"), review.ct.volume.hu)
     assert np.array_equal(image(folder / "labels.nrrd"), review.labels())
-    assert np.array_equal(image(folder / "proposal.nrrd") == LAD.label, review.labels() == LCX.label)
+    assert np.array_equal(image(folder / "prediction.nrrd") == LAD.label, review.labels() == LCX.label)
     assert SimpleITK.ReadImage(str(folder / "ct.nrrd")).GetOrigin() == review.ct.volume.origin
     facts = json.loads((folder / "case.json").read_text())
-    assert facts["agatston"]["total"] == MADE_UP_AGATSTON
+    assert facts["agatston"]["total"] == SYNTHETIC_AGATSTON
     assert facts["acquisition"]["kvp"] == 120.0
 
 
@@ -92,7 +97,7 @@ def test_the_folder_beside_it_is_a_data_set_of_which_the_same_training_case_is_m
     assert np.array_equal(saved.hu, again.hu)
     assert np.array_equal(saved.labels, again.labels)
     assert (saved.spacing, saved.field_center) == (again.spacing, again.field_center)
-    assert again.facts["effort"] == saved.facts["effort"]
+    assert again.facts["statistics"] == saved.facts["statistics"]
 
 
 def test_training_is_given_every_saved_case_even_one_that_lost_its_npz(review, tmp_path):
@@ -113,38 +118,38 @@ def test_nothing_that_is_written_names_the_patient(review, tmp_path):
             assert b"1.2.3.4" not in content
 
 
-def test_without_a_proposal_none_is_written(scene, tmp_path):
-    _, labels = add_made_up_ct(scene.mrml)
+def test_without_a_prediction_none_is_written(scene, tmp_path):
+    _, labels = add_synthetic_ct(scene.mrml)
     review = open_review(scene, scoring_engine, labels)
     path = save_training_case(review, tmp_path)
     review.close()
-    assert not (path.with_suffix("") / "proposal.nrrd").exists()
-    assert load_case(path).facts["proposed_agatston"] is None
+    assert not (path.with_suffix("") / "prediction.nrrd").exists()
+    assert load_case(path).facts["ai_agatston"] is None
 
 
 def test_voxels_below_the_threshold_are_not_ground_truth(scene, tmp_path):
-    _, labels = add_made_up_ct(scene.mrml)
+    _, labels = add_synthetic_ct(scene.mrml)
     labels[30, 60, 60:64] = LAD.label
     review = open_review(scene, scoring_engine, labels)
     assert np.count_nonzero(load_case(save_training_case(review, tmp_path)).labels) == 24
     review.close()
 
 
-def test_lesions_without_an_artery_are_refused_in_words(scene, tmp_path):
-    _, labels = add_made_up_ct(scene.mrml)
+def test_lesions_without_an_artery_are_rejected_in_words(scene, tmp_path):
+    _, labels = add_synthetic_ct(scene.mrml)
     review = open_review(scene, scoring_engine, np.where(labels > 0, 5, 0).astype(np.uint8))
-    with pytest.raises(InputRefused, match="2 lesions are given to no artery") as refused:
+    with pytest.raises(InputError, match="2 lesions are given to no artery") as rejected:
         save_training_case(review, tmp_path)
-    assert refused.value.code == "unassigned-lesions"
+    assert rejected.value.code == "unassigned-lesions"
     assert list(tmp_path.iterdir()) == []
     review.close()
 
 
-def test_a_file_in_the_place_of_the_folder_is_refused(review, tmp_path):
+def test_a_file_in_the_place_of_the_folder_is_rejected(review, tmp_path):
     (tmp_path / "file").write_text("x")
-    with pytest.raises(InputRefused) as refused:
+    with pytest.raises(InputError) as rejected:
         save_training_case(review, tmp_path / "file")
-    assert refused.value.code == "output"
+    assert rejected.value.code == "output"
 
 
 def test_when_writing_fails_nothing_is_left(review, tmp_path, monkeypatch):
@@ -152,13 +157,13 @@ def test_when_writing_fails_nothing_is_left(review, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("coronary_calcium.datasets.case_format.np.lib.format.write_array", fail)
-    with pytest.raises(InputRefused, match="No space left"):
+    with pytest.raises(InputError, match="No space left"):
         save_training_case(review, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_review_whose_ct_is_gone_has_nothing_to_save(review, scene, tmp_path):
     scene.mrml.RemoveNode(review.volumeNode)
-    with pytest.raises(InputRefused) as refused:
+    with pytest.raises(InputError) as rejected:
         save_training_case(review, tmp_path)
-    assert refused.value.code == "no-scores"
+    assert rejected.value.code == "no-scores"

@@ -1,4 +1,4 @@
-"""CT nodes in the scene become CT volumes, whatever the order of their axes, or are refused in words."""
+"""CT nodes in the scene become CT volumes, whatever the order of their axes, or are rejected in words."""
 
 import itertools
 
@@ -8,9 +8,9 @@ import pytest
 slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 import vtk  # noqa: E402 after the check that there is a Slicer
-from coronary_calcium.errors import InputRefused  # noqa: E402
+from coronary_calcium.errors import InputError  # noqa: E402
 from coronary_calcium.volume import Acquisition  # noqa: E402
-from CoronaryCalciumScoringLib.synthetic_ct import add_made_up_ct, made_up_ct  # noqa: E402
+from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct, synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.volume_node import check_node, scene_ct  # noqa: E402
 from slicer_cases import add_volume_with_axes  # noqa: E402
 
@@ -21,19 +21,19 @@ ORDERS = [
 ]
 
 
-def refusal(node):
-    """The refusal of a node, by the quick check and by the full one alike."""
-    with pytest.raises(InputRefused) as quick:
+def rejection(node):
+    """The rejection of a node, by the quick check and by the full one alike."""
+    with pytest.raises(InputError) as quick:
         check_node(node)
-    with pytest.raises(InputRefused) as full:
+    with pytest.raises(InputError) as full:
         scene_ct(node)
     assert quick.value.code == full.value.code
     return quick.value
 
 
 def test_voxels_spacing_and_place_of_a_node_are_those_of_the_volume(scene):
-    volume, _ = made_up_ct()
-    node, _ = add_made_up_ct(scene.mrml)
+    volume, _ = synthetic_ct()
+    node, _ = add_synthetic_ct(scene.mrml)
     read = scene_ct(node).volume
     assert np.array_equal(read.hu, volume.hu)
     assert read.hu.dtype == volume.hu.dtype
@@ -42,7 +42,7 @@ def test_voxels_spacing_and_place_of_a_node_are_those_of_the_volume(scene):
 
 
 def test_slicers_ras_becomes_lps(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+    node, _ = add_synthetic_ct(scene.mrml)
     ras = [0.0, 0.0, 0.0, 1.0]
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
@@ -52,7 +52,7 @@ def test_slicers_ras_becomes_lps(scene):
 
 @pytest.mark.parametrize(("axes", "flips"), ORDERS)
 def test_permuted_and_flipped_axes_give_the_same_volume_and_lead_back(scene, axes, flips):
-    volume, labels = made_up_ct()
+    volume, labels = synthetic_ct()
     node, stored_labels = add_volume_with_axes(scene.mrml, axes, flips)
     ct = scene_ct(node)
     assert np.array_equal(ct.volume.hu, volume.hu)
@@ -64,102 +64,102 @@ def test_permuted_and_flipped_axes_give_the_same_volume_and_lead_back(scene, axe
 
 
 def test_the_volume_keeps_its_voxels_when_the_node_is_edited(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+    node, _ = add_synthetic_ct(scene.mrml)
     read = scene_ct(node).volume
     node.GetImageData().GetPointData().GetScalars().Fill(0)
     assert read.hu.min() == -1000
 
 
 def test_acquisition_facts_travel_and_warn(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+    node, _ = add_synthetic_ct(scene.mrml)
     volume = scene_ct(node, Acquisition(kvp=100.0)).volume
     assert volume.acquisition.kvp == 100.0
     assert any("100" in warning.message for warning in volume.warnings)
 
 
-def test_no_node_and_an_empty_node_are_refused(scene):
-    assert refusal(None).code == "no-volume"
-    assert refusal(scene.mrml.AddNewNodeByClass("vtkMRMLScalarVolumeNode")).code == "no-volume"
+def test_no_node_and_an_empty_node_are_rejected(scene):
+    assert rejection(None).code == "no-volume"
+    assert rejection(scene.mrml.AddNewNodeByClass("vtkMRMLScalarVolumeNode")).code == "no-volume"
 
 
-def test_a_label_map_is_refused(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+def test_a_label_map_is_rejected(scene):
+    node, _ = add_synthetic_ct(scene.mrml)
     label_node = scene.mrml.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
     label_node.SetAndObserveImageData(node.GetImageData())
-    assert refusal(label_node).code == "not-ct"
+    assert rejection(label_node).code == "not-ct"
 
 
-def test_a_colour_image_is_refused(scene):
+def test_a_color_image_is_rejected(scene):
     image = vtk.vtkImageData()
     image.SetDimensions(64, 64, 40)
     image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
     node = scene.mrml.AddNewNodeByClass("vtkMRMLVectorVolumeNode")
     node.SetAndObserveImageData(image)
-    assert refusal(node).code == "not-ct"
+    assert rejection(node).code == "not-ct"
 
 
-def test_a_pet_is_refused_by_its_quantity(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+def test_a_pet_is_rejected_by_its_quantity(scene):
+    node, _ = add_synthetic_ct(scene.mrml)
     quantity = slicer.vtkCodedEntry()
     quantity.SetValueSchemeMeaning("110821", "DCM", "Standardized Uptake Value")
     node.SetVoxelValueQuantity(quantity)
-    refused = refusal(node)
-    assert refused.code == "not-ct"
-    assert "Standardized Uptake Value" in str(refused)
+    rejected = rejection(node)
+    assert rejected.code == "not-ct"
+    assert "Standardized Uptake Value" in str(rejected)
 
 
-def test_another_unit_than_hu_is_refused(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+def test_another_unit_than_hu_is_rejected(scene):
+    node, _ = add_synthetic_ct(scene.mrml)
     unit = slicer.vtkCodedEntry()
     unit.SetValueSchemeMeaning("g/ml", "UCUM", "g/ml")
     node.SetVoxelValueUnits(unit)
-    assert refusal(node).code == "not-hu"
+    assert rejection(node).code == "not-hu"
 
 
 @pytest.mark.parametrize(
     ("transform_class", "word"),
     [("vtkMRMLLinearTransformNode", "take it out"), ("vtkMRMLGridTransformNode", "tilted gantry")],
 )
-def test_a_ct_under_a_transform_is_refused(scene, transform_class, word):
-    node, _ = add_made_up_ct(scene.mrml)
+def test_a_ct_under_a_transform_is_rejected(scene, transform_class, word):
+    node, _ = add_synthetic_ct(scene.mrml)
     transform = scene.mrml.AddNewNodeByClass(transform_class)
     if transform_class == "vtkMRMLGridTransformNode":
         transform.SetAndObserveTransformToParent(slicer.vtkOrientedGridTransform())
     node.SetAndObserveTransformNodeID(transform.GetID())
-    refused = refusal(node)
-    assert refused.code == "transformed-volume"
-    assert word in str(refused)
+    rejected = rejection(node)
+    assert rejected.code == "transformed-volume"
+    assert word in str(rejected)
 
 
-def test_an_oblique_volume_is_refused(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+def test_an_oblique_volume_is_rejected(scene):
+    node, _ = add_synthetic_ct(scene.mrml)
     turn = vtk.vtkTransform()
     turn.RotateX(20)
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     vtk.vtkMatrix4x4.Multiply4x4(turn.GetMatrix(), matrix, matrix)
     node.SetIJKToRASMatrix(matrix)
-    assert refusal(node).code == "oblique"
+    assert rejection(node).code == "oblique"
 
 
-def test_a_volume_without_intensities_in_hu_is_refused(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+def test_a_volume_without_intensities_in_hu_is_rejected(scene):
+    node, _ = add_synthetic_ct(scene.mrml)
     node.GetImageData().GetPointData().GetScalars().Fill(1)
-    with pytest.raises(InputRefused):
+    with pytest.raises(InputError):
         scene_ct(node)
 
 
 def test_a_changed_or_removed_ct_is_noticed(scene):
-    node, _ = add_made_up_ct(scene.mrml)
+    node, _ = add_synthetic_ct(scene.mrml)
     ct = scene_ct(node)
     ct.check_unchanged(node)
     node.SetOrigin(1, 2, 3)
-    with pytest.raises(InputRefused, match="changed"):
+    with pytest.raises(InputError, match="changed"):
         ct.check_unchanged(node)
     ct = scene_ct(node)
     node.GetImageData().Modified()
-    with pytest.raises(InputRefused, match="changed"):
+    with pytest.raises(InputError, match="changed"):
         ct.check_unchanged(node)
     scene.mrml.RemoveNode(node)
-    with pytest.raises(InputRefused, match="removed"):
+    with pytest.raises(InputError, match="removed"):
         ct.check_unchanged(node)

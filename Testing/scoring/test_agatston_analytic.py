@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.components import minimum_pixels
 from coronary_calcium.scoring.rules import LITERATURE
@@ -137,7 +137,7 @@ def test_the_minimum_area_holds_in_every_slice_and_not_for_the_lesion():
     score = score_labels(volume, labels)
     assert score.total.agatston == 0
     assert score.lesions == ()
-    assert (score.labelled_voxels, score.counted_voxels) == (30, 0)
+    assert (score.labeled_voxels, score.counted_voxels) == (30, 0)
 
 
 def test_the_tail_of_a_lesion_below_the_minimum_area_adds_neither_score_nor_volume():
@@ -157,7 +157,7 @@ def test_parts_that_touch_at_a_corner_are_one_part():
     assert agatston(boxes) == 6 * 0.25 * 4
 
 
-def test_with_four_neighbours_a_corner_does_not_connect():
+def test_with_four_neighbors_a_corner_does_not_connect():
     rules = dataclasses.replace(LITERATURE, connectivity=4)
     volume, labels = case([((2, 3), (5, 9), (5, 9), 150, 1), ((2, 3), (9, 13), (9, 13), 450, 1)])
     assert score_labels(volume, labels, rules).total.agatston == 4.0 * 1 + 4.0 * 4
@@ -230,7 +230,7 @@ def test_calcium_without_a_label_and_labels_without_calcium_do_not_count():
     volume, labels = case([((2, 3), (5, 9), (5, 9), 500, 0), ((5, 6), (5, 9), (5, 9), 100, 1)])
     score = score_labels(volume, labels)
     assert score.total.agatston == 0
-    assert (score.labelled_voxels, score.counted_voxels) == (16, 0)
+    assert (score.labeled_voxels, score.counted_voxels) == (16, 0)
 
 
 def test_an_empty_label_map_scores_0():
@@ -249,7 +249,7 @@ def test_the_probability_of_a_lesion_is_the_mean_over_its_counted_voxels():
     assert score_labels(volume, labels).lesions[0].probability is None
 
 
-# What is refused
+# What is rejected
 
 
 def test_labels_that_do_not_fit_are_an_error():
@@ -267,15 +267,15 @@ def test_labels_that_do_not_fit_are_an_error():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_a_ct_without_an_intensity_where_calcium_is_marked_is_refused(bad):
+def test_a_ct_without_an_intensity_where_calcium_is_marked_is_rejected(bad):
     volume, labels = case([((2, 3), (5, 9), (5, 9), 200, 1)])
     hu = volume.hu.astype(np.float32)
     hu[0, 0, 0] = bad
     assert score_labels(dataclasses.replace(volume, hu=hu), labels).total.agatston == 8.0
     hu[2, 6, 6] = bad
-    with pytest.raises(InputRefused, match="NaN") as refusal:
+    with pytest.raises(InputError, match="NaN") as rejection:
         score_labels(dataclasses.replace(volume, hu=hu), labels)
-    assert refusal.value.code == "not-finite"
+    assert rejection.value.code == "not-finite"
 
 
 @pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint16, np.int32, np.int64, np.uint64])

@@ -22,7 +22,7 @@ from coronary_calcium.volume import CTVolume
 from dicom_factory import chest_hu, write_series
 
 # What the rule sets are, written down a second time from their sources: threshold, limits of the weights, minimum area
-# in mm2, minimum of pixels, neighbours, threshold of volume and mass.
+# in mm2, minimum of pixels, neighbors, threshold of volume and mass.
 PLAIN_RULES = {
     "literature": (130, (200, 300, 400), 1, 1, 8, 130),
     "ge": (130, (200, 300, 400), 1, 1, 4, 130),
@@ -38,10 +38,10 @@ DECIMAL_SIDES = (Fraction(1, 2), Fraction(1, 4), Fraction(7, 10), Fraction(48828
 DISTANCES = (Fraction(3), Fraction(5, 2), Fraction(1, 2), Fraction(5), Fraction(3, 4), Fraction(8))
 
 
-def parts_of(plane, labels, threshold, neighbours):
+def parts_of(plane, labels, threshold, neighbors):
     """The parts of a slice by flood filling, as (label, intensities); ``plane`` and ``labels`` are lists of rows."""
     steps = [(0, 1), (0, -1), (1, 0), (-1, 0)]
-    if neighbours == 8:
+    if neighbors == 8:
         steps += [(1, 1), (1, -1), (-1, 1), (-1, -1)]
     left = {
         (j, i): label
@@ -67,11 +67,11 @@ def parts_of(plane, labels, threshold, neighbours):
 
 def scores_of(hu, labels, spacing, rules):
     """Agatston and volume by label, exactly, as fractions; ``spacing`` (k, j, i) in fractions of mm."""
-    threshold, limits, area, pixels, neighbours, _ = rules
+    threshold, limits, area, pixels, neighbors, _ = rules
     agatston, volume = dict.fromkeys(BY_LABEL, Fraction(0)), dict.fromkeys(BY_LABEL, Fraction(0))
     pixel = spacing[1] * spacing[2]
     for plane, marked in zip(hu, labels):
-        for label, values in parts_of(plane, marked, threshold, neighbours):
+        for label, values in parts_of(plane, marked, threshold, neighbors):
             if len(values) * pixel < area or len(values) < pixels:
                 continue
             weight = 1 + sum(max(values) >= limit for limit in limits)
@@ -82,10 +82,10 @@ def scores_of(hu, labels, spacing, rules):
 
 def mass_of(hu, labels, spacing, rules):
     """The sum of intensity x volume by label, over what counts for volume and mass."""
-    *_, area, pixels, neighbours, threshold = rules
+    *_, area, pixels, neighbors, threshold = rules
     mass, size = dict.fromkeys(BY_LABEL, Fraction(0)), dict.fromkeys(BY_LABEL, Fraction(0))
     for plane, marked in zip(hu, labels):
-        for label, values in parts_of(plane, marked, threshold, neighbours):
+        for label, values in parts_of(plane, marked, threshold, neighbors):
             if len(values) * spacing[1] * spacing[2] >= area and len(values) >= pixels:
                 mass[label] += sum(values) * math.prod(spacing)
                 size[label] += len(values) * math.prod(spacing)
@@ -94,7 +94,7 @@ def mass_of(hu, labels, spacing, rules):
 
 def interpolated_of(hu, labels, spacing, rules):
     """Volume by label on slices as far apart as a pixel is wide, from the lowest up, each between two of the CT's."""
-    *_, area, pixels, neighbours, threshold = rules
+    *_, area, pixels, neighbors, threshold = rules
     step = spacing[1]
     assert spacing[1] == spacing[2]  # else the step is no fraction
     found = dict.fromkeys(BY_LABEL, Fraction(0))
@@ -106,7 +106,7 @@ def interpolated_of(hu, labels, spacing, rules):
         plane = [[below + share * (above - below) for below, above in zip(*rows)] for rows in zip(hu[low], hu[high])]
         near, far = (labels[low], labels[high]) if share < Fraction(1, 2) else (labels[high], labels[low])
         marked = [[one or other for one, other in zip(*rows)] for rows in zip(near, far)]
-        for label, values in parts_of(plane, marked, threshold, neighbours):
+        for label, values in parts_of(plane, marked, threshold, neighbors):
             if len(values) * step * step >= area and len(values) >= pixels:
                 found[label] += len(values) * step**3
     return found

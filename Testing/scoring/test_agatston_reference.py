@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from coronary_calcium.scoring import score_labels
-from coronary_calcium.scoring.agatston import score_parts
-from coronary_calcium.scoring.components import find_parts
+from coronary_calcium.scoring.agatston import score_components
+from coronary_calcium.scoring.components import find_components
 from coronary_calcium.scoring.rules import LITERATURE
 from random_volumes import random_case
 from scipy import ndimage
@@ -73,17 +73,19 @@ def test_parts_found_slice_by_slice_give_the_same_score_to_the_last_digit(seed):
     for k in rng.permutation(volume.shape[0]):
         one_slice = np.zeros_like(labels)
         one_slice[k] = labels[k]
-        found.append(find_parts(volume, one_slice, LITERATURE))
+        found.append(find_components(volume, one_slice, LITERATURE))
     joined = type(found[0])(
         **{
-            field.name: sum(parts.labelled_voxels for parts in found)
-            if field.name == "labelled_voxels"
+            field.name: sum(parts.labeled_voxels for parts in found)
+            if field.name == "labeled_voxels"
             else np.concatenate([getattr(parts, field.name) for parts in found])
             for field in dataclasses.fields(found[0])
         }
     )
     probability = rng.random(volume.shape).astype(np.float32)
-    assert score_parts(volume, joined, LITERATURE, probability) == score_labels(volume, labels, LITERATURE, probability)
+    assert score_components(volume, joined, LITERATURE, probability) == score_labels(
+        volume, labels, LITERATURE, probability
+    )
 
 
 @pytest.mark.parametrize("seed", range(10))

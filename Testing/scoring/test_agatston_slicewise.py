@@ -4,15 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.agatston import SlicewiseScore
-from coronary_calcium.scoring.components import labelled_voxels
+from coronary_calcium.scoring.components import labeled_voxels
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
 
 SHAPE = (14, 30, 34)
-FOUR_NEIGHBOURS = dataclasses.replace(LITERATURE, connectivity=4, minimum_area_mm2=0.5)
+FOUR_NEIGHBORS = dataclasses.replace(LITERATURE, connectivity=4, minimum_area_mm2=0.5)
 
 
 def random_ct(rng, dtype=np.int16):
@@ -23,7 +23,7 @@ def random_ct(rng, dtype=np.int16):
 
 
 def updated(live, labels):
-    voxels = labelled_voxels(labels)
+    voxels = labeled_voxels(labels)
     return live.update(voxels, labels.reshape(-1)[voxels])
 
 
@@ -42,7 +42,7 @@ def assert_same(score, expected):
         np.testing.assert_array_equal(one.voxels, other.voxels)
 
 
-@pytest.mark.parametrize("rules", [LITERATURE, FOUR_NEIGHBOURS])
+@pytest.mark.parametrize("rules", [LITERATURE, FOUR_NEIGHBORS])
 @pytest.mark.parametrize("dtype", [np.int16, np.float32])
 def test_after_every_edit_the_score_is_that_of_all_slices(rules, dtype):
     rng = np.random.default_rng(5)
@@ -79,14 +79,14 @@ def test_only_the_changed_slices_are_looked_at(monkeypatch):
 
     from coronary_calcium.scoring import agatston
 
-    find = agatston.parts_of_voxels
-    monkeypatch.setattr(agatston, "parts_of_voxels", recorded)
+    find = agatston.components_of_voxels
+    monkeypatch.setattr(agatston, "components_of_voxels", recorded)
     labels[3, 4, 5], labels[9, 1, 1] = (labels[3, 4, 5] + 1) % 5 + 1, (labels[9, 1, 1] + 1) % 5 + 1
     assert_same(updated(live, labels), score_labels(volume, labels))
     assert looked_at == [[3, 9]]
 
 
-def test_after_a_refusal_the_labels_before_and_after_are_scored_rightly():
+def test_after_a_rejection_the_labels_before_and_after_are_scored_rightly():
     rng = np.random.default_rng(3)
     volume, labels = random_ct(rng, np.float32), rng.integers(0, 6, SHAPE).astype(np.uint8)
     labels[6] = 0
@@ -95,9 +95,9 @@ def test_after_a_refusal_the_labels_before_and_after_are_scored_rightly():
     updated(live, labels)
     bad = labels.copy()
     bad[5], bad[6, 2, 2] = 3, 3
-    with pytest.raises(InputRefused) as refused:
+    with pytest.raises(InputError) as rejected:
         updated(live, bad)
-    assert refused.value.code == "not-finite"
+    assert rejected.value.code == "not-finite"
     bad[6, 2, 2] = 0
     assert_same(updated(live, bad), score_labels(volume, bad))
     assert_same(updated(live, labels), score_labels(volume, labels))
@@ -111,9 +111,9 @@ def test_a_probability_of_another_shape_is_an_error():
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.int64])
 @pytest.mark.parametrize("shape", [(3, 4, 5), (5, 64, 64), (7, 50, 61)])
-def test_labelled_voxels_are_found_in_arrays_of_any_size_type_and_order(shape, dtype):
+def test_labeled_voxels_are_found_in_arrays_of_any_size_type_and_order(shape, dtype):
     rng = np.random.default_rng(6)
     labels = np.where(rng.random(shape) < 0.01, rng.integers(1, 6, shape), 0).astype(dtype)
     labels.reshape(-1)[-1] = 256 if dtype != np.uint8 else 4
     for array in (labels, labels[::-1, ::-1, ::-1], labels.transpose(2, 0, 1), np.asfortranarray(labels)):
-        np.testing.assert_array_equal(labelled_voxels(array), np.flatnonzero(array))
+        np.testing.assert_array_equal(labeled_voxels(array), np.flatnonzero(array))

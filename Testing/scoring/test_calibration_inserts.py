@@ -4,13 +4,13 @@ import argparse
 
 import numpy as np
 import pytest
-from coronary_calcium.cli.score import add_choices, choices_of
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.cli.score import add_choices, scoring_options_of
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
 from coronary_calcium.phantom.insert_search import find_insert
 from coronary_calcium.pipeline import score_case
-from coronary_calcium.scoring.options import Choices
-from coronary_calcium.scoring.volume_mass import MarkedRods, calibration_from_marks
+from coronary_calcium.scoring.options import ScoringOptions
+from coronary_calcium.scoring.volume_mass import CalibrationInserts, calibration_from_marks
 from coronary_calcium.volume import Acquisition, CTVolume
 from shared_data import real_series
 
@@ -28,63 +28,69 @@ def phantom(rod_hu=260, water_hu=0, noise=0.0):
 
 
 def test_marked_rods_give_the_factor_of_their_density():
-    calibration = calibration_from_marks(phantom(), MarkedRods(ROD, WATER))
+    calibration = calibration_from_marks(phantom(), CalibrationInserts(ROD, WATER))
     assert calibration.mg_per_cm3_hu == pytest.approx(200 / 260)
     assert calibration.calibrated
     assert calibration.source == "rod of 200 mg/cm3 (260.0 HU) and water (0.0 HU) in the scan"
-    assert calibration_from_marks(phantom(), MarkedRods(ROD, WATER, 250.0)).mg_per_cm3_hu == pytest.approx(250 / 260)
+    assert calibration_from_marks(phantom(), CalibrationInserts(ROD, WATER, 250.0)).mg_per_cm3_hu == pytest.approx(
+        250 / 260
+    )
 
 
 def test_noise_of_60_hu_moves_the_factor_by_a_few_percent_only():
-    calibration = calibration_from_marks(phantom(noise=60.0), MarkedRods(ROD, WATER))
+    calibration = calibration_from_marks(phantom(noise=60.0), CalibrationInserts(ROD, WATER))
     assert calibration.mg_per_cm3_hu == pytest.approx(200 / 260, rel=0.06)
 
 
 @pytest.mark.parametrize(
     ("marks", "words"),
     [
-        (MarkedRods((30.0, 30.0, 300.0), WATER), "rod lies outside the scan"),
-        (MarkedRods((-500.0, 30.0, 15.0), WATER), "rod lies outside the scan"),
-        (MarkedRods(ROD, (70.0, 30.0, -10.0)), "water lies outside the scan"),
-        (MarkedRods(WATER, ROD), "check both marks"),
-        (MarkedRods(ROD, WATER, 20.0), "check both marks"),
-        (MarkedRods((38.0, 30.0, 15.0), WATER), "around the mark of the rod is not even"),
-        (MarkedRods(ROD, (62.0, 30.0, 15.0)), "around the mark of the water is not even"),
-        (MarkedRods(ROD, WATER, radius_mm=12.0), "is not even"),
+        (CalibrationInserts((30.0, 30.0, 300.0), WATER), "rod lies outside the scan"),
+        (CalibrationInserts((-500.0, 30.0, 15.0), WATER), "rod lies outside the scan"),
+        (CalibrationInserts(ROD, (70.0, 30.0, -10.0)), "water lies outside the scan"),
+        (CalibrationInserts(WATER, ROD), "check both marks"),
+        (CalibrationInserts(ROD, WATER, 20.0), "check both marks"),
+        (CalibrationInserts((38.0, 30.0, 15.0), WATER), "around the mark of the rod is not even"),
+        (CalibrationInserts(ROD, (62.0, 30.0, 15.0)), "around the mark of the water is not even"),
+        (CalibrationInserts(ROD, WATER, radius_mm=12.0), "is not even"),
     ],
 )
-def test_marks_that_give_no_factor_are_refused(marks, words):
-    with pytest.raises(InputRefused, match=words) as refusal:
+def test_marks_that_give_no_factor_are_rejected(marks, words):
+    with pytest.raises(InputError, match=words) as rejection:
         calibration_from_marks(phantom(), marks)
-    assert refusal.value.code == "mass-rods"
+    assert rejection.value.code == "mass-rods"
 
 
-def test_a_case_is_refused_for_its_marks_before_it_is_scored():
+def test_a_case_is_rejected_for_its_marks_before_it_is_scored():
     volume = phantom()
-    with pytest.raises(InputRefused, match="check both marks"):
-        score_case(volume, labels=np.zeros(volume.shape, np.uint8), choices=Choices(rods=MarkedRods(WATER, ROD)))
-    result = score_case(volume, labels=np.zeros(volume.shape, np.uint8), choices=Choices(rods=MarkedRods(ROD, WATER)))
+    with pytest.raises(InputError, match="check both marks"):
+        score_case(
+            volume, labels=np.zeros(volume.shape, np.uint8), options=ScoringOptions(rods=CalibrationInserts(WATER, ROD))
+        )
+    result = score_case(
+        volume, labels=np.zeros(volume.shape, np.uint8), options=ScoringOptions(rods=CalibrationInserts(ROD, WATER))
+    )
     assert result.quantities.calibration.mg_per_cm3_hu == pytest.approx(200 / 260)
 
 
 def test_rod_and_water_marked_by_hand_on_the_real_phantom_give_the_published_factor():
-    """0.7220 mg/cm3/HU in the workbook; marks some millimetres off the middle change it by less than 1 %."""
+    """0.7220 mg/cm3/HU in the workbook; marks some millimeters off the middle change it by less than 1 %."""
     volume = open_ct(real_series("qrm-phantom")).volume
     placement = find_insert(volume)
     for offset in ([0.0, 0.0, 0.0], [2.0, -1.0, 3.0]):
-        marks = MarkedRods(tuple(placement.rod + offset), tuple(placement.water + offset))
+        marks = CalibrationInserts(tuple(placement.rod + offset), tuple(placement.water + offset))
         assert calibration_from_marks(volume, marks).mg_per_cm3_hu == pytest.approx(0.7220477104, rel=0.01)
 
 
 def parsed(text):
     parser = argparse.ArgumentParser()
     add_choices(parser)
-    return choices_of(parser.parse_args(["--mass-rods", text])).rods
+    return scoring_options_of(parser.parse_args(["--mass-rods", text])).rods
 
 
 def test_marks_come_from_the_command_line():
-    assert parsed("rod=-1.5:2:3,water=4:5:6") == MarkedRods((-1.5, 2.0, 3.0), (4.0, 5.0, 6.0))
-    assert parsed("water=4:5:6,rod=1:2:3,density=250,radius=3") == MarkedRods((1, 2, 3), (4, 5, 6), 250.0, 3.0)
+    assert parsed("rod=-1.5:2:3,water=4:5:6") == CalibrationInserts((-1.5, 2.0, 3.0), (4.0, 5.0, 6.0))
+    assert parsed("water=4:5:6,rod=1:2:3,density=250,radius=3") == CalibrationInserts((1, 2, 3), (4, 5, 6), 250.0, 3.0)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +98,7 @@ def test_marks_come_from_the_command_line():
     [
         ("rod=1:2:3", "water=X:Y:Z"),
         ("rod=1:2:3,water=1:2:3,rod=1:2:3", "each once"),
-        ("rod=1:2:3,water=1:2:3,colour=red", "each once"),
+        ("rod=1:2:3,water=1:2:3,color=red", "each once"),
         ("rod=1:2,water=1:2:3", "three numbers"),
         ("rod=1:2:nan,water=1:2:3", "three numbers"),
         ("rod=1:2:x,water=1:2:3", "no number"),

@@ -9,9 +9,9 @@ from coronary_calcium.scoring.interpretation import (
     ETHNICITIES,
     RiskFactors,
     cac_drs_category,
+    interpret_score,
     mesa_risk,
-    rescan_limit,
-    standing_of,
+    repeatability_limit,
 )
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES, FOUR_300, FOUR_400, RISK_SCHEMES
 from coronary_calcium.volume import CTVolume
@@ -68,18 +68,23 @@ def test_cac_drs_categories_begin_at_100_and_300(agatston, name):
 
 
 def standing_with(labels_of_blocks):
-    """The standing of a case with a block of 10 Agatston in each of these arteries' labels."""
+    """The interpretation of a case with a block of 10 Agatston in each of these arteries' labels."""
     hu = np.zeros((3, 10, 12 * max(len(labels_of_blocks), 1)), dtype=np.int16)
     labels = np.zeros(hu.shape, dtype=np.uint8)
     for n, label in enumerate(labels_of_blocks):
         hu[1, 2:6, 12 * n : 12 * n + 10] = 150
         labels[1, 2:6, 12 * n : 12 * n + 10] = label
-    return standing_of(score_labels(CTVolume(hu, (3.0, 0.5, 0.5), (0.0, 0.0, 0.0)), labels), FIVE_CATEGORIES)
+    return interpret_score(score_labels(CTVolume(hu, (3.0, 0.5, 0.5), (0.0, 0.0, 0.0)), labels), FIVE_CATEGORIES)
 
 
 def test_vessels_are_arteries_with_calcium_not_lesions():
-    standing = standing_with([2, 2, 4])
-    assert (standing.cac_drs, standing.vessels, standing.vessels_known, standing.lesions) == ("A1/N2", 2, True, 3)
+    interpretation = standing_with([2, 2, 4])
+    assert (interpretation.cac_drs, interpretation.vessels, interpretation.vessels_known, interpretation.lesions) == (
+        "A1/N2",
+        2,
+        True,
+        3,
+    )
     assert standing_with([1, 2, 3, 4]).cac_drs == "A1/N4"
     assert standing_with([]).cac_drs == "A0/N0"
 
@@ -93,12 +98,12 @@ def test_unassigned_calcium_makes_the_number_of_vessels_a_least_one():
 @pytest.mark.parametrize(("agatston", "limit"), [(1, 6.54), (100, 67.38), (400, 167.28)])
 def test_the_limit_between_two_scans_follows_the_published_regression(agatston, limit):
     """0.17 A + 4.89 sqrt(A) + 0.44 x 28 - 10.84, worked out by hand."""
-    assert rescan_limit(agatston) == pytest.approx(limit)
+    assert repeatability_limit(agatston) == pytest.approx(limit)
 
 
 def test_a_case_states_the_limit_of_its_own_score_and_none_for_0():
-    assert standing_with([2, 3]).rescan_limit == rescan_limit(20.0)
-    assert standing_with([]).rescan_limit is None
+    assert standing_with([2, 3]).repeatability_limit == repeatability_limit(20.0)
+    assert standing_with([]).repeatability_limit is None
 
 
 # MESA

@@ -1,4 +1,4 @@
-"""What a reader changed in a proposal: lesions added, removed, given away, made larger, and left as they were."""
+"""What a reader changed in a prediction: lesions added, removed, given away, made larger, and left as they were."""
 
 import dataclasses
 import json
@@ -12,7 +12,7 @@ from coronary_calcium.pipeline import score_case
 from coronary_calcium.reports.scores_json import scores
 from coronary_calcium.resources import resource
 from coronary_calcium.scoring import score_labels
-from coronary_calcium.scoring.options import Choices
+from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.scoring.reader_vs_ai import (
     ADDED,
     MOST_CHANGES,
@@ -20,7 +20,7 @@ from coronary_calcium.scoring.reader_vs_ai import (
     REMOVED,
     RESIZED,
     listed_changes,
-    reader_difference,
+    reader_vs_ai,
 )
 from coronary_calcium.volume import CTVolume
 from example_results import example_labels, example_volume
@@ -45,12 +45,12 @@ def blocks(reader, proposed):
 
 def compared(reader, proposed):
     volume, labels = blocks(reader, proposed)
-    return reader_difference(*(score_labels(volume, own) for own in labels), CARD)
+    return reader_vs_ai(*(score_labels(volume, own) for own in labels), CARD)
 
 
 def test_each_kind_of_change_is_told_apart():
     difference = compared([2, 3, 0, 4, 1], [2, 2, 3, 0, 1])
-    assert [(change.kind, change.artery, change.proposed_artery) for change in difference.changes] == [
+    assert [(change.kind, change.artery, change.ai_artery) for change in difference.changes] == [
         (ADDED, "RCA", None),
         (REMOVED, None, "LCX"),
         (REASSIGNED, "LCX", "LAD"),
@@ -70,7 +70,7 @@ def test_each_kind_of_change_is_told_apart():
 def test_a_lesion_of_other_voxels_is_resized_and_not_new():
     volume, labels = blocks([2], [2])
     labels[0, 1, 5] = 0
-    difference = reader_difference(*(score_labels(volume, own) for own in labels))
+    difference = reader_vs_ai(*(score_labels(volume, own) for own in labels))
     assert [change.kind for change in difference.changes] == [RESIZED]
     assert difference.of_total == (BLOCK, -1.0)
     assert difference.summary.endswith("changed the extent of 1 lesion; none is as the network proposed.")
@@ -79,7 +79,7 @@ def test_a_lesion_of_other_voxels_is_resized_and_not_new():
 def test_a_proposed_lesion_that_was_split_between_arteries_is_not_removed():
     volume, labels = blocks([2], [2])
     labels[0, 1, 2:4, 2:6] = 1
-    difference = reader_difference(*(score_labels(volume, own) for own in labels))
+    difference = reader_vs_ai(*(score_labels(volume, own) for own in labels))
     assert sorted(change.kind for change in difference.changes) == [REASSIGNED, RESIZED]
 
 
@@ -126,7 +126,7 @@ def test_the_difference_is_in_every_report(result, tmp_path):
     content = scores(result)
     schema = json.loads(resource("Schemas", "scores.schema.json").read_text(encoding="utf-8"))
     jsonschema.validate(content, schema)
-    told = content["reader_difference"]
+    told = content["reader_vs_ai"]
     assert told["model"] == {"name": "network", "sha256": "ab" * 32}
     assert [change["kind"] for change in told["lesions_changed"]] == ["added", "reassigned"]
     assert told["change_of_agatston"]["by_artery"]["RCA"] == content["agatston"]["by_artery"]["RCA"] > 0
@@ -137,24 +137,24 @@ def test_the_difference_is_in_every_report(result, tmp_path):
     assert any(told["summary"] in sentence for sentence in statements(result))
 
 
-def test_a_proposal_scored_by_the_rules_of_the_reader_differs_by_what_was_changed_alone():
+def test_a_prediction_scored_by_the_rules_of_the_reader_differs_by_what_was_changed_alone():
     volume = example_volume(warnings=())
     labels = example_labels(volume)
-    result = score_case(volume, labels=labels, proposed=labels, choices=Choices(kvp_adapted=True))
+    result = score_case(volume, labels=labels, proposed=labels, options=ScoringOptions(kvp_adapted=True))
     assert result.difference.of_total[1] == 0.0
     assert result.difference.proposed.rules == result.rules
 
 
-def test_the_command_compares_a_mask_with_a_saved_proposal(tmp_path):
+def test_the_command_compares_a_mask_with_a_saved_prediction(tmp_path):
     ct, mask = write_case(tmp_path)
-    proposal = write_image(tmp_path / "proposal.nrrd", marked(patient_hu(), label=4))
-    outcome = run("score", ct, "--mask", mask, "--proposal", proposal, "--output", tmp_path / "out")
+    prediction = write_image(tmp_path / "prediction.nrrd", marked(patient_hu(), label=4))
+    outcome = run("score", ct, "--mask", mask, "--prediction", prediction, "--output", tmp_path / "out")
     assert outcome.code == 0, outcome
-    told = scores_in(tmp_path / "out")["reader_difference"]
-    assert [(change["proposed_artery"], change["artery"]) for change in told["lesions_changed"]] == [("RCA", "LAD")]
+    told = scores_in(tmp_path / "out")["reader_vs_ai"]
+    assert [(change["ai_artery"], change["artery"]) for change in told["lesions_changed"]] == [("RCA", "LAD")]
     assert told["summary"] in outcome.out
-    for option in (["--compare-ai"], ["--proposal", mask]):
+    for option in (["--compare-ai"], ["--prediction", mask]):
         outcome = run("score", ct, *option, "--output", tmp_path / "no")
         assert outcome.code == 2
         assert f"{option[0]} compares a reader's mask: name it with --mask." in outcome.err
-    assert run("score", ct, "--mask", mask, "--compare-ai", "--proposal", mask, "--output", tmp_path / "no").code == 2
+    assert run("score", ct, "--mask", mask, "--compare-ai", "--prediction", mask, "--output", tmp_path / "no").code == 2

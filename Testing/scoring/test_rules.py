@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.inference.postprocess import label_lesions
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rule_comparison import compare_rules
@@ -52,7 +52,7 @@ def test_pixels_of_a_quarter_mm2_count_from_one_two_three_or_four_on(pixels, nam
     assert counting(pixels) == names
 
 
-def test_four_pixels_that_touch_at_a_corner_are_one_part_only_for_eight_neighbours():
+def test_four_pixels_that_touch_at_a_corner_are_one_part_only_for_eight_neighbors():
     """Two pairs of 0.5 mm2: 1 mm2 together by the literature; nothing for GE, too few for Canon."""
     assert counting([(0, 0), (0, 1), (1, 2), (1, 3)]) == {"literature", "siemens", "philips"}
 
@@ -61,7 +61,7 @@ def test_one_wide_pixel_is_enough_area_but_not_enough_pixels():
     assert counting([(0, 0)], spacing=(3.0, 1.1, 1.1)) == set(RULE_SETS) - {"canon"}
 
 
-def test_weights_of_parts_parted_by_four_neighbours_follow_their_own_maximum():
+def test_weights_of_parts_parted_by_four_neighbors_follow_their_own_maximum():
     """Two blocks of 1 mm2 that touch at a corner, one of them dense: together 2 x 4, apart 1 + 4."""
     volume, labels = lesion([(0, 0), (0, 1), (1, 0), (1, 1), (2, 2), (2, 3), (3, 2), (3, 3)])
     volume.hu[1, 6:8, 6:8] = 450
@@ -85,11 +85,11 @@ def test_the_network_s_lesions_reach_down_to_the_threshold_of_philips_volume():
     result = scored_case()
     artery = np.where(result.labels <= 4, result.labels, 0)
     probability = np.where(result.labels > 0, 0.9, 0.0).astype(np.float16)
-    proposal = dataclasses.replace(result.proposal, artery=artery, probability=probability)
+    prediction = dataclasses.replace(result.prediction, artery=artery, probability=probability)
     volume = result.volume
     volume.hu[9, 30:34, 30:33] = 115
-    assert not (label_lesions(volume, proposal, LITERATURE) == 4).any()
-    assert (label_lesions(volume, proposal, RULE_SETS["philips"]) == 4).sum() == 12
+    assert not (label_lesions(volume, prediction, LITERATURE) == 4).any()
+    assert (label_lesions(volume, prediction, RULE_SETS["philips"]) == 4).sum() == 12
 
 
 def test_siemens_measures_the_interpolated_volume_and_the_others_voxels():
@@ -97,7 +97,7 @@ def test_siemens_measures_the_interpolated_volume_and_the_others_voxels():
     compared = compare_rules(volume, labels, LITERATURE, CALIBRATION)
     for scored in compared:
         if scored.rules.name == "siemens":
-            # 260 HU falls to 130 halfway to either neighbour: 3 mm of 0.5 mm slices and the one at the far end.
+            # 260 HU falls to 130 halfway to either neighbor: 3 mm of 0.5 mm slices and the one at the far end.
             assert scored.quantities.volume_mm3.total == pytest.approx(7 * 0.5 * 9 * 0.25)
         else:
             assert scored.quantities.volume_mm3.total == 9 * 0.75
@@ -147,16 +147,16 @@ def test_brighter_calcium_at_80_kvp_scores_as_at_120():
 
 
 @pytest.mark.parametrize(("kvp", "code"), [(None, "kvp-unknown"), (140.0, "kvp-range"), (69.9, "kvp-range")])
-def test_a_voltage_beyond_the_table_is_refused(kvp, code):
-    with pytest.raises(InputRefused) as refusal:
+def test_a_voltage_beyond_the_table_is_rejected(kvp, code):
+    with pytest.raises(InputError) as rejection:
         adapted_to(LITERATURE, kvp)
-    assert refusal.value.code == code
+    assert rejection.value.code == code
 
 
 def test_rules_with_a_threshold_of_their_own_are_not_adapted():
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         adapted_to(RULE_SETS["philips"], 100.0)
-    assert refusal.value.code == "kvp-rules"
+    assert rejection.value.code == "kvp-rules"
     assert adapted_to(RULE_SETS["siemens"], 100.0).minimum_area_mm2 == 0.0
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS
-from coronary_calcium.scoring.volume_mass import calibration_from_rods, calibration_of, measure
+from coronary_calcium.scoring.volume_mass import calibration_from_inserts, calibration_of, measure
 from coronary_calcium.volume import Acquisition, CTVolume
 from random_volumes import random_case
 
@@ -34,7 +34,7 @@ def test_a_block_reaches_as_far_as_its_intensity_falls_to_the_threshold():
 
 
 def test_the_interpolated_volume_of_a_slab_nears_the_true_one_with_finer_pixels():
-    """Two thirds of 3 mm on either side of the outer slices' centres: 10 mm of 16 mm2 each, to one sample."""
+    """Two thirds of 3 mm on either side of the outer slices' centers: 10 mm of 16 mm2 each, to one sample."""
     for pixel in (0.5, 0.25, 0.1):
         size = round(4 / pixel)
         array = np.zeros((12, size + 4, size + 4), dtype=np.int16)
@@ -55,7 +55,7 @@ def test_slices_as_thin_as_a_pixel_are_not_resampled():
 def test_calcium_in_the_first_and_the_last_slice_ends_with_the_scan():
     for slices in ((0, 2), (10, 12)):
         volume, labels = block((3.0, 0.5, 0.5), slices)
-        # From the centre of the outer slice to that of the inner one, and 2 mm on: 5 mm, 11 samples.
+        # From the center of the outer slice to that of the inner one, and 2 mm on: 5 mm, 11 samples.
         assert measure(volume, labels, LITERATURE, FACTOR).interpolated_mm3.total == pytest.approx(11 * 64 * 0.125)
 
 
@@ -136,7 +136,7 @@ def test_a_header_with_another_unit_is_not_taken_for_a_calibration(factor):
 
 
 def test_a_rod_and_water_give_the_factor():
-    calibration = calibration_from_rods(rod_hu=270.0, water_hu=10.0)
+    calibration = calibration_from_inserts(rod_hu=270.0, water_hu=10.0)
     assert calibration.mg_per_mm3_hu == pytest.approx(0.2 / 260)
     with pytest.raises(ValueError, match="brighter"):
-        calibration_from_rods(rod_hu=10.0, water_hu=10.0)
+        calibration_from_inserts(rod_hu=10.0, water_hu=10.0)

@@ -55,7 +55,7 @@ def test_a_seed_gives_the_same_patient_again_and_another_seed_another(patient):
     assert not np.array_equal(patient.volume.hu, other.volume.hu)
 
 
-def test_every_labelled_voxel_reaches_the_threshold():
+def test_every_labeled_voxel_reaches_the_threshold():
     # This patient is one of the most diseased of the first seeds.
     patient = simulate_patient(HEAVY, "chest", **{**QUICK, "pixels": 160, "z_range": (-10.0, 50.0), "spacing": 5.0})
     calcium = patient.labels > 0

@@ -1,4 +1,4 @@
-"""Training cases of simulated patients and of implants: repeatable, labelled right, and never of the test set."""
+"""Training cases of simulated patients and of inserted lesions: repeatable, labeled right, never of the test set."""
 
 import itertools
 from collections import Counter
@@ -6,10 +6,10 @@ from collections import Counter
 import numpy as np
 import pytest
 from coronary_calcium.datasets.case_format import load_case
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.simulation import training_cases
-from coronary_calcium.simulation.inserted_lesions import implant, load_drawings, main
+from coronary_calcium.simulation.inserted_lesions import insert_lesions, load_drawings, main
 from coronary_calcium.simulation.patient import FIRST_TEST_SEED, draw_anatomy, draw_deposits
 from coronary_calcium.simulation.training_cases import SimulatedSamples, draw_patients, make_cases
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -25,23 +25,23 @@ def quick(monkeypatch):
 
 @pytest.fixture(scope="module")
 def made():
-    """Implants in an even 'scan' of the geometry of a drawing, of a heart's 40 HU: whatever is bright was implanted."""
+    """Implants in an even 'scan' of the geometry of a drawing, of a heart's 40 HU: whatever is bright was inserted."""
     random = np.random.default_rng(0)
     hu = (40 + random.normal(0, 8, (24, 360, 420))).astype(np.int16)
     volume = CTVolume(hu, (8.0, 0.646, 0.646), (0.0, 0.0, 0.0), acquisition=Acquisition("CT", slice_thickness_mm=8.0))
     drawing = load_drawings()[NAME]
-    return volume, drawing, [implant(volume, drawing, seed) for seed in (1, 2, 3)]
+    return volume, drawing, [insert_lesions(volume, drawing, seed) for seed in (1, 2, 3)]
 
 
 def test_an_implant_of_a_seed_is_the_same_again(made):
     volume, drawing, cases = made
-    again = implant(volume, drawing, 2)
+    again = insert_lesions(volume, drawing, 2)
     assert np.array_equal(again.hu, cases[1].hu) and np.array_equal(again.labels, cases[1].labels)
     assert not np.array_equal(cases[0].hu, cases[1].hu)
 
 
 def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
-    bright = unlabelled = 0
+    bright = unlabeled = 0
     for case in made[2]:
         _, j, i = case.spacing
         assert (case.hu[case.labels > 0] >= LITERATURE.threshold_hu).all()
@@ -53,14 +53,14 @@ def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
             (x0, x1), (y0, y1), _ = deposit.shape.bounds
             near = np.s_[:, int(y0 / j) : int(y1 / j) + 1, int(x0 / i) : int(x1 / i) + 1]
             bright += int((case.hu[near] > 200).sum())
-            unlabelled += int(((case.hu[near] > 200) & (case.labels[near] == 0)).sum())
+            unlabeled += int(((case.hu[near] > 200) & (case.labels[near] == 0)).sum())
     assert bright > 100
-    assert unlabelled > 0.8 * bright
+    assert unlabeled > 0.8 * bright
 
 
 def test_stents_are_implanted_without_a_label_and_change_nothing_else(made):
     volume, drawing, cases = made
-    stented = implant(volume, drawing, 2, stents=1.0)
+    stented = insert_lesions(volume, drawing, 2, stents=1.0)
     struts = [deposit for deposit in stented.deposits if deposit.kind == "stent"]
     others = [deposit for deposit in stented.deposits if deposit.kind != "stent"]
     assert struts and not any(deposit.label for deposit in struts)
@@ -80,17 +80,17 @@ def test_more_can_lie_on_the_surface_of_the_heart_with_the_same_calcium_elsewher
     assert counts[6.0]["aortic valve"] == counts[1.0]["aortic valve"] > 0
 
 
-def test_a_scan_kept_for_evaluation_is_refused_for_training(tmp_path, capsys):
+def test_a_scan_kept_for_evaluation_is_rejected_for_training(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["--scan", "chest-A0001-soft", "--dicom", str(tmp_path), "--count", "1", "--output", str(tmp_path)])
     assert "kept for evaluation" in capsys.readouterr().err
 
 
-def test_seeds_of_the_test_set_are_refused(tmp_path):
+def test_seeds_of_the_test_set_are_rejected(tmp_path):
     for seed in (FIRST_TEST_SEED, FIRST_TEST_SEED + 143):
-        with pytest.raises(InputRefused, match="kept for the test set"):
+        with pytest.raises(InputError, match="kept for the test set"):
             make_cases(seed, "chest", tmp_path)
-    with pytest.raises(InputRefused):
+    with pytest.raises(InputError):
         SimulatedSamples(FIRST_TEST_SEED)
     with pytest.raises(SystemExit):
         training_cases.main(["--count", "2", "--first-seed", str(FIRST_TEST_SEED - 1), "--output", str(tmp_path)])

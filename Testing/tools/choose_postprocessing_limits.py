@@ -1,4 +1,4 @@
-"""Choose the limits of what is proposed (``rules.PROPOSAL_LIMITS``) on simulated patients that nothing else uses.
+"""Choose the limits of what is proposed (``rules.POSTPROCESSING_LIMITS``) on simulated patients that nothing else uses.
 
 ``coronary-calcium simulate --protocol chest --n N --seed S --output PATIENTS``, then ``python
 Testing/tools/choose_postprocessing_limits.py PATIENTS --kept FOLDER --lesion-probability 0.7 0.8 0.9``: a line for
@@ -21,8 +21,13 @@ from coronary_calcium.evaluation.patients import Patient, find_patients, open_pa
 from coronary_calcium.evaluation.run import share_cores
 from coronary_calcium.evaluation.statistics import Counts, confusion, linear_kappa
 from coronary_calcium.heart.field import HeartField
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS, ProposalLimits, in_doubt, label_lesions
-from coronary_calcium.inference.predict import Proposal, propose
+from coronary_calcium.inference.postprocess import (
+    POSTPROCESSING_LIMITS,
+    PostprocessingLimits,
+    is_uncertain,
+    label_lesions,
+)
+from coronary_calcium.inference.predict import Prediction, predict
 from coronary_calcium.network.weights import load_model
 from coronary_calcium.parallel import outcomes
 from coronary_calcium.scoring import score_labels
@@ -30,7 +35,7 @@ from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 from coronary_calcium.volume import CTVolume
 from tqdm import tqdm
 
-NAMES = tuple(field.name for field in fields(ProposalLimits))
+NAMES = tuple(field.name for field in fields(PostprocessingLimits))
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,8 @@ class Answer:
     probability: np.ndarray
     artery: np.ndarray
 
-    def proposal(self) -> Proposal:
-        return Proposal(self.probability, self.artery, 0, 0, 0, self.field, "cpu", 0.0)
+    def prediction(self) -> Prediction:
+        return Prediction(self.probability, self.artery, 0, 0, 0, self.field, "cpu", 0.0)
 
 
 @dataclass(frozen=True)
@@ -65,7 +70,7 @@ def run_network(patient: Patient, weights: Path | None, folder: Path) -> Path:
     path = folder / f"{model.card['sha256'][:8]}-{patient.path.stem}.npz"
     if not path.exists():
         opened = open_patient(patient)
-        raw = propose(opened.volume, opened.field, model)
+        raw = predict(opened.volume, opened.field, model)
         partly = path.with_suffix(".part.npz")
         np.savez_compressed(partly, probability=raw.probability, artery=raw.artery)
         partly.replace(path)
@@ -83,15 +88,15 @@ def answer(patient: Patient, path: Path, lowest: float) -> Answer:
     return Answer(volume, opened.labels[box], opened.field, probability[box], artery[box])
 
 
-def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[ProposalLimits]) -> list[Row]:
+def rows_of(patient: Patient, weights: Path | None, folder: Path, options: list[PostprocessingLimits]) -> list[Row]:
     """A patient with every choice of limits."""
     path = run_network(patient, weights, folder)
-    one = answer(patient, path, min(limits.extent_probability for limits in choices))
+    one = answer(patient, path, min(limits.low_threshold for limits in options))
     truth = score_labels(one.volume, one.labels)
     names = FIVE_CATEGORIES.categories
     rows = []
-    for limits in choices:
-        labels = label_lesions(one.volume, one.proposal(), limits=limits)
+    for limits in options:
+        labels = label_lesions(one.volume, one.prediction(), limits=limits)
         score = score_labels(one.volume, labels)
         true_lesions = lesions_beside(truth, labels)
         rows.append(
@@ -101,13 +106,13 @@ def rows_of(patient: Patient, weights: Path | None, folder: Path, choices: list[
                 len(true_lesions),
                 sum(not lesion.matched for lesion in lesions_beside(score, one.labels)),
                 (names.index(truth.risk_category), names.index(score.risk_category)),
-                names.index(FIVE_CATEGORIES.category(in_doubt(score, one.proposal(), limits)[1])),
+                names.index(FIVE_CATEGORIES.category(is_uncertain(score, one.prediction(), limits)[1])),
             )
         )
     return rows
 
 
-def line_of(limits: ProposalLimits, rows: list[Row]) -> str:
+def line_of(limits: PostprocessingLimits, rows: list[Row]) -> str:
     """The figures of all patients with one choice."""
     pixels = sum((row.pixels for row in rows), Counts())
     table = confusion(*np.array([row.categories for row in rows]).T, len(FIVE_CATEGORIES.categories))
@@ -133,11 +138,11 @@ def _text(value: float | None) -> str:
     return "    -" if value is None else f"{value:.3f}"
 
 
-def combinations(options: argparse.Namespace) -> Iterator[ProposalLimits]:
+def combinations(options: argparse.Namespace) -> Iterator[PostprocessingLimits]:
     """Every combination of the values that were named."""
-    values = [getattr(options, name) or [getattr(PROPOSAL_LIMITS, name)] for name in NAMES]
+    values = [getattr(options, name) or [getattr(POSTPROCESSING_LIMITS, name)] for name in NAMES]
     for chosen in itertools.product(*values):
-        yield ProposalLimits(*chosen)
+        yield PostprocessingLimits(*chosen)
 
 
 def main() -> None:
@@ -150,16 +155,16 @@ def main() -> None:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, nargs="+")
     options = parser.parse_args()
     options.kept.mkdir(parents=True, exist_ok=True)
-    choices = list(combinations(options))
+    options = list(combinations(options))
     patients = [patient for folder in options.data for patient in find_patients(folder)]
-    work = partial(rows_of, weights=options.weights, folder=options.kept, choices=choices)
+    work = partial(rows_of, weights=options.weights, folder=options.kept, options=options)
     done = outcomes(work, patients, options.jobs, share_cores)
     patients_rows = [rows for _, rows in tqdm(done, total=len(patients), unit="patient")]
     print(
         " ".join(f"{name[:8]:>8}" for name in NAMES),
         "  F1    prec  rec     found false/scan  CAC   kappa   wrong right",
     )
-    for number, limits in enumerate(choices):
+    for number, limits in enumerate(options):
         print(line_of(limits, [rows[number] for rows in patients_rows]))
 
 

@@ -22,8 +22,8 @@ from slicer_scene import Scene  # noqa: E402
 PANEL_PIXELS = 460
 VIEW_PIXELS, VIEW_MM = 300, 110.0
 LONGEST_RUN_SECONDS = 3600
-# Enough for a panel, and a file of half the size; of a CT's noise, five bits a colour are enough.
-PANEL_COLOURS, VIEW_BITS = 128, 5
+# Enough for a panel, and a file of half the size; of a CT's noise, five bits a color are enough.
+PANEL_COLORS, VIEW_BITS = 128, 5
 
 
 def draw_panel(application, path):
@@ -38,7 +38,7 @@ def draw_panel(application, path):
         parent.resize(PANEL_PIXELS, height)
         application.process_events()
     parent.grab().save(str(path))
-    Image.open(path).convert("RGB").quantize(PANEL_COLOURS).save(path, optimize=True)
+    Image.open(path).convert("RGB").quantize(PANEL_COLORS).save(path, optimize=True)
 
 
 def draw_slices(review, path):

@@ -1,7 +1,7 @@
 """Draw the README's picture of the report: python Testing/tools/readme_report_picture.py demo/result/report.html FOLDER
 
-Needs Chromium or Chrome. The page is as `make demo` writes it; its upper part is kept. To keep the file small, colours
-are reduced to greys and those of the arteries: a general palette loses the arteries.
+Needs Chromium or Chrome. The page is as `make demo` writes it; its upper part is kept. To keep the file small, colors
+are reduced to grays and those of the arteries: a general palette loses the arteries.
 """
 
 import shutil
@@ -18,7 +18,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 WINDOW = (1100, 1600)
 # What is kept of the window: the page without its margins, down to the second row of lesions.
 KEPT, PIXELS = (66, 0, 1046, 1450), (706, 1044)
-GREYS, SHADES = 64, 16
+GRAYS, SHADES = 64, 16
 
 
 def photographed(page, path):
@@ -32,8 +32,8 @@ def photographed(page, path):
 
 
 def palette():
-    """Greys, and every artery's colour from its full strength down to the page's white and a CT's black."""
-    greys = np.linspace(0, 255, GREYS).repeat(3).reshape(-1, 3)
+    """Greys, and every artery's color from its full strength down to the page's white and a CT's black."""
+    grays = np.linspace(0, 255, GRAYS).repeat(3).reshape(-1, 3)
     mixed = [
         share * np.array(artery.color) * 255 + (1 - share) * ground
         for artery in ARTERIES
@@ -41,7 +41,7 @@ def palette():
         for share in np.linspace(1, 0, SHADES, endpoint=False)
     ]
     image = Image.new("P", (1, 1))
-    image.putpalette(np.rint(np.concatenate([greys, mixed])).astype(int).clip(0, 255).reshape(-1).tolist())
+    image.putpalette(np.rint(np.concatenate([grays, mixed])).astype(int).clip(0, 255).reshape(-1).tolist())
     return image
 
 

@@ -1,4 +1,4 @@
-"""Simulated and implanted hearts beside real ones, at the same window, in one picture.
+"""Simulated and inserted hearts beside real ones, at the same window, in one picture.
 
 ``python Testing/tools/render_simulated_beside_real.py OUT.png`` reads the real scans of ../shared/data. Each row is one
 scan, from below the heart to above it, in a square of 192 mm. With ``--blind``, rows are shuffled and not named, and
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from coronary_calcium.io import open_ct
-from coronary_calcium.simulation.inserted_lesions import implant, load_drawings
+from coronary_calcium.simulation.inserted_lesions import insert_lesions, load_drawings
 from coronary_calcium.simulation.patient import simulate_patient
 from PIL import Image, ImageDraw
 from shared_data import FOLDER
@@ -35,16 +35,16 @@ def tiles(hu: np.ndarray, spacing: tuple[float, ...], center: tuple[float, ...])
     for level in LEVELS_MM:
         k = int(np.clip(round(center[0] + level / spacing[0]), 0, len(hu) - 1))
         low, high = WINDOW
-        grey = np.clip((hu[k].astype(float) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
+        gray = np.clip((hu[k].astype(float) - low) / (high - low) * 255, 0, 255).astype(np.uint8)
         box = (center[2] - half[1], center[1] - half[0], center[2] + half[1], center[1] + half[0])
         made.append(
-            Image.fromarray(grey).transform((TILE, TILE), Image.Transform.EXTENT, box, Image.Resampling.BICUBIC)
+            Image.fromarray(gray).transform((TILE, TILE), Image.Transform.EXTENT, box, Image.Resampling.BICUBIC)
         )
     return made
 
 
 def rows(seeds: list[int]) -> list[tuple[str, list[Image.Image]]]:
-    """A name and the tiles of each scan: real ones, the same with implants, simulated ones."""
+    """A name and the tiles of each scan: real ones, the same with inserted lesions, simulated ones."""
     made = []
     drawings = load_drawings()
     with tempfile.TemporaryDirectory() as scratch:
@@ -53,9 +53,9 @@ def rows(seeds: list[int]) -> list[tuple[str, list[Image.Image]]]:
                 files.extractall(scratch, filter="data")
             volume = open_ct(Path(scratch) / name).volume
             made.append((f"real {name}", tiles(volume.hu, volume.spacing, center)))
-            case = implant(volume, drawings[name], seeds[0])
+            case = insert_lesions(volume, drawings[name], seeds[0])
             middle = (len(case.hu) * 0.42, *case.field_center)
-            made.append((f"implanted {name}", tiles(case.hu, case.spacing, middle)))
+            made.append((f"inserted {name}", tiles(case.hu, case.spacing, middle)))
     for seed in seeds:
         reach = {"z_range": (LEVELS_MM[0], LEVELS_MM[-1] + 1.0), "spacing": 5.0, "thickness": 5.0}
         patient = simulate_patient(seed, "chest", box=260.0, pixels=448, field_of_view=340.0, **reach)

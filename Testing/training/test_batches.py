@@ -1,19 +1,19 @@
-"""Batches drawn ahead by threads are those that the run would draw by itself."""
+"""BatchLoader drawn ahead by threads are those that the run would draw by itself."""
 
 import pytest
 import torch
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.training import batches as batches_module
 from coronary_calcium.training import trainer as trainer_module
-from coronary_calcium.training.batches import Batches, Passes, Place, drawing_threads
+from coronary_calcium.training.batches import BatchLoader, EpochSampler, Place, loader_threads
 from coronary_calcium.training.cases import CaseFolder
 from coronary_calcium.training.config import Recipe, changed
-from coronary_calcium.training.distributed import Ranks
+from coronary_calcium.training.distributed import Distributed
 from coronary_calcium.training.samples import SampleOptions
 from coronary_calcium.training.trainer import Trainer
 from training_blobs import write_blobs
 
-ALONE = Ranks(0, 1, torch.device("cpu"))
+ALONE = Distributed(0, 1, torch.device("cpu"))
 TINY = Recipe(name="tiny", iterations=6, batch=2, accumulate=2, samples=SampleOptions(patch=64))
 
 
@@ -29,8 +29,8 @@ def batches(folder):
 
     def make(threads, recipe=TINY, in_memory=200):
         cases = CaseFolder(folder, in_memory)
-        passes = Passes(cases.slices(), recipe.seed) if recipe.epochs else None
-        made.append(Batches(cases, recipe, ALONE, passes, threads))
+        passes = EpochSampler(cases.slices(), recipe.seed) if recipe.epochs else None
+        made.append(BatchLoader(cases, recipe, ALONE, passes, threads))
         return made[-1]
 
     yield make
@@ -71,7 +71,7 @@ def test_a_run_with_threads_gives_the_weights_of_one_without(folder, tmp_path, m
     recipe = changed(TINY, "larger", {"final_patch": 128, "final_patch_share": 0.34, "batch": 4})
     weights = []
     for threads in (0, 2):
-        monkeypatch.setattr(trainer_module, "drawing_threads", lambda ranks, threads=threads: threads)
+        monkeypatch.setattr(trainer_module, "loader_threads", lambda ranks, threads=threads: threads)
         trainer = Trainer(recipe, folder, None, tmp_path / str(threads))
         trainer.run()
         weights.append(torch.cat([tensor.double().flatten() for tensor in trainer.network.state_dict().values()]))
@@ -80,13 +80,13 @@ def test_a_run_with_threads_gives_the_weights_of_one_without(folder, tmp_path, m
 
 def test_what_goes_wrong_in_a_thread_reaches_the_run(tmp_path):
     cases = CaseFolder(write_blobs(tmp_path / "lost", range(1)))
-    ahead = Batches(cases, TINY, ALONE, None, 2)
+    ahead = BatchLoader(cases, TINY, ALONE, None, 2)
     for path in (tmp_path / "lost").glob("*.npz"):
         path.write_bytes(b"damaged")
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         ahead.take(Place(0, 0, False))
     ahead.close()
-    assert refusal.value.code == "no-training-data"
+    assert rejection.value.code == "no-training-data"
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_what_goes_wrong_in_a_thread_reaches_the_run(tmp_path):
 def test_threads_draw_ahead_for_a_gpu_and_leave_a_core_to_each_process(monkeypatch, device, cores, processes, threads):
     monkeypatch.setattr(batches.os, "cpu_count", lambda: cores)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", str(processes))
-    assert drawing_threads(Ranks(0, processes, torch.device(device))) == threads
+    assert loader_threads(Distributed(0, processes, torch.device(device))) == threads

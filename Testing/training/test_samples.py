@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from coronary_calcium.datasets.case_format import load_case, save_case
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.training.cases import CaseFolder
 from coronary_calcium.training.samples import SampleOptions, draw_batch, draw_sample, whole_window
 from training_blobs import SPACING, blobs, write_blobs
@@ -81,7 +81,7 @@ def test_a_case_that_knows_its_other_calcium_names_no_other_bright_pixels(tmp_pa
         {"other": np.array([0, 1, 2], np.uint16)},
     ],
 )
-def test_a_file_that_breaks_the_format_is_refused(tmp_path, changes):
+def test_a_file_that_breaks_the_format_is_rejected(tmp_path, changes):
     arrays = {
         "hu": np.zeros((2, 4, 4), np.int16),
         "labels": np.zeros((2, 4, 4), np.uint8),
@@ -92,15 +92,15 @@ def test_a_file_that_breaks_the_format_is_refused(tmp_path, changes):
     np.savez(tmp_path / "good.npz", **arrays)
     assert load_case(tmp_path / "good.npz").hu.shape == (2, 4, 4)
     np.savez(tmp_path / "bad.npz", **{**arrays, **changes})
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         load_case(tmp_path / "bad.npz")
-    assert refusal.value.code == "training-case"
+    assert rejection.value.code == "training-case"
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 not a zip", b"text"])
-def test_a_file_that_is_no_archive_is_refused(tmp_path, content):
+def test_a_file_that_is_no_archive_is_rejected(tmp_path, content):
     (tmp_path / "bad.npz").write_bytes(content)
-    with pytest.raises(InputRefused, match=r"bad\.npz is not a training case"):
+    with pytest.raises(InputError, match=r"bad\.npz is not a training case"):
         load_case(tmp_path / "bad.npz")
 
 
@@ -114,19 +114,19 @@ def test_calcium_in_an_artery_that_is_not_known_is_calcium(tmp_path):
     assert case.calcium_pixels(1).tolist() == [[2, 2]]
 
 
-def test_an_archive_without_all_arrays_is_refused_by_their_names(tmp_path):
+def test_an_archive_without_all_arrays_is_rejected_by_their_names(tmp_path):
     np.savez(tmp_path / "bad.npz", hu=np.zeros((2, 4, 4), np.int16))
-    with pytest.raises(InputRefused, match="lacks labels, spacing, field_center, facts"):
+    with pytest.raises(InputError, match="lacks labels, spacing, field_center, facts"):
         load_case(tmp_path / "bad.npz")
 
 
-def test_a_folder_that_is_absent_or_empty_is_refused(tmp_path):
-    with pytest.raises(InputRefused) as refusal:
+def test_a_folder_that_is_absent_or_empty_is_rejected(tmp_path):
+    with pytest.raises(InputError) as rejection:
         CaseFolder(tmp_path / "none")
-    assert refusal.value.code == "no-training-data"
-    with pytest.raises(InputRefused) as refusal:
+    assert rejection.value.code == "no-training-data"
+    with pytest.raises(InputError) as rejection:
         CaseFolder(tmp_path).require()
-    assert refusal.value.code == "no-training-data"
+    assert rejection.value.code == "no-training-data"
 
 
 def test_cases_that_appear_later_are_found(tmp_path):
@@ -189,7 +189,7 @@ def test_slices_with_calcium_are_drawn_as_often_as_asked(folder):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_a_focussed_patch_of_a_turned_window_holds_what_it_was_centred_on(folder, seed):
+def test_a_focussed_patch_of_a_turned_window_holds_what_it_was_centered_on(folder, seed):
     # A small patch around a target holds it only if the target's place in the turned window is right.
     case = load_case(folder / "blobs-000.npz")
     options = _options(patch=96, focus=1.0, calcium_slices=1.0, bright_slices=0.0)

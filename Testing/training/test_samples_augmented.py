@@ -6,8 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from coronary_calcium.datasets.case_format import load_case, read_summary, save_case
-from coronary_calcium.errors import InputRefused
-from coronary_calcium.network.preprocessing import neighbour_indices, window_coordinates
+from coronary_calcium.errors import InputError
+from coronary_calcium.network.preprocessing import neighbor_indices, window_coordinates
 from coronary_calcium.training.cases import CaseFolder, CaseOptions
 from coronary_calcium.training.samples import (
     SMALLEST_CROP,
@@ -37,7 +37,7 @@ def test_nothing_is_disturbed_when_nothing_is_asked_for(case):
     hu = case.hu.astype(np.float32)
     assert np.array_equal(degrade(hu, SampleOptions(**STILL), generator()), hu)
     planes, labels = slice_stack(case, 4, SampleOptions(**STILL), generator())
-    assert np.array_equal(planes, case.hu[neighbour_indices(4, len(case.hu))])
+    assert np.array_equal(planes, case.hu[neighbor_indices(4, len(case.hu))])
     assert np.array_equal(labels, case.labels[4])
 
 
@@ -48,7 +48,7 @@ def test_a_deformation_is_smooth_and_never_larger_than_asked_for():
         moved_mm = (bent - straight) * 0.75
         assert 1.0 < np.abs(moved_mm).max() <= 4.0 + 1e-4
         assert moved_mm.min() < -0.5 and moved_mm.max() > 0.5
-        # Over 512 pixels of 0.375 mm with five control points, neighbours move almost alike.
+        # Over 512 pixels of 0.375 mm with five control points, neighbors move almost alike.
         assert max(np.abs(np.diff(moved_mm, axis=axis)).max() for axis in (0, 1)) < 0.15
     assert bent_j.dtype == np.float32
 
@@ -84,7 +84,7 @@ def test_thicker_slices_are_means_and_hold_the_calcium_of_all_that_they_are_made
 def test_thick_slices_are_not_made_thicker_than_scanners_make_them(case):
     planes, _ = slice_stack(case, 4, SampleOptions(thicken=1.0), generator())
     assert case.spacing[0] == 3.0
-    assert np.array_equal(planes, case.hu[neighbour_indices(4, len(case.hu))])
+    assert np.array_equal(planes, case.hu[neighbor_indices(4, len(case.hu))])
 
 
 def test_a_narrow_field_of_view_is_a_square_about_the_heart_with_air_and_no_label_beyond(case):
@@ -155,10 +155,10 @@ def test_a_scan_smaller_than_the_crop_is_taken_whole(case):
 
 @pytest.fixture(scope="module")
 def mixed(tmp_path_factory):
-    """Three simulated chests, one simulated heart scan and one implant that does not say its kind."""
+    """Three simulated chests, one simulated heart scan and one insert_lesions that does not say its kind."""
     folder = write_blobs(tmp_path_factory.mktemp("mixed"), range(3), source="simulated patient", kind="chest")
     write_blobs(folder, [3], source="simulated patient", kind="cardiac")
-    return write_blobs(folder, [4], source="plaques implanted in a scan")
+    return write_blobs(folder, [4], source="plaques inserted in a scan")
 
 
 def draws(folder, options, count=2000):
@@ -177,7 +177,7 @@ def test_only_cases_of_the_asked_kinds_take_part(mixed):
 
 
 def test_a_source_gets_its_share_however_few_its_cases_are(mixed):
-    drawn = draws(mixed, CaseOptions(shares={"plaques implanted": 0.5}))
+    drawn = draws(mixed, CaseOptions(shares={"plaques inserted": 0.5}))
     assert 900 < drawn["blobs-004.npz"] < 1100
     assert all(180 < drawn[f"blobs-00{n}.npz"] < 320 for n in range(4))
 
@@ -188,8 +188,8 @@ def test_the_share_of_a_source_without_cases_goes_to_the_others(mixed):
     assert CaseFolder(mixed, options=options).absent_sources() == ["reader"]
 
 
-def test_a_folder_without_a_case_of_the_kind_is_refused_with_the_reason(mixed):
-    with pytest.raises(InputRefused, match="None of the 5 cases"):
+def test_a_folder_without_a_case_of_the_kind_is_rejected_with_the_reason(mixed):
+    with pytest.raises(InputError, match="None of the 5 cases"):
         CaseFolder(mixed, options=CaseOptions(kinds=("gated",))).require()
 
 

@@ -5,7 +5,7 @@ from coronary_calcium.disclaimers import NO_CLINICAL_LABELS, RESEARCH_USE, train
 from coronary_calcium.training.trainer import training_statement
 
 SIMULATED = f"{NO_CLINICAL_LABELS} {RESEARCH_USE}"
-SOURCES = ["calcium implanted in a real scan (CC BY 4.0)", "simulated patient"]
+SOURCES = ["calcium inserted in a real scan (CC BY 4.0)", "simulated patient"]
 
 
 @pytest.mark.parametrize("begun_with", [None, {"statement": SIMULATED}, {"name": "weights of before it was said"}])
@@ -22,7 +22,7 @@ def test_cases_of_readers_are_named():
 def test_what_the_weights_before_had_seen_stays_said():
     before = training_statement(["COCA gated"], None)
     after = training_statement(SOURCES, {"statement": before})
-    assert "calcium implanted" in after and "COCA gated" in after and NO_CLINICAL_LABELS not in after
+    assert "calcium inserted" in after and "COCA gated" in after and NO_CLINICAL_LABELS not in after
     shipped = training_statement(["reader"], {"statement": SIMULATED})
     assert "cases of: reader." in shipped and NO_CLINICAL_LABELS in shipped
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from coronary_calcium.errors import Cancelled, InputRefused
+from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.network.weights import load_model, read_card
 from coronary_calcium.training import batches, trainer
 from coronary_calcium.training import metrics_log as records_module
 from coronary_calcium.training.ablation import train_ablation
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS
 from coronary_calcium.training.config import RECIPES, Recipe, changed, load_recipe
-from coronary_calcium.training.distributed import Ranks
+from coronary_calcium.training.distributed import Distributed
 from coronary_calcium.training.metrics_log import METRICS, PICTURES, VALIDATIONS, Records
 from coronary_calcium.training.samples import SampleOptions, draw_batch
 from coronary_calcium.training.trainer import Trainer, learning_rate, train
@@ -59,7 +59,7 @@ def test_every_recipe_that_comes_with_the_program_is_valid(path):
 
 def test_the_paper_s_recipe_is_the_paper_s():
     recipe = load_recipe("paper")
-    options = recipe.optimiser
+    options = recipe.optimizer
     assert (options.name, options.momentum, recipe.batch, recipe.accumulate) == ("sgd", 0.9, 1, 1)
     assert (options.weight_decay, options.gradient_norm, options.warmup, recipe.ema) == (0.0, 0.0, 0, 0.0)
     assert (recipe.epochs, recipe.iterations, recipe.minutes, recipe.precision) == (25, 0, 0.0, "float32")
@@ -76,7 +76,7 @@ def test_the_paper_s_recipe_is_the_paper_s():
 
 
 def test_the_cosine_rises_falls_and_ends_at_a_hundredth():
-    recipe = replace(TINY.optimiser, learning_rate=1.0, warmup=10)
+    recipe = replace(TINY.optimizer, learning_rate=1.0, warmup=10)
     assert learning_rate(recipe, 0, 0.0) == pytest.approx(0.1)
     assert learning_rate(recipe, 9, 0.0) == pytest.approx(1.0)
     assert learning_rate(recipe, 100, 0.5) == pytest.approx(0.505)
@@ -94,8 +94,8 @@ def test_the_cosine_rises_falls_and_ends_at_a_hundredth():
         "iterations = 5\n[samples]\npatch = 1024",
         "iterations = 0",
         'iterations = 5\nprecision = "float8"',
-        'iterations = 5\n[optimiser]\nname = "magic"',
-        'iterations = 5\n[optimiser]\nschedule = "steps"',
+        'iterations = 5\n[optimizer]\nname = "magic"',
+        'iterations = 5\n[optimizer]\nschedule = "steps"',
         "iterations = 5\nema = 1.0",
         "iterations = 5\nbatch = 1\n[samples]\npatch = 32",
         'iterations = "5"',
@@ -110,27 +110,27 @@ def test_the_cosine_rises_falls_and_ends_at_a_hundredth():
         "epochs = 5\nfinal_patch = 512",
     ],
 )
-def test_an_impossible_recipe_is_refused(tmp_path, text):
+def test_an_impossible_recipe_is_rejected(tmp_path, text):
     (tmp_path / "bad.toml").write_text(text)
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         load_recipe(tmp_path / "bad.toml")
-    assert refusal.value.code == "recipe"
+    assert rejection.value.code == "recipe"
 
 
-def test_a_recipe_that_is_not_there_is_refused_with_those_that_are():
-    with pytest.raises(InputRefused, match="first, paper"):
+def test_a_recipe_that_is_not_there_is_rejected_with_those_that_are():
+    with pytest.raises(InputError, match="first, paper"):
         load_recipe("none")
 
 
 def test_settings_replace_entries_of_a_recipe():
-    recipe = load_recipe("paper", ["minutes = 8", "network.use_rau=false", 'cases.shares."plaques implanted" = 0.4'])
+    recipe = load_recipe("paper", ["minutes = 8", "network.use_rau=false", 'cases.shares."plaques inserted" = 0.4'])
     assert (recipe.name, recipe.minutes, recipe.network.use_rau, recipe.network.use_edb) == ("paper", 8, False, True)
-    assert recipe.cases.shares == {"plaques implanted": 0.4} and recipe.cases.kinds == ("chest",)
+    assert recipe.cases.shares == {"plaques inserted": 0.4} and recipe.cases.kinds == ("chest",)
 
 
 @pytest.mark.parametrize("setting", ["minutes", "network.speed = 3", "minutes = fast", "network = 3"])
-def test_an_impossible_setting_is_refused(setting):
-    with pytest.raises(InputRefused):
+def test_an_impossible_setting_is_rejected(setting):
+    with pytest.raises(InputError):
         load_recipe("paper", [setting])
 
 
@@ -188,17 +188,17 @@ def test_a_cancelled_run_keeps_its_checkpoint(folders, tmp_path, monkeypatch):
     assert Trainer(TINY, folders[0], None, tmp_path).iteration == 1
 
 
-def test_a_checkpoint_of_another_network_is_refused(folders, trained):
+def test_a_checkpoint_of_another_network_is_rejected(folders, trained):
     other = replace(TINY, network=replace(TINY.network, use_rau=False))
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         Trainer(other, folders[0], None, trained[1])
-    assert refusal.value.code == "checkpoint"
+    assert rejection.value.code == "checkpoint"
 
 
 def test_a_run_starts_from_given_weights_and_the_card_tells_of_them(folders, trained, tmp_path):
     weights, _, _ = trained
     model = load_model(weights)
-    trainer = Trainer(TINY, folders[0], None, tmp_path, initialise=weights)
+    trainer = Trainer(TINY, folders[0], None, tmp_path, initialize=weights)
     assert trainer.iteration == 0
     for network in (trainer.network, trainer.average):
         for name, tensor in model.network.state_dict().items():
@@ -208,34 +208,34 @@ def test_a_run_starts_from_given_weights_and_the_card_tells_of_them(folders, tra
     assert card["statement"].count("The network was trained on cases of: blobs.") == 2
     again = card["training"]
     assert again["iterations"] == 1
-    assert again["initialised_from"]["sha256"] == model.card["sha256"]
-    assert again["initialised_from"]["name"] == model.card["name"]
-    assert again["initialised_from"]["iterations"] == 3 and "minutes" in again["initialised_from"]
+    assert again["initialized_from"]["sha256"] == model.card["sha256"]
+    assert again["initialized_from"]["name"] == model.card["name"]
+    assert again["initialized_from"]["iterations"] == 3 and "minutes" in again["initialized_from"]
     # Weights that were read stay as they are: the loaded model is shared.
     assert torch.equal(load_model(weights).network.calcium.weight, model.network.calcium.weight)
-    resumed = Trainer(TINY, folders[0], None, tmp_path, initialise=weights)
-    assert resumed.iteration == 1 and resumed.initialised_from == again["initialised_from"]
-    assert Trainer(TINY, folders[0], None, tmp_path).initialised_from == again["initialised_from"]
-    with pytest.raises(InputRefused, match="began with other weights"):
-        Trainer(TINY, folders[0], None, trained[1], initialise=weights)
+    resumed = Trainer(TINY, folders[0], None, tmp_path, initialize=weights)
+    assert resumed.iteration == 1 and resumed.initialized_from == again["initialized_from"]
+    assert Trainer(TINY, folders[0], None, tmp_path).initialized_from == again["initialized_from"]
+    with pytest.raises(InputError, match="began with other weights"):
+        Trainer(TINY, folders[0], None, trained[1], initialize=weights)
 
 
-def test_given_weights_of_another_network_are_refused(folders, trained, tmp_path):
+def test_given_weights_of_another_network_are_rejected(folders, trained, tmp_path):
     other = replace(TINY, network=replace(TINY.network, use_rau=False))
-    with pytest.raises(InputRefused, match="another network"):
-        Trainer(other, folders[0], None, tmp_path, initialise=trained[0])
+    with pytest.raises(InputError, match="another network"):
+        Trainer(other, folders[0], None, tmp_path, initialize=trained[0])
 
 
-def test_given_weights_that_are_not_finite_are_refused(folders, trained, tmp_path):
+def test_given_weights_that_are_not_finite_are_rejected(folders, trained, tmp_path):
     copied = tmp_path / trained[0].name
     content = safetensors.torch.load(trained[0].read_bytes())
     content["stem.1.running_var"][0] = float("inf")
     copied.write_bytes(safetensors.torch.save(content))
     card = {**read_card(trained[0]), "sha256": hashlib.sha256(copied.read_bytes()).hexdigest()}
     copied.with_suffix(".json").write_text(json.dumps(card))
-    with pytest.raises(InputRefused) as refusal:
-        Trainer(TINY, folders[0], None, tmp_path / "run", initialise=copied)
-    assert refusal.value.code == "weights-values"
+    with pytest.raises(InputError) as rejection:
+        Trainer(TINY, folders[0], None, tmp_path / "run", initialize=copied)
+    assert rejection.value.code == "weights-values"
 
 
 def test_weights_that_are_no_numbers_any_more_do_not_replace_the_last_checkpoint(folders, tmp_path):
@@ -245,9 +245,9 @@ def test_weights_that_are_no_numbers_any_more_do_not_replace_the_last_checkpoint
     kept = {name: (tmp_path / name).read_bytes() for name in (CHECKPOINT, WEIGHTS)}
     with torch.no_grad():
         trainer.network.calcium.weight.fill_(float("nan"))
-    with pytest.raises(InputRefused) as refusal:
+    with pytest.raises(InputError) as rejection:
         trainer.save()
-    assert refusal.value.code == "diverged"
+    assert rejection.value.code == "diverged"
     assert kept == {name: (tmp_path / name).read_bytes() for name in kept}
 
 
@@ -273,7 +273,7 @@ def test_the_last_part_of_a_run_sees_larger_patches(folders, tmp_path, monkeypat
 
 
 def test_a_few_steps_on_one_batch_lower_every_loss(folders, tmp_path, monkeypatch):
-    recipe = replace(TINY, iterations=1000, optimiser=replace(TINY.optimiser, warmup=0, learning_rate=5e-3))
+    recipe = replace(TINY, iterations=1000, optimizer=replace(TINY.optimizer, warmup=0, learning_rate=5e-3))
     trainer = Trainer(recipe, folders[0], None, tmp_path)
     options = replace(TINY.samples, calcium_slices=1.0, focus=1.0)
     batch = draw_batch(trainer.train_cases, 2, options, np.random.default_rng(3))
@@ -308,7 +308,7 @@ def test_an_epoch_takes_every_slice_once_in_another_order_each_time(folders, tmp
 
 
 def test_accumulated_gradients_are_the_mean_of_the_parts(folders, tmp_path):
-    recipe = tiny(optimiser={"name": "sgd", "gradient_norm": 0.0})
+    recipe = tiny(optimizer={"name": "sgd", "gradient_norm": 0.0})
     whole = Trainer(changed(recipe, "two", {"accumulate": 2}), folders[0], None, tmp_path / "two")
     whole.step()
     alone = Trainer(recipe, folders[0], None, tmp_path / "one")
@@ -325,7 +325,7 @@ def test_a_picture_of_predictions_is_drawn(trained):
     assert picture.shape[1] > 1500 and picture.shape[0] > 500
     ct, truth = picture[60:500, 5:510].astype(int), picture[60:500, 525:1030].astype(int)
     assert (np.ptp(ct, axis=2) == 0).all()
-    assert np.ptp(truth, axis=2).max() > 60  # the calcium is coloured
+    assert np.ptp(truth, axis=2).max() > 60  # the calcium is colored
 
 
 def test_tensorboard_gets_the_metrics_and_the_pictures(folders, tmp_path):
@@ -355,32 +355,32 @@ def test_a_resumed_run_forgets_what_was_recorded_after_its_checkpoint(tmp_path):
     assert _rows(tmp_path / METRICS) == [{"iteration": "20", "loss": "1.5"}]
 
 
-def test_a_checkpoint_of_another_number_of_processes_is_refused(folders, trained):
-    with pytest.raises(InputRefused, match="a run of 1 processes, not 2"):
-        Trainer(TINY, folders[0], None, trained[1], ranks=Ranks(0, 2, torch.device("cpu")))
+def test_a_checkpoint_of_another_number_of_processes_is_rejected(folders, trained):
+    with pytest.raises(InputError, match="a run of 1 processes, not 2"):
+        Trainer(TINY, folders[0], None, trained[1], ranks=Distributed(0, 2, torch.device("cpu")))
 
 
-def test_a_validation_folder_without_cases_is_refused(folders, tmp_path):
-    with pytest.raises(InputRefused, match="holds no case"):
+def test_a_validation_folder_without_cases_is_rejected(folders, tmp_path):
+    with pytest.raises(InputError, match="holds no case"):
         Trainer(TINY, folders[0], tmp_path, tmp_path / "out")
 
 
-def test_a_damaged_checkpoint_is_refused(folders, trained, tmp_path):
+def test_a_damaged_checkpoint_is_rejected(folders, trained, tmp_path):
     content = (trained[1] / CHECKPOINT).read_bytes()
     (tmp_path / CHECKPOINT).write_bytes(content[: len(content) // 2])
-    with pytest.raises(InputRefused, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot be read"):
         Trainer(TINY, folders[0], None, tmp_path)
 
 
 def test_weights_that_no_run_here_has_made_are_not_overwritten(folders, trained, tmp_path):
     (tmp_path / WEIGHTS).write_bytes(b"someone's")
-    with pytest.raises(InputRefused, match="without the checkpoint"):
+    with pytest.raises(InputError, match="without the checkpoint"):
         Trainer(TINY, folders[0], None, tmp_path)
     assert (tmp_path / WEIGHTS).read_bytes() == b"someone's"
 
 
 def test_training_cases_are_not_accepted_for_validation(folders, tmp_path):
-    with pytest.raises(InputRefused, match="for training and for validation"):
+    with pytest.raises(InputError, match="for training and for validation"):
         Trainer(TINY, folders[0], folders[0], tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

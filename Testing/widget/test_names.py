@@ -76,7 +76,7 @@ def test_every_class_of_the_form_that_is_not_qts_is_declared():
     ("form", "complaint"),
     [
         ('<widget class="qMRMLThing" name="thing"/>', "no stand-in for the class qMRMLThing"),
-        ('<widget class="QLabel" name="l"><property name="colour"><string/></property></widget>', "no property colour"),
+        ('<widget class="QLabel" name="l"><property name="color"><string/></property></widget>', "no property color"),
     ],
 )
 def test_the_stand_in_of_qt_complains_of_what_it_does_not_know(tmp_path, form, complaint):

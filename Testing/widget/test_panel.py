@@ -7,9 +7,9 @@ import pytest
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 from coronary_calcium.disclaimers import RESEARCH_USE
-from coronary_calcium.errors import InputRefused
-from CoronaryCalciumScoringLib.synthetic_ct import MADE_UP_AGATSTON, add_made_up_ct
-from slicer_cases import TRAINED_ON, WARNING, WaitingEngine, made_up_labels_engine
+from coronary_calcium.errors import InputError
+from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, add_synthetic_ct
+from slicer_cases import TRAINED_ON, WARNING, WaitingEngine, synthetic_labels_engine
 
 
 def visible(widget):
@@ -40,11 +40,11 @@ def test_the_first_ct_is_selected_and_ready(panel):
 def test_run_ends_with_the_scores_in_the_panel_and_in_the_scene(panel):
     panel.press_run()
     assert panel.ui.statusLabel.text == "Scored in 0 s on the processor."
-    assert f"Agatston {MADE_UP_AGATSTON:.1f}<" in panel.ui.totalLabel.text
+    assert f"Agatston {SYNTHETIC_AGATSTON:.1f}<" in panel.ui.totalLabel.text
     assert "Risk category &gt;400" in panel.ui.totalLabel.text
     assert [cell(panel, row, 0) for row in range(6)] == ["LM", "LAD", "LCX", "RCA", "unassigned", "Total"]
     assert [cell(panel, 1, column) for column in range(6)] == ["LAD", "1", "225.0", "225.0", "225.0", "–"]
-    assert [cell(panel, 5, column) for column in range(1, 4)] == ["2", f"{MADE_UP_AGATSTON:.1f}", "450.0"]
+    assert [cell(panel, 5, column) for column in range(1, 4)] == ["2", f"{SYNTHETIC_AGATSTON:.1f}", "450.0"]
     parameters = panel.widget.logic.getParameterNode()
     assert parameters.segmentation.GetSegmentation().GetNumberOfSegments() == 5
     assert parameters.scoreTable.GetTable().GetNumberOfRows() == 6
@@ -55,7 +55,7 @@ def test_beside_a_score_the_panel_says_what_the_network_was_trained_on(panel, sc
     panel.press_run()
     assert panel.ui.intendedUseLabel.text == f"{TRAINED_ON} {RESEARCH_USE}"
     assert panel.ui.intendedUseLabel.property("textFormat").name == "PlainText"  # a scene's words are no markup
-    other, _ = add_made_up_ct(scene.mrml)
+    other, _ = add_synthetic_ct(scene.mrml)
     panel.ui.inputSelector.setCurrentNode(other)
     assert panel.ui.intendedUseLabel.text == RESEARCH_USE
 
@@ -103,7 +103,7 @@ def test_after_cancel_it_runs_again(panel):
     panel.ui.applyButton.click()
     panel.until(engine.started.is_set)
     panel.press_run()
-    panel.widget.logic.engine = made_up_labels_engine
+    panel.widget.logic.engine = synthetic_labels_engine
     panel.press_run()
     assert panel.ui.statusLabel.text.startswith("Scored")
 
@@ -144,7 +144,7 @@ def test_removing_the_ct_in_the_middle_is_said_and_adds_nothing(panel, scene):
     assert scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode") == 0
 
 
-def test_a_ct_under_a_transform_is_refused_on_selection(panel, scene):
+def test_a_ct_under_a_transform_is_rejected_on_selection(panel, scene):
     transform = scene.mrml.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     panel.volume.SetAndObserveTransformNodeID(transform.GetID())
     panel.ui.inputSelector.setCurrentNode(None)
@@ -154,18 +154,18 @@ def test_a_ct_under_a_transform_is_refused_on_selection(panel, scene):
     assert panel.ui.statusLabel.text == panel.ui.applyButton.toolTip
 
 
-def test_a_ct_refused_by_its_voxels_says_the_reason_without_a_dialog(panel):
+def test_a_ct_rejected_by_its_voxels_says_the_reason_without_a_dialog(panel):
     panel.volume.GetImageData().GetPointData().GetScalars().Fill(1)
     panel.press_run()
     assert panel.ui.statusLabel.text.startswith("Not scored: ")
     assert panel.errors == []
 
 
-def test_a_refusal_from_the_engine_is_shown_without_a_dialog(panel):
-    def refuse(volume, **options):
-        raise InputRefused("weights-missing", "There are no weights: install the extension again.")
+def test_a_rejection_from_the_engine_is_shown_without_a_dialog(panel):
+    def reject(volume, **options):
+        raise InputError("weights-missing", "There are no weights: install the extension again.")
 
-    panel.widget.logic.engine = refuse
+    panel.widget.logic.engine = reject
     panel.press_run()
     assert panel.ui.statusLabel.text == "Not scored: There are no weights: install the extension again."
     assert panel.errors == []
@@ -185,7 +185,7 @@ def test_an_unexpected_error_is_shown_in_a_dialog_and_the_panel_goes_on(panel):
 
 def test_no_score_is_shown_beside_another_ct(panel, scene):
     panel.press_run()
-    other, _ = add_made_up_ct(scene.mrml)
+    other, _ = add_synthetic_ct(scene.mrml)
     panel.ui.inputSelector.setCurrentNode(other)
     assert panel.ui.totalLabel.text == "No score yet."
     assert panel.ui.statusLabel.text.startswith("Ready.")
@@ -193,7 +193,7 @@ def test_no_score_is_shown_beside_another_ct(panel, scene):
     assert "Agatston" in panel.ui.totalLabel.text
 
 
-def test_no_earlier_score_is_shown_beside_a_refusal(panel):
+def test_no_earlier_score_is_shown_beside_a_rejection(panel):
     panel.press_run()
     panel.volume.GetImageData().GetPointData().GetScalars().Fill(1)
     panel.press_run()
@@ -217,7 +217,7 @@ def test_the_device_goes_to_the_engine_and_into_the_parameter_node(panel):
 
     def engine(volume, *, device, **options):
         seen.append(device)
-        return made_up_labels_engine(volume, device=device, **options)
+        return synthetic_labels_engine(volume, device=device, **options)
 
     panel.widget.logic.engine = engine
     panel.press_run()

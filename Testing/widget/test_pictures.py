@@ -4,16 +4,16 @@ import pytest
 
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
-from CoronaryCalciumScoringLib.synthetic_ct import add_made_up_ct
+from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct
 from panel_pictures import WIDTH, cut_off, draw
-from slicer_cases import WaitingEngine, made_up_labels_engine
+from slicer_cases import WaitingEngine, synthetic_labels_engine
 
 
 def test_no_text_is_cut_off_in_any_state(application, scene, tmp_path):
     ui = application.widget.ui
     pictures = {"empty": draw(application, tmp_path / "empty.png")}
 
-    add_made_up_ct(scene.mrml)
+    add_synthetic_ct(scene.mrml)
     application.widget.enter()
     pictures["ready"] = draw(application, tmp_path / "ready.png")
 
@@ -33,7 +33,7 @@ def test_no_text_is_cut_off_in_any_state(application, scene, tmp_path):
     pictures["reviewing"] = draw(application, tmp_path / "reviewing.png")
     assert not cut_off(ui.editLabel)
 
-    application.widget.logic.engine = made_up_labels_engine
+    application.widget.logic.engine = synthetic_labels_engine
     ui.inputSelector.currentNode().GetImageData().GetPointData().GetScalars().Fill(1)
     ui.applyButton.click()
     application.until(lambda: ui.applyButton.text == "Run")

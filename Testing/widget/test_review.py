@@ -12,7 +12,7 @@ from coronary_calcium.arteries import LAD
 from coronary_calcium.disclaimers import RESEARCH_USE
 from CoronaryCalciumScoringLib.score_table import score_rows
 from CoronaryCalciumScoringLib.segmentation import artery_segments, remove_voxels
-from CoronaryCalciumScoringLib.synthetic_ct import MADE_UP_AGATSTON, made_up_ct
+from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct
 from qt_stand_in import QtCore
 from review_cases import IN_LAD, IN_RCA, IN_TISSUE, agatston, click, listed, press
 from slicer_cases import WaitingEngine, ras_of
@@ -25,7 +25,7 @@ def test_before_a_run_review_and_save_are_disabled_and_say_why(panel):
     ui = panel.ui
     for widget in (
         *(ui.reviewCollapsibleButton, ui.saveCollapsibleButton, ui.ladButton, ui.undoButton, ui.clickCheckBox),
-        *(ui.proposalCheckBox, ui.copyButton, ui.resultsButton, ui.trainingButton),
+        *(ui.predictionCheckBox, ui.copyButton, ui.resultsButton, ui.trainingButton),
     ):
         assert not widget.enabled
         assert widget.toolTip == "Press Run or Start without AI first."
@@ -53,14 +53,14 @@ def test_shift_and_the_remove_button_take_lesions_away(reviewing):
 @pytest.mark.parametrize("options", [{"drag": (10, 0)}, {"control": True}])
 def test_a_drag_and_a_click_with_control_are_no_clicks(reviewing, options):
     click(reviewing, IN_LAD, shift=True, **options)
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
 
 
 def test_a_click_that_places_a_point_is_no_click(reviewing, scene):
     interaction = scene.mrml.AddNewNodeByClass("vtkMRMLInteractionNode")
     interaction.SetCurrentInteractionMode(interaction.Place)
     click(reviewing, IN_LAD, shift=True)
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
     interaction.SetCurrentInteractionMode(interaction.ViewTransform)
     click(reviewing, IN_LAD, shift=True)
     assert agatston(reviewing, "Total") == 300.0
@@ -71,7 +71,7 @@ def test_a_click_on_nothing_says_so(reviewing):
     assert reviewing.ui.editLabel.text == "Nothing here reaches 130 HU within 2 mm of the click."
 
 
-def test_a_click_that_is_refused_says_why(reviewing, scene):
+def test_a_click_that_is_rejected_says_why(reviewing, scene):
     transform = scene.mrml.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     segmentation = reviewing.widget.reviewPanel.review.segmentationNode
     segmentation.SetAndObserveTransformNodeID(transform.GetID())
@@ -82,7 +82,7 @@ def test_a_click_that_is_refused_says_why(reviewing, scene):
 def test_the_toggle_switches_clicks_off_and_on(reviewing):
     reviewing.ui.clickCheckBox.click()
     click(reviewing, IN_LAD, shift=True)
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
     reviewing.ui.clickCheckBox.click()
     click(reviewing, IN_LAD, shift=True)
     assert agatston(reviewing, "Total") == 300.0
@@ -91,7 +91,7 @@ def test_the_toggle_switches_clicks_off_and_on(reviewing):
 def test_while_a_tool_of_the_editor_is_active_the_clicks_are_its(reviewing):
     reviewing.ui.segmentEditorWidget.setActiveEffectByName("Paint")
     click(reviewing, IN_LAD, shift=True)
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
     assert "tool" in reviewing.ui.editLabel.text
 
 
@@ -126,11 +126,11 @@ def test_the_editor_offers_no_surface_and_no_other_grid_and_leaves_the_views_alo
 def test_undo_and_redo_by_button_and_by_key(reviewing):
     click(reviewing, IN_LAD, shift=True)
     reviewing.ui.undoButton.click()
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
     reviewing.ui.redoButton.click()
     assert agatston(reviewing, "Total") == 300.0
     press(reviewing, "Ctrl+Z")
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
     press(reviewing, "Ctrl+Y")
     assert agatston(reviewing, "Total") == 300.0
 
@@ -143,7 +143,7 @@ def test_the_list_holds_the_lesions_and_sorts_numbers_as_numbers(reviewing):
         ["500", "350"],
     ]
     review = reviewing.widget.reviewPanel.review
-    most_of_lad = np.argwhere(made_up_ct()[1] == LAD.label)[:9]
+    most_of_lad = np.argwhere(synthetic_ct()[1] == LAD.label)[:9]
     remove_voxels(review.segmentationNode, review.volumeNode, most_of_lad)
     reviewing.until(lambda: listed(reviewing, 2) == ["300.0", "56.2"])
     reviewing.ui.lesionTable.sortByColumn(2, QtCore.Qt.AscendingOrder)
@@ -173,14 +173,14 @@ def test_thirty_clicks_can_all_be_taken_back_and_done_again(reviewing):
     for number in range(30):
         press(reviewing, "34"[number % 2])
         click(reviewing, IN_LAD)
-    assert agatston(reviewing, "RCA") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "RCA") == SYNTHETIC_AGATSTON
     for _ in range(30):
         reviewing.ui.undoButton.click()
         assert reviewing.ui.editLabel.text == "Taken back."
     assert agatston(reviewing, "LAD") == 225.0
     for _ in range(30):
         press(reviewing, "Ctrl+Y")
-    assert agatston(reviewing, "RCA") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "RCA") == SYNTHETIC_AGATSTON
 
 
 def test_after_a_run_the_controls_say_what_they_do_and_while_another_runs_saving_waits(reviewing):
@@ -223,14 +223,14 @@ def test_leaving_the_module_gives_clicks_keys_and_views_back(reviewing):
     assert not reviewing.ui.segmentEditorWidget._observing
     assert not any(shortcut.enabled for shortcut in reviewing.widget.reviewPanel.shortcuts.values())
     reviewing.widget.enter()
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
 
 
-def test_candidates_and_proposal_are_shown_on_demand(reviewing, scene):
+def test_candidates_and_prediction_are_shown_on_demand(reviewing, scene):
     display = reviewing.widget.reviewPanel.review.segmentationNode.GetNodeReference("coronaryCalciumProposal")
-    reviewing.ui.proposalCheckBox.click()
+    reviewing.ui.predictionCheckBox.click()
     assert display.GetDisplayNode().GetVisibility()
-    reviewing.ui.proposalCheckBox.click()
+    reviewing.ui.predictionCheckBox.click()
     assert not display.GetDisplayNode().GetVisibility()
     before = scene.mrml.GetNumberOfNodesByClass("vtkMRMLSegmentationNode")
     for _ in range(2):  # the second time they are known
@@ -280,8 +280,8 @@ def test_start_without_ai_asks_for_no_package_and_shows_the_candidates(panel):
     assert panel.ui.statusLabel.text.startswith("Started without AI")
     assert panel.ui.intendedUseLabel.text == RESEARCH_USE
     assert panel.ui.candidatesCheckBox.checked
-    assert not panel.ui.proposalCheckBox.enabled
+    assert not panel.ui.predictionCheckBox.enabled
     assert panel.ui.scoreTable.isColumnHidden(5)
     click(panel, IN_LAD)
     click(panel, IN_RCA)
-    assert (agatston(panel, "LAD"), agatston(panel, "Total")) == (MADE_UP_AGATSTON, MADE_UP_AGATSTON)
+    assert (agatston(panel, "LAD"), agatston(panel, "Total")) == (SYNTHETIC_AGATSTON, SYNTHETIC_AGATSTON)

@@ -5,7 +5,7 @@ import pytest
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 from CoronaryCalciumScoringLib.score_table import score_rows
-from CoronaryCalciumScoringLib.synthetic_ct import MADE_UP_AGATSTON, add_made_up_ct
+from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, add_synthetic_ct
 from review_cases import IN_LAD, agatston, click, press
 from slicer_cases import WaitingEngine
 
@@ -14,7 +14,7 @@ def test_a_second_run_leaves_the_first_result_as_it_was(reviewing):
     click(reviewing, IN_LAD, shift=True)
     first = reviewing.widget.logic.getParameterNode().scoreTable
     reviewing.press_run()
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
     assert score_rows(first)[-1].agatston == 300.0
 
 
@@ -25,11 +25,11 @@ def test_cancel_in_the_middle_keeps_the_review(reviewing):
     reviewing.until(engine.started.is_set)
     reviewing.press_run()
     reviewing.ui.undoButton.click()
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
 
 
 def test_an_emptied_selector_ends_the_review_and_another_ct_has_none(reviewing, scene):
-    other, _ = add_made_up_ct(scene.mrml)
+    other, _ = add_synthetic_ct(scene.mrml)
     for node in (None, other):
         reviewing.ui.inputSelector.setCurrentNode(node)
         assert not reviewing.ui.reviewCollapsibleButton.enabled
@@ -64,4 +64,4 @@ def test_a_saved_scene_opens_with_the_same_scores_and_goes_on(reviewing, scene, 
     reviewing.volume = reviewing.ui.inputSelector.currentNode()
     press(reviewing, "2")
     click(reviewing, IN_LAD)
-    assert agatston(reviewing, "Total") == MADE_UP_AGATSTON
+    assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON

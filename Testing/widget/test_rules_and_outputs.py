@@ -12,7 +12,7 @@ from coronary_calcium.io import open_ct, open_mask
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rules import RULE_SETS
 from CoronaryCalciumScoringLib.score_table import score_rows
-from CoronaryCalciumScoringLib.synthetic_ct import MADE_UP_AGATSTON, made_up_ct
+from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct
 from dicom_factory import write_series
 from dicom_tools import PATIENT, run_tool
 from panel_pictures import cut_off, draw
@@ -33,7 +33,7 @@ def form(panel):
 @pytest.fixture
 def known(panel, monkeypatch, tmp_path):
     """The same with the CT's images in the DICOM database, scanned at 100 kVp."""
-    volume, _ = made_up_ct()
+    volume, _ = synthetic_ct()
     paths = write_series(tmp_path / "ct", volume.hu, spacing=volume.spacing, origin=volume.origin, KVP=100, **PATIENT)
     files = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID): str(path) for path in paths}
     monkeypatch.setattr(slicer, "dicomDatabase", types.SimpleNamespace(fileForInstance=files.get), raising=False)
@@ -87,9 +87,9 @@ def test_the_live_scores_follow_the_rule_set_and_name_it(panel, form):
         assert f"{name} rules" in panel.ui.totalLabel.text
         assert f"{name} rules from 130 HU" in form.standingLabel.text
     panel.app.layoutManager().sliceWidget("Red").click(ras_of(panel.volume, IN_LAD), shift=True)
-    assert total(panel).agatston == reader.score.total.agatston < MADE_UP_AGATSTON
+    assert total(panel).agatston == reader.score.total.agatston < SYNTHETIC_AGATSTON
     assert reader.score.rules.name == "siemens"
-    assert reader.effort.other == 0
+    assert reader.statistics.other == 0
     choose(form.rulesComboBox, "literature")
     assert "literature" not in panel.ui.totalLabel.text
 
@@ -109,7 +109,7 @@ def test_choices_are_kept_with_the_scene(panel, form, scene, tmp_path):
     scene.load_bundle(path)
     panel.process_events()
     review = panel.widget.reviewPanel.review
-    assert (review.rules_name, review.choices.risk_scheme.name, review.choices.mass_factor) == (
+    assert (review.rules_name, review.options.risk_scheme.name, review.options.mass_factor) == (
         "siemens",
         "four-400",
         0.78,
@@ -160,7 +160,7 @@ def test_compare_rules_shows_every_rule_set(panel, form):
     form.compareButton.click()
     done(panel)
     assert column(form.rulesTable, 0) == list(RULE_SETS)
-    assert set(column(form.rulesTable, 3)) == {f"{MADE_UP_AGATSTON:.1f}"}
+    assert set(column(form.rulesTable, 3)) == {f"{SYNTHETIC_AGATSTON:.1f}"}
     assert not form.rulesTable.isHidden()
 
 
@@ -208,9 +208,9 @@ def test_the_mesa_risk_follows_what_is_entered_and_is_kept_nowhere(panel, form):
     form.mesaNumbers["age"].value = 75
     form.mesaFlags["smoker"].click()
     assert form.mesaLabel.text != first
-    factors = panel.widget.reviewPanel.review.choices.risk_factors
+    factors = panel.widget.reviewPanel.review.options.risk_factors
     assert (factors.age, factors.smoker, factors.male) == (75, True, False)
-    assert "75" not in panel.widget.reviewPanel.review.segmentationNode.GetAttribute("CoronaryCalcium.Choices")
+    assert "75" not in panel.widget.reviewPanel.review.segmentationNode.GetAttribute("CoronaryCalcium.ScoringOptions")
     form.mesaBox.checked = False
     assert form.mesaLabel.text == ""
 
@@ -304,7 +304,7 @@ def test_cancel_stops_the_self_test_and_closing_the_scene_does_too(application, 
 
 def test_the_open_section_is_drawn_with_its_texts_in_full(panel, known, tmp_path):
     """To be looked at: pytest --basetemp=FOLDER keeps the pictures."""
-    panel.ui.clinicSection.collapsed = False
+    panel.ui.rulesAndOutputsSection.collapsed = False
     choose(known.rulesComboBox, "siemens")
     known.mesaBox.checked = True
     known.compareButton.click()
@@ -342,7 +342,7 @@ def test_clicks_candidates_and_brush_follow_the_threshold_of_the_rules(panel, fo
     assert "Volume and mass from 113 HU" in form.standingLabel.text
     volume = total(panel).volume_mm3
     assert click_on_faint() == "LAD: 150.0 mm³ marked."
-    assert total(panel).agatston == MADE_UP_AGATSTON
+    assert total(panel).agatston == SYNTHETIC_AGATSTON
     assert review.case_result().quantities.volume_mm3.total == pytest.approx(volume + 150.0)
     assert node.GetAttribute("BrushAbsoluteDiameter") == "9"  # what the reader has set stays
 

@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 from coronary_calcium.datasets.case_format import load_case
-from CoronaryCalciumScoringLib.synthetic_ct import MADE_UP_AGATSTON, made_up_ct
+from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct
 from review_cases import IN_LAD, click
 
 
@@ -18,7 +18,7 @@ def test_copy_puts_the_table_on_the_clipboard(reviewing):
     reviewing.ui.copyButton.click()
     lines = reviewing.app.clipboard().text().splitlines()
     assert lines[0].startswith("Artery\tLesions\tAgatston")
-    assert float(lines[-1].split("\t")[2]) == MADE_UP_AGATSTON
+    assert float(lines[-1].split("\t")[2]) == SYNTHETIC_AGATSTON
     assert reviewing.ui.statusLabel.text == "The table is on the clipboard."
 
 
@@ -40,7 +40,7 @@ def test_a_training_case_is_written_into_the_folder_that_is_chosen(reviewing, tm
     reviewing.ui.trainingButton.click()
     reviewing.until(lambda: not reviewing.running())
     (path,) = tmp_path.glob("*.npz")
-    assert load_case(path).facts["agatston"]["total"] == MADE_UP_AGATSTON
+    assert load_case(path).facts["agatston"]["total"] == SYNTHETIC_AGATSTON
 
 
 def test_nothing_is_written_when_no_folder_is_chosen(reviewing):
@@ -50,7 +50,7 @@ def test_nothing_is_written_when_no_folder_is_chosen(reviewing):
     assert reviewing.ui.statusLabel.text == before
 
 
-def test_a_refusal_to_save_is_said_without_a_dialog(reviewing, tmp_path):
+def test_a_rejection_to_save_is_said_without_a_dialog(reviewing, tmp_path):
     (tmp_path / "file").write_text("x")
     reviewing.folder = str(tmp_path / "file")
     reviewing.ui.trainingButton.click()
@@ -69,7 +69,7 @@ def test_the_module_offers_a_simulated_patient_without_download(application, sce
 
     def simulate(seed, *, progress, **changes):
         progress(0.5, "Scanning")
-        return types.SimpleNamespace(volume=made_up_ct()[0])
+        return types.SimpleNamespace(volume=synthetic_ct()[0])
 
     monkeypatch.setattr("coronary_calcium.simulation.patient.simulate_patient", simulate)
     (node,) = source["customDownloader"](None)

@@ -137,7 +137,7 @@ def _comparison(result: "CaseResult") -> list[str]:
     """The same lesions by every rule set, a line each; nothing when it was not asked for."""
     if not result.compared:
         return []
-    columns = f"{'Rules':<22}{'Smallest part':>14}{'Neighbours':>12}{'Lesions':>9}{'Agatston':>11}{'Volume mm3':>12}"
+    columns = f"{'Rules':<22}{'Smallest part':>14}{'Neighbors':>12}{'Lesions':>9}{'Agatston':>11}{'Volume mm3':>12}"
     lines = ["", f"{columns}{'Mass mg':>9}  Volume by"]
     for scored in result.compared:
         rules, total = scored.rules, scored.score.total
@@ -151,7 +151,7 @@ def _comparison(result: "CaseResult") -> list[str]:
 
 
 def _difference(result: "CaseResult") -> list[str]:
-    """The reader's scores beside the network's; nothing when there is no proposal to compare with."""
+    """The reader's scores beside the network's; nothing when there is no prediction to compare with."""
     difference = result.difference
     if difference is None:
         return []
@@ -164,14 +164,18 @@ def _difference(result: "CaseResult") -> list[str]:
 
 def print_result(result: "CaseResult", report: Path) -> None:
     """The scores as a table, what they stand for, the warnings, and where the report is."""
-    score, standing, quantities = result.score, result.standing, result.quantities
+    score, interpretation, quantities = result.score, result.interpretation, result.quantities
     volume, mass = quantities.volume_mm3, quantities.mass_mg
     lines = ["", f"{'Artery':<12}{'Lesions':>8}{'Agatston':>12}{'Volume mm3':>13}{'Mass mg':>10}"]
     rows = [(artery.name, volume.by_artery[artery.name], mass.by_artery[artery.name]) for artery in ARTERIES]
     for name, volume_mm3, mass_mg in [*rows, ("Total", volume.total, mass.total)]:
         tally = score.by_artery.get(name, score.total)
         lines.append(f"{name:<12}{tally.lesions:>8}{tally.agatston:>12.2f}{volume_mm3:>13.1f}{mass_mg:>10.1f}")
-    lines += ["", f"Risk category {standing.category} (Agatston, {score.rules.name} rules); CAC-DRS {standing.cac_drs}"]
+    lines += [
+        "",
+        f"Risk category {interpretation.category} (Agatston, {score.rules.name} rules); "
+        f"CAC-DRS {interpretation.cac_drs}",
+    ]
     if not score.total.lesions:
         found = "no voxel that the mask marks counts" if result.mask_given else "the network found no coronary calcium"
         lines.append(f"The score is 0: {found}.")
@@ -182,8 +186,10 @@ def print_result(result: "CaseResult", report: Path) -> None:
             f"10-year risk of coronary heart disease (MESA): {100 * result.mesa.with_calcium:.1f} % with calcium, "
             f"{100 * result.mesa.without_calcium:.1f} % from the risk factors alone"
         )
-    if standing.rescan_limit is not None:
-        lines.append(f"Another scan would lie within {standing.rescan_limit:.0f} of this score in 95 % of patients.")
+    if interpretation.repeatability_limit is not None:
+        lines.append(
+            f"Another scan would lie within {interpretation.repeatability_limit:.0f} of this score in 95 % of patients."
+        )
     lines += _comparison(result)
     lines += _difference(result)
     lines += [f"Warning: {warning.message}" for warning in result.warnings]
@@ -195,7 +201,7 @@ def print_result(result: "CaseResult", report: Path) -> None:
 
 
 # As documented in the README.
-SCORED, WRONG_USAGE, REFUSED, INTERRUPTED = 0, 2, 3, 130
+SCORED, WRONG_USAGE, REJECTED, INTERRUPTED = 0, 2, 3, 130
 # In bytes; the limit of the file systems in use.
 _LONGEST_NAME = 255
 

@@ -15,7 +15,7 @@ from coronary_calcium.disclaimers import RESEARCH_USE, trained_on
 if TYPE_CHECKING:
     from coronary_calcium.evaluation.patients import Patient
     from coronary_calcium.evaluation.results import PatientResult
-    from coronary_calcium.evaluation.run import Settings
+    from coronary_calcium.evaluation.run import EvaluationSettings
 
 
 def add_evaluate(commands: argparse._SubParsersAction) -> None:
@@ -26,7 +26,7 @@ def add_evaluate(commands: argparse._SubParsersAction) -> None:
         description="Run the network on patients of known calcium and measure its answers: pixels, lesions, arteries, "
         "risk categories and scores. Writes evaluation.html, patients.csv and evaluation.json; an evaluation that was "
         "interrupted goes on where it stopped when it is started again with the same --output.",
-        epilog="Exit codes: 0 evaluated, 2 wrong usage, 3 refused, 130 interrupted.",
+        epilog="Exit codes: 0 evaluated, 2 wrong usage, 3 rejected, 130 interrupted.",
     )
     evaluate.add_argument(
         "--data",
@@ -76,7 +76,7 @@ def _table_row(text: str) -> tuple[str, Path]:
 def _evaluate(options: argparse.Namespace) -> int:
     # Imported here so that --help and wrong usage answer at once.
     from coronary_calcium.evaluation.patients import find_patients  # noqa: PLC0415
-    from coronary_calcium.evaluation.run import Settings  # noqa: PLC0415
+    from coronary_calcium.evaluation.run import EvaluationSettings  # noqa: PLC0415
 
     wrong = _wrong_usage(options)
     if wrong:
@@ -90,7 +90,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         if options.table:
             _tables(options, patients, folder)
         else:
-            settings = Settings(options.weights, options.device, options.precision, options.every_slice)
+            settings = EvaluationSettings(options.weights, options.device, options.precision, options.every_slice)
             content = _one(options, patients, settings, folder, folder)
             sys.stdout.write("\n".join(_key_figures(content)))
     if options.output is not None:
@@ -141,31 +141,31 @@ def _folder(output: Path | None) -> Iterator[Path]:
 
 
 def _one(
-    options: argparse.Namespace, patients: list["Patient"], settings: "Settings", folder: Path, kept_in: Path
+    options: argparse.Namespace, patients: list["Patient"], settings: "EvaluationSettings", folder: Path, kept_in: Path
 ) -> dict[str, Any]:
     """Evaluate one set of weights and write its files; returns its summary."""
     from coronary_calcium.evaluation.report import write_evaluation  # noqa: PLC0415
-    from coronary_calcium.evaluation.results import Kept  # noqa: PLC0415
+    from coronary_calcium.evaluation.results import ResultCache  # noqa: PLC0415
     from coronary_calcium.evaluation.run import evaluate  # noqa: PLC0415
     from coronary_calcium.evaluation.summary import summary  # noqa: PLC0415
     from coronary_calcium.network.weights import load_model  # noqa: PLC0415
 
-    kept = Kept(kept_in, settings.key)
+    kept = ResultCache(kept_in, settings.key)
     with PatientProgress(len(patients)) as progress:
         results = evaluate(
             patients, settings, kept, options.jobs, lambda result, known: progress(_line(result, known), known)
         )
     content = summary(results, load_model(settings.weights).card, settings, _command(options, settings))
     write_evaluation(folder, results, content, kept)
-    for refused in content["refused"]:
-        say(f"Refused: {refused['patient']}: {refused['message']}")
+    for rejected in content["rejected"]:
+        say(f"Rejected: {rejected['patient']}: {rejected['message']}")
     return content
 
 
 def _tables(options: argparse.Namespace, patients: list["Patient"], folder: Path) -> None:
     from coronary_calcium.evaluation.paper_tables import BY_KEY, check_row, markdown, tables  # noqa: PLC0415
     from coronary_calcium.evaluation.report import write_tables  # noqa: PLC0415
-    from coronary_calcium.evaluation.run import Settings  # noqa: PLC0415
+    from coronary_calcium.evaluation.run import EvaluationSettings  # noqa: PLC0415
     from coronary_calcium.network.weights import load_model  # noqa: PLC0415
 
     for key, weights in options.table:
@@ -173,7 +173,7 @@ def _tables(options: argparse.Namespace, patients: list["Patient"], folder: Path
     evaluated = {}
     for key, weights in options.table:
         say(f"Row {key}: {weights.name}")
-        settings = Settings(weights, options.device, options.precision, options.every_slice)
+        settings = EvaluationSettings(weights, options.device, options.precision, options.every_slice)
         evaluated[key] = _one(options, patients, settings, folder / key, folder)
     content = tables(evaluated)
     write_tables(folder, content)
@@ -184,13 +184,13 @@ def _line(result: "PatientResult", known: bool) -> str:
     """A patient in a few words."""
     measured = result.measured
     if measured is None:
-        return f"{result.name}: refused"
+        return f"{result.name}: rejected"
     seconds = "known" if known else f"{sum(measured.seconds.values()):.0f} s"
     true, found = measured.true_agatston["total"], measured.found_agatston["total"]
     return f"{result.name}: Agatston {true:.1f} true, {found:.1f} found, {seconds}"
 
 
-def _command(options: argparse.Namespace, settings: "Settings") -> str:
+def _command(options: argparse.Namespace, settings: "EvaluationSettings") -> str:
     """The command that repeats an evaluation, with names of files and folders but not where they lie."""
     words = ["coronary-calcium", "evaluate", "--data", options.data.name or "."]
     if settings.weights is not None:
@@ -209,7 +209,7 @@ def _key_figures(content: dict[str, Any]) -> list[str]:
     rate, filtered = figures["cac_rate"], figures["cac_filter_rate"]
     return [
         "",
-        f"Patients           {figures['patients']}, refused {figures['refused']}",
+        f"Patients           {figures['patients']}, rejected {figures['rejected']}",
         f"Pixel F1           {_two(pixels['f1'])} (precision {_two(pixels['precision'])}, "
         f"recall {_two(pixels['recall'])})",
         f"Lesions detected   {lesions['detected']} of {lesions['true']} ({_two(lesions['sensitivity'])}), "

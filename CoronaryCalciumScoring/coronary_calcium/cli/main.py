@@ -6,39 +6,39 @@ import sys
 from collections.abc import Sequence
 
 from coronary_calcium import __version__
-from coronary_calcium.cli.console import INTERRUPTED, REFUSED, SCORED, say
+from coronary_calcium.cli.console import INTERRUPTED, REJECTED, SCORED, say
 from coronary_calcium.cli.evaluate import add_evaluate
 from coronary_calcium.cli.prepare import add_prepare
 from coronary_calcium.cli.score import add_score
 from coronary_calcium.cli.selftest import add_selftest
 from coronary_calcium.cli.simulate import add_simulate
 from coronary_calcium.cli.train import add_train
-from coronary_calcium.errors import NOT_ENOUGH_MEMORY, Cancelled, InputRefused
+from coronary_calcium.errors import NOT_ENOUGH_MEMORY, Cancelled, InputError
 from coronary_calcium.parallel import every_request_to_end_heard
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; returns its exit code: 0 done, 2 wrong usage, 3 input refused, 130 interrupted."""
+    """Run the command; returns its exit code: 0 done, 2 wrong usage, 3 input rejected, 130 interrupted."""
     try:
         with every_request_to_end_heard():
             options = _parser().parse_args(arguments)
             code = options.run(options)
             sys.stdout.flush()
         return code
-    except InputRefused as refusal:
-        say(f"Refused: {refusal}")
+    except InputError as rejection:
+        say(f"Rejected: {rejection}")
     except MemoryError:
-        say(f"Refused: {NOT_ENOUGH_MEMORY}")
+        say(f"Rejected: {NOT_ENOUGH_MEMORY}")
     except BrokenPipeError:
         # Whoever reads the terminal's text has gone, as in `... | head`; the results are in their folder.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SCORED
     except OSError as error:
-        say(f"Refused: A file or folder cannot be used ({error.strerror or error}): check its name and permissions.")
+        say(f"Rejected: A file or folder cannot be used ({error.strerror or error}): check its name and permissions.")
     except (KeyboardInterrupt, Cancelled):
         say("Interrupted; nothing unfinished was left behind.")
         return INTERRUPTED
-    return REFUSED
+    return REJECTED
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -25,9 +25,9 @@ from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS, RuleSet
 
 if TYPE_CHECKING:
     from coronary_calcium.scoring.interpretation import RiskFactors
-    from coronary_calcium.scoring.options import Choices
+    from coronary_calcium.scoring.options import ScoringOptions
     from coronary_calcium.scoring.risk import RiskScheme
-    from coronary_calcium.scoring.volume_mass import MarkedRods
+    from coronary_calcium.scoring.volume_mass import CalibrationInserts
 
 
 def add_dicomweb(score: argparse.ArgumentParser) -> None:
@@ -76,7 +76,7 @@ def input_path(options: argparse.Namespace, progress: Progress) -> Iterator[Path
 def store_objects(url: str, folder: Path) -> int:
     """Store the DICOM objects of a results folder on a server; returns the exit code.
 
-    Raises InputRefused (see ``dicomweb.store``); the results stay in the folder whatever happens.
+    Raises InputError (see ``dicomweb.store``); the results stay in the folder whatever happens.
     """
     from coronary_calcium.dicomweb import store  # noqa: PLC0415 - pydicom is slow to import
     from coronary_calcium.reports.case_files import DICOM_REPORT, DICOM_SEGMENTATION  # noqa: PLC0415
@@ -105,13 +105,16 @@ _DENSITIES, _RADII_MM = (10.0, 2000.0), (1.0, 50.0)
 
 def add_choices(score: argparse.ArgumentParser) -> None:
     """Add the options, in a group of their own."""
-    group = score.add_argument_group("rules, calibration and standing")
+    group = score.add_argument_group("rules, calibration and interpretation")
     compared = score.add_argument_group("network and reader").add_mutually_exclusive_group()
     compared.add_argument(
         "--compare-ai", action="store_true", help="with --mask: run the network too, and report what the reader changed"
     )
     compared.add_argument(
-        "--proposal", type=named_path, help="with --mask: an earlier proposal of the network to compare with instead"
+        "--prediction",
+        "--proposal",  # its name in version 1
+        type=named_path,
+        help="with --mask: an earlier prediction of the network to compare with instead",
     )
     group.add_argument("--rules", choices=RULE_SETS, default=LITERATURE.name, help="rule set (default: literature)")
     group.add_argument("--compare-rules", action="store_true", help="score the same lesions by every rule set")
@@ -121,7 +124,7 @@ def add_choices(score: argparse.ArgumentParser) -> None:
         "--mass-calibration",
         type=_mass_factor,
         metavar="FACTOR",
-        help="mg/cm3/HU, about 0.8 at 120 kVp (default: the header's, or a typical one, labelled uncalibrated)",
+        help="mg/cm3/HU, about 0.8 at 120 kVp (default: the header's, or a typical one, labeled uncalibrated)",
     )
     mass.add_argument(
         "--mass-rods",
@@ -145,8 +148,10 @@ def add_choices(score: argparse.ArgumentParser) -> None:
 
 def usable_comparison(options: argparse.Namespace) -> bool:
     """Whether there is a reader's mask to compare with the network, told before any work."""
-    if options.mask is None and (options.compare_ai or options.proposal is not None):
-        say(f"{'--compare-ai' if options.compare_ai else '--proposal'} compares a reader's mask: name it with --mask.")
+    if options.mask is None and (options.compare_ai or options.prediction is not None):
+        say(
+            f"{'--compare-ai' if options.compare_ai else '--prediction'} compares a reader's mask: name it with --mask."
+        )
         return False
     return True
 
@@ -156,12 +161,12 @@ def rules_of(options: argparse.Namespace) -> RuleSet:
     return RULE_SETS[options.rules]
 
 
-def choices_of(options: argparse.Namespace) -> "Choices":
-    """The other choices."""
-    from coronary_calcium.scoring.options import Choices  # noqa: PLC0415 (brings numpy; --help answers at once)
+def scoring_options_of(options: argparse.Namespace) -> "ScoringOptions":
+    """The other options."""
+    from coronary_calcium.scoring.options import ScoringOptions  # noqa: PLC0415 (brings numpy; --help answers at once)
     from coronary_calcium.scoring.risk import FIVE_CATEGORIES  # noqa: PLC0415
 
-    return Choices(
+    return ScoringOptions(
         kvp_adapted=options.kvp_adapted,
         compare_rules=options.compare_rules,
         mass_factor=options.mass_calibration,
@@ -185,8 +190,8 @@ def _mass_factor(text: str) -> float:
     return factor
 
 
-def _rods(text: str) -> "MarkedRods":
-    from coronary_calcium.scoring.volume_mass import RADIUS_MM, ROD_MG_PER_CM3, MarkedRods  # noqa: PLC0415
+def _rods(text: str) -> "CalibrationInserts":
+    from coronary_calcium.scoring.volume_mass import RADIUS_MM, ROD_MG_PER_CM3, CalibrationInserts  # noqa: PLC0415
 
     words = [word.partition("=")[::2] for word in text.split(",")]
     given = dict(words)
@@ -204,7 +209,7 @@ def _rods(text: str) -> "MarkedRods":
     for name, value, (lowest, highest) in (("density", density, _DENSITIES), ("radius", radius, _RADII_MM)):
         if not lowest <= value <= highest:
             raise argparse.ArgumentTypeError(f"{name} must be {lowest:g} to {highest:g}, not {value:g}")
-    return MarkedRods(rod, water, density, radius)
+    return CalibrationInserts(rod, water, density, radius)
 
 
 def _risk_scheme(name: str) -> "RiskScheme":
@@ -244,7 +249,7 @@ def add_score(commands: argparse._SubParsersAction) -> None:
         help="score a CT",
         description="Find coronary calcium on a non-contrast CT and score it. Writes scores.json, lesions.csv, "
         "segmentation.seg.nrrd and report.html.",
-        epilog="Exit codes: 0 scored, 2 wrong usage, 3 input refused, 130 interrupted.",
+        epilog="Exit codes: 0 scored, 2 wrong usage, 3 input rejected, 130 interrupted.",
     )
     score.add_argument(
         "input",
@@ -284,24 +289,24 @@ def _score(options: argparse.Namespace) -> int:
     from coronary_calcium.dicom_export.sources import require_sources  # noqa: PLC0415
     from coronary_calcium.io import open_ct, open_mask  # noqa: PLC0415
     from coronary_calcium.pipeline import score_case  # noqa: PLC0415
-    from coronary_calcium.progress import Stages, part_of  # noqa: PLC0415
+    from coronary_calcium.progress import Timing, part_of  # noqa: PLC0415
     from coronary_calcium.reports import Extras, write_case  # noqa: PLC0415
     from coronary_calcium.reports.identity import read_identity  # noqa: PLC0415
 
     if not (usable_output(options.output) and usable_input(options) and usable_comparison(options)):
         return WRONG_USAGE
-    stages = Stages()
+    timing = Timing()
     sending = options.to_dicomweb is not None
     extras = Extras(dicom_seg=options.dicom_seg or sending, dicom_sr=options.dicom_sr or sending, pdf=options.pdf)
     with TerminalProgress() as progress, input_path(options, part_of(progress, 0.0, 0.05)) as path:
-        with stages.timed("read"):
+        with timing.timed("read"):
             opened = open_ct(path, series_uid=options.series, progress=part_of(progress, 0.05, 0.1))
             if extras.dicom_seg or extras.dicom_sr:
                 require_sources(opened.volume)  # told before the minutes of work, not after
             if options.with_identity:
                 extras = replace(extras, identity=read_identity(opened.volume))
             labels, proposed = (
-                None if file is None else open_mask(file, opened.volume) for file in (options.mask, options.proposal)
+                None if file is None else open_mask(file, opened.volume) for file in (options.mask, options.prediction)
             )
         result = score_case(
             opened.volume,
@@ -310,9 +315,9 @@ def _score(options: argparse.Namespace) -> int:
             model_path=options.weights,
             device=options.device,
             rules=rules_of(options),
-            choices=choices_of(options),
+            options=scoring_options_of(options),
             progress=part_of(progress, 0.1, 0.95),
-            stages=stages,
+            timing=timing,
         )
         report = write_case(result, options.output, part_of(progress, 0.95, 1.0), extras)
     print_series(opened)

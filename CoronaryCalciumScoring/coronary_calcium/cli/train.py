@@ -37,7 +37,9 @@ def add_train(commands: argparse._SubParsersAction) -> None:
     train.add_argument("--validation", type=named_path, help="folder of cases held out for validation")
     train.add_argument("--output", type=named_path, required=True, help="folder for the run")
     start = train.add_mutually_exclusive_group()
-    start.add_argument("--initialise", type=named_path, metavar="WEIGHTS", help="start from these weights")
+    start.add_argument(
+        "--initialize", "--initialise", type=named_path, metavar="WEIGHTS", help="start from these weights"
+    )
     start.add_argument(
         "--ablation", action="store_true", help="train the five networks of the paper's table 1, each in its own folder"
     )
@@ -80,7 +82,7 @@ def _train(options: argparse.Namespace) -> int:
             if options.ablation:
                 train_ablation(*where, device=options.device)
             else:
-                train(*where, initialise=options.initialise, device=options.device)
+                train(*where, initialize=options.initialize, device=options.device)
         except Cancelled:
             stopped = True
         else:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.volume import CaseWarning, CTVolume
 
@@ -19,15 +19,15 @@ MAXIMUM_JSON_BYTES = 2**24
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file. Raises InputRefused("data-set-file")."""
+    """The object in a JSON file. Raises InputError("data-set-file")."""
     try:
         if path.stat().st_size > MAXIMUM_JSON_BYTES:
             raise ValueError("too large")
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        raise InputRefused("data-set-file", f"{path.name} is damaged or cannot be read: copy it again.") from None
+        raise InputError("data-set-file", f"{path.name} is damaged or cannot be read: copy it again.") from None
     if not isinstance(content, dict):
-        raise InputRefused("data-set-file", f"{path.name} does not hold what it should: copy it again.")
+        raise InputError("data-set-file", f"{path.name} does not hold what it should: copy it again.")
     return content
 
 
@@ -47,7 +47,7 @@ class Case:
         artery the data set does not tell. None where the data set has no marked calcium.
     reference : Agatston scores that come with the data set, by the arteries' names and ``"total"``; None without any.
     facts : ``source``, ``gated`` (True, False, or None when not stated), ``left_main_in_lad`` (calcium of the left
-        main artery is labelled or scored as LAD), and what the layout adds.
+        main artery is labeled or scored as LAD), and what the layout adds.
     warnings : what is odd about the labels or scores.
 
     """
@@ -72,7 +72,7 @@ class LeftOut:
 class Entry:
     """A case that can be opened.
 
-    ``open`` raises InputRefused when it cannot be used. ``sources`` are the files and folders that it is made of:
+    ``open`` raises InputError when it cannot be used. ``sources`` are the files and folders that it is made of:
     what was made from it is out of date when one of them is younger.
     """
 
@@ -113,8 +113,8 @@ def opened(entry: Entry, progress: Progress = no_progress) -> Case | LeftOut:
     """The case of an entry, or why it is left out."""
     try:
         return entry.open(progress)
-    except InputRefused as refusal:
-        return LeftOut(entry.name, str(refusal))
+    except InputError as rejection:
+        return LeftOut(entry.name, str(rejection))
 
 
 def in_order(names: set[str]) -> list[str]:
@@ -166,7 +166,7 @@ def open_with(
 
     ``parts`` are the files of a case, folders with a slash at their end; ``open_case`` opens a case by its name and
     folder. ``what`` is a case in words, and ``remedy`` what to do when one lacks a part. Raises
-    InputRefused("partial-data-set") when no case is whole.
+    InputError("partial-data-set") when no case is whole.
     """
     cases = {folder.name: folder} if (folder / mark).is_file() else folders_in(folder)
     entries, left_out = [], []
@@ -179,7 +179,7 @@ def open_with(
             entries.append(Entry(name, tuple(path / part for part in parts), partial(open_case, name, path)))
     if not entries:
         *others, last = parts
-        raise InputRefused(
+        raise InputError(
             "partial-data-set", f"No {what} in {folder} is complete ({', '.join(others)} and {last}): {remedy}."
         )
     return DataSet(layout, folder, tuple(entries), tuple(left_out))

@@ -6,7 +6,7 @@ A case file has these arrays:
 * ``labels`` uint8 (k, j, i), 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 an artery that is not known, on calcium voxels of at least
   130 HU, 0 elsewhere;
 * ``spacing`` (3,) in mm, along (k, j, i);
-* ``field_center`` (2,), the voxel index (j, i) of the centre of the heart's window;
+* ``field_center`` (2,), the voxel index (j, i) of the center of the heart's window;
 * ``other`` (n, 3) uint16, where it is known: the voxels (k, j, i) of at least 130 HU that are calcium or metal but not
   coronary. A case without this array is searched for small bright parts instead;
 * ``facts``, a JSON object as a string: how the case was made. Sampling knows two of them: ``kind``, "chest" or
@@ -24,7 +24,7 @@ import numpy as np
 from scipy import ndimage
 
 from coronary_calcium.arteries import ARTERIES
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.heart.field import Window
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
@@ -33,7 +33,7 @@ from coronary_calcium.volume import CTVolume
 # and scales.
 BOX_MM = 250.0
 # Where a case does not say which voxels are other calcium, bright parts of a slice that are larger or further from the
-# window's centre are taken for bone. Of the pixels of at least 130 HU within 80 mm of it, two thirds were bone.
+# window's center are taken for bone. Of the pixels of at least 130 HU within 80 mm of it, two thirds were bone.
 HARD_NEGATIVE_RADIUS_MM, HARD_NEGATIVE_AREA_MM2 = 70.0, 300.0
 _ARRAYS = ("hu", "labels", "spacing", "field_center", "facts")
 _EIGHT = np.ones((3, 3), bool)
@@ -91,41 +91,41 @@ def _is_bright(hu: np.ndarray, labels: np.ndarray, near: np.ndarray, spacing_ji:
 
 
 def read_summary(path: Path) -> CaseSummary:
-    """Read a case's facts and size, in a millisecond. Raises InputRefused("training-case")."""
+    """Read a case's facts and size, in a millisecond. Raises InputError("training-case")."""
     try:
         with np.load(path, allow_pickle=False) as archive, archive.zip.open("labels.npy") as stream:
             np.lib.format.read_magic(stream)
             shape, _, _ = np.lib.format.read_array_header_1_0(stream)
             return CaseSummary(dict(json.loads(str(archive["facts"]))), int(shape[0]))
     except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-        raise _refused(path, "it cannot be read, being damaged or another kind of file") from error
+        raise _rejected(path, "it cannot be read, being damaged or another kind of file") from error
 
 
 def load_case(path: Path) -> TrainingCase:
-    """Read a case file. Raises InputRefused("training-case") when it is not one."""
+    """Read a case file. Raises InputError("training-case") when it is not one."""
     try:
         with np.load(path, allow_pickle=False) as archive:
             missing = [name for name in _ARRAYS if name not in archive]
             if missing:
-                raise _refused(path, f"it lacks {', '.join(missing)}")
+                raise _rejected(path, f"it lacks {', '.join(missing)}")
             hu, labels = archive["hu"], archive["labels"]
             spacing = tuple(float(value) for value in archive["spacing"])
             center = tuple(float(value) for value in archive["field_center"])
             facts = json.loads(str(archive["facts"]))
             other = archive.get("other")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        if isinstance(error, InputRefused):
+        if isinstance(error, InputError):
             raise
-        raise _refused(path, "it cannot be read, being damaged or another kind of file") from error
+        raise _rejected(path, "it cannot be read, being damaged or another kind of file") from error
     if hu.ndim != 3 or hu.shape != labels.shape or hu.dtype != np.int16 or labels.dtype != np.uint8:
-        raise _refused(path, "hu must be int16 and labels uint8, both of the same (k, j, i) shape")
+        raise _rejected(path, "hu must be int16 and labels uint8, both of the same (k, j, i) shape")
     if len(spacing) != 3 or len(center) != 2 or min(spacing) <= 0:
-        raise _refused(path, "spacing must be three positive numbers and field_center two numbers")
+        raise _rejected(path, "spacing must be three positive numbers and field_center two numbers")
     highest = max(artery.label for artery in ARTERIES)
     if labels.max(initial=0) > highest:
-        raise _refused(path, f"labels must be 0 to {highest}")
+        raise _rejected(path, f"labels must be 0 to {highest}")
     if other is not None and not (other.ndim == 2 and other.shape[1] == 3 and (other < hu.shape).all()):
-        raise _refused(path, "other must be voxel indices (k, j, i) inside of the case")
+        raise _rejected(path, "other must be voxel indices (k, j, i) inside of the case")
     return case_of(path.name, hu, labels, spacing, center, facts, other)
 
 
@@ -157,8 +157,8 @@ def case_of(
     )
 
 
-def _refused(path: Path, reason: str) -> InputRefused:
-    return InputRefused("training-case", f"{path.name} is not a training case: {reason}; make the cases again.")
+def _rejected(path: Path, reason: str) -> InputError:
+    return InputError("training-case", f"{path.name} is not a training case: {reason}; make the cases again.")
 
 
 def save_case(
@@ -196,7 +196,7 @@ def save_case(
 REVIEWED_CT, REVIEWED_LABELS, REVIEWED_PREDICTION, REVIEWED_FACTS = (
     "ct.nrrd",
     "labels.nrrd",
-    "proposal.nrrd",
+    "prediction.nrrd",
     "case.json",
 )
 
@@ -204,7 +204,7 @@ REVIEWED_CT, REVIEWED_LABELS, REVIEWED_PREDICTION, REVIEWED_FACTS = (
 def around_heart(
     volume: CTVolume, windows: tuple[Window, ...], labels: np.ndarray
 ) -> tuple[tuple[float, float], tuple[slice, slice, slice]]:
-    """The heart's centre (j, i), and the part of the CT to keep: ``BOX_MM`` around it, and all that is labelled.
+    """The heart's center (j, i), and the part of the CT to keep: ``BOX_MM`` around it, and all that is labeled.
 
     ``windows`` are where the heart was found, ``labels`` (k, j, i) of the volume's shape.
     """

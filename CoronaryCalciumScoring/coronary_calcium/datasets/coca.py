@@ -26,7 +26,7 @@ from coronary_calcium.datasets.base import (
     folders_in,
     in_order,
 )
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
 from coronary_calcium.progress import Progress, part_of
 from coronary_calcium.volume import CaseWarning, CTVolume
@@ -41,15 +41,13 @@ _PATIENT = re.compile(r"^(\d+)[A-Za-z]?$")
 def read_scores(path: Path) -> tuple[dict[str, dict[str, float]], list[LeftOut]]:
     """Scores by patient, each by the arteries' names and ``"total"``; and the patients whose row cannot be used.
 
-    Raises InputRefused: ``"data-set-file"``, ``"needs-package"``.
+    Raises InputError: ``"data-set-file"``, ``"needs-package"``.
     """
     rows = _rows(path)
     header = [str(cell).strip().lower() if cell is not None else "" for cell in next(rows, ())]
     missing = [name for name in (_FILE_NAME, *_COLUMNS) if header.count(name) != 1]
     if missing:
-        raise InputRefused(
-            "data-set-file", f"{path.name} has no single column {', '.join(missing)}: download it again."
-        )
+        raise InputError("data-set-file", f"{path.name} has no single column {', '.join(missing)}: download it again.")
     place = {name: header.index(name) for name in (_FILE_NAME, *_COLUMNS)}
     scores: dict[str, dict[str, float]] = {}
     unusable: dict[str, str] = {}
@@ -81,12 +79,12 @@ def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
     try:
         import openpyxl  # noqa: PLC0415 - an extra of the package
     except ImportError:
-        raise InputRefused(
+        raise InputError(
             "needs-package",
             "COCA's scores are read with openpyxl, which is not installed: pip install "
             "'coronary-calcium-scoring[datasets]'.",
         ) from None
-    damaged = InputRefused("data-set-file", f"{path.name} is damaged or no Excel workbook: download it again.")
+    damaged = InputError("data-set-file", f"{path.name} is damaged or no Excel workbook: download it again.")
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAXIMUM_TABLE_BYTES:
@@ -107,7 +105,7 @@ def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
         TypeError,
         AttributeError,
     ) as error:  # fmt: skip - SyntaxError is what XML parsers raise
-        if isinstance(error, InputRefused):
+        if isinstance(error, InputError):
             raise
         raise damaged from None
     return iter(rows)
@@ -136,18 +134,18 @@ def find_gated(folder: Path) -> Path | None:
 def open_gated(folder: Path) -> DataSet:
     """The data set in a folder that ``find_gated`` found.
 
-    Raises InputRefused: ``"partial-data-set"`` when CTs or outlines are missing altogether, ``"needs-package"``.
+    Raises InputError: ``"partial-data-set"`` when CTs or outlines are missing altogether, ``"needs-package"``.
     """
     missing = [name for name in (CTS, OUTLINES) if not (folder / name).is_dir()]
     if missing:
-        raise InputRefused(
+        raise InputError(
             "partial-data-set",
             f"COCA's folder {folder} lacks {missing[0]}/: download the whole of {GATED_RELEASE}.",
         )
     cts, outlines = folders_in(folder / CTS), files_in(folder / OUTLINES, ".xml")
     both = in_order(cts.keys() & outlines.keys())
     if not both:
-        raise InputRefused(
+        raise InputError(
             "partial-data-set",
             f"In {folder} no patient has both a CT in {CTS}/ and outlines in {OUTLINES}/: download the whole of "
             f"{GATED_RELEASE}.",
@@ -171,35 +169,35 @@ def _open_gated(name: str, folder: Path, xml: Path, progress: Progress) -> Case:
     opened = open_ct(folder, progress=part_of(progress, 0.0, 0.6))
     # With several series in the folder, the one on which the outlines were drawn is that which they fit.
     others = [series.series_uid for series in opened.others]
-    refusals = []
+    rejections = []
     for number, uid in enumerate([None, *others]):
         progress(0.6 + 0.4 * number / (len(others) + 1), "filling the outlines")
         try:
             volume = (opened if uid is None else open_ct(folder, series_uid=uid)).volume
             inexact = _fit(outlines, volume, alone=not others)
             labels, overlap = osirix.draw(outlines, volume)
-        except InputRefused as refusal:
-            refusals.append(refusal)
+        except InputError as rejection:
+            rejections.append(rejection)
             continue
         facts = {"source": "COCA gated", "gated": True, "left_main_in_lad": False}
         return Case(name, volume, labels, None, facts, odd + inexact + overlap)
-    raise refusals[0]
+    raise rejections[0]
 
 
 def _fit(outlines: tuple[osirix.Outline, ...], volume: CTVolume, *, alone: bool) -> tuple[CaseWarning, ...]:
-    """Refuse outlines that were not drawn on this CT; warn of those that do not hold what they state.
+    """Reject outlines that were not drawn on this CT; warn of those that do not hold what they state.
 
     ``alone`` says that there is no other series on which they may have been drawn.
     """
     if volume.series is None:
-        raise InputRefused(
+        raise InputError(
             "not-axial", "The series is not axial, so the outlines cannot be placed in it: give the original series."
         )
     matching, stated = osirix.matching(outlines, volume)
     if stated and matching < _LEAST_SHARE * stated:
-        raise InputRefused("outlines-elsewhere", _NOT_FITTING)
+        raise InputError("outlines-elsewhere", _NOT_FITTING)
     if not stated and not alone:
-        raise InputRefused(
+        raise InputError(
             "outlines-elsewhere",
             "The folder holds several series, and the XML file does not tell on which the outlines were drawn: leave "
             "only that one in the folder.",
@@ -230,18 +228,18 @@ def find_nongated(folder: Path) -> Path | None:
 def open_nongated(folder: Path) -> DataSet:
     """The data set in a folder that ``find_nongated`` found.
 
-    Raises InputRefused: ``"partial-data-set"`` when CTs or scores are missing altogether, ``"data-set-file"`` for a
+    Raises InputError: ``"partial-data-set"`` when CTs or scores are missing altogether, ``"data-set-file"`` for a
     table that cannot be read, ``"needs-package"``.
     """
     if not (folder / SCORES).is_file():
-        raise InputRefused(
+        raise InputError(
             "partial-data-set", f"COCA's folder {folder} lacks {SCORES}: download the whole of {NONGATED_RELEASE}."
         )
     cts = folders_in(folder)
     scores, left_out = read_scores(folder / SCORES)
     both = in_order(cts.keys() & scores.keys())
     if not both:
-        raise InputRefused(
+        raise InputError(
             "partial-data-set",
             f"In {folder} no patient has both a CT and a row in {SCORES}: download the whole of {NONGATED_RELEASE}.",
         )

@@ -12,7 +12,7 @@ from typing import Any
 from coronary_calcium.arteries import BY_NAME, NAMED_ARTERIES
 from coronary_calcium.datasets.base import TOTAL, Case, DataSet, checked_scores, find_with, open_with, read_json
 from coronary_calcium.datasets.case_format import REVIEWED_CT, REVIEWED_FACTS, REVIEWED_LABELS
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import check_ct, open_ct, open_mask
 from coronary_calcium.progress import Progress
 from coronary_calcium.simulation.truth import CT_FOLDER, LABELS_FILE, TRUTH_FILE
@@ -29,7 +29,7 @@ def find_reviewed(folder: Path) -> Path | None:
 def open_reviewed(folder: Path) -> DataSet:
     """The data set in a folder that ``find_reviewed`` found.
 
-    Raises InputRefused("partial-data-set") when no case is whole.
+    Raises InputError("partial-data-set") when no case is whole.
     """
     return open_with(
         REVIEWED_FACTS,
@@ -60,7 +60,7 @@ def _as_scanned(volume: CTVolume, stated: Any) -> CTVolume:
         kept = tuple(warning for warning in volume.warnings if warning.code != "missing-tags")
         return check_ct(replace(volume, acquisition=acquisition, warnings=kept))
     except TypeError:  # such as text in the place of a number
-        raise InputRefused(
+        raise InputError(
             "data-set-file", f"{REVIEWED_FACTS} does not hold what it should: save the case again."
         ) from None
 
@@ -72,7 +72,7 @@ def _reviewed_scores(saved: dict[str, Any]) -> dict[str, float] | None:
     try:
         return checked_scores({name: value for name, value in scores.items() if name == TOTAL or name in BY_NAME})
     except ValueError:
-        raise InputRefused(
+        raise InputError(
             "data-set-file", f"{REVIEWED_FACTS} does not hold what it should: save the case again."
         ) from None
 
@@ -89,7 +89,7 @@ def find_simulated(folder: Path) -> Path | None:
 def open_simulated(folder: Path) -> DataSet:
     """The data set in a folder that ``find_simulated`` found.
 
-    Raises InputRefused("partial-data-set") when no case is whole.
+    Raises InputError("partial-data-set") when no case is whole.
     """
     return open_with(
         TRUTH_FILE,
@@ -122,6 +122,6 @@ def _true_scores(truth: dict[str, Any]) -> dict[str, float]:
         by_artery = {artery.name: scores["by_artery"][artery.name] for artery in NAMED_ARTERIES}
         return checked_scores({TOTAL: scores["total"], **by_artery})
     except (KeyError, TypeError, ValueError):
-        raise InputRefused(
+        raise InputError(
             "data-set-file", f"{TRUTH_FILE} does not hold the scores that it should: simulate the patient again."
         ) from None

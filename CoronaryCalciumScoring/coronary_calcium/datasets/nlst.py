@@ -12,11 +12,11 @@ from pathlib import Path
 
 from coronary_calcium.arteries import LAD, LCX, RCA
 from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, files_in, in_order
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import check_ct, open_ct, open_mask
 from coronary_calcium.progress import Progress
 
-NAME = "qurai"
+NAME = "nlst"
 CTS, LABELS, TABLE = "images", "annotations", "dataset.csv"
 _SERIES, _KERNEL, _SUBSET = "series instance uid", "fbp reconstruction kernel", "subset"
 _EXCLUDED = "excluded"
@@ -34,14 +34,14 @@ def find(folder: Path) -> Path | None:
 def open_folder(folder: Path) -> DataSet:
     """The data set in a folder that ``find`` found.
 
-    Raises InputRefused: ``"partial-data-set"`` when a part is missing altogether, ``"data-set-file"`` for a table that
+    Raises InputError: ``"partial-data-set"`` when a part is missing altogether, ``"data-set-file"`` for a table that
     cannot be read.
     """
     missing = [name for name in (CTS, LABELS) if not (folder / name).is_dir()]
     if not (folder / TABLE).is_file():
         missing.append(TABLE)
     if missing:
-        raise InputRefused("partial-data-set", f"The folder {folder} lacks {missing[0]}: copy the whole data set.")
+        raise InputError("partial-data-set", f"The folder {folder} lacks {missing[0]}: copy the whole data set.")
     cts, labels = files_in(folder / CTS, ".mha"), files_in(folder / LABELS, ".mha")
     table = _read_table(folder / TABLE)
     entries, left_out = [], []
@@ -53,7 +53,7 @@ def open_folder(folder: Path) -> DataSet:
             sources = (cts[name], labels[name])
             entries.append(Entry(name, sources, partial(_open, name, *sources, table[name])))
     if not entries:
-        raise InputRefused(
+        raise InputError(
             "partial-data-set",
             f"In {folder} no scan has an image in {CTS}/, an annotation in {LABELS}/ and a row in {TABLE}: copy the "
             "whole data set.",
@@ -80,11 +80,11 @@ def _read_table(path: Path) -> dict[str, dict[str, str]]:
         with path.open(newline="", encoding="utf-8-sig") as stream:
             rows = [[cell.strip() for cell in row] for row in csv.reader(stream) if row]
     except (OSError, ValueError, csv.Error):
-        raise InputRefused("data-set-file", f"{TABLE} is damaged or cannot be read: copy it again.") from None
+        raise InputError("data-set-file", f"{TABLE} is damaged or cannot be read: copy it again.") from None
     header = [name.lower() for name in rows[0]] if rows else []
     missing = [name for name in (_SERIES, _KERNEL, _SUBSET) if name not in header]
     if missing:
-        raise InputRefused("data-set-file", f"{TABLE} has no column '{missing[0]}': copy it again.")
+        raise InputError("data-set-file", f"{TABLE} has no column '{missing[0]}': copy it again.")
     width = len(header)
     found = [dict(zip(header, (row + [""] * width)[:width])) for row in rows[1:]]
     return {row[_SERIES]: row for row in found}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from coronary_calcium.arteries import LAD, LCX, RCA, UNASSIGNED
 from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, in_order
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct, open_mask
 from coronary_calcium.progress import Progress
 
@@ -28,7 +28,7 @@ def find(folder: Path) -> Path | None:
 
 
 def open_folder(folder: Path) -> DataSet:
-    """The data set in a folder that ``find`` found. Raises InputRefused("partial-data-set") when no case is whole."""
+    """The data set in a folder that ``find`` found. Raises InputError("partial-data-set") when no case is whole."""
     cts, labels = _files(folder, _CT), _files(folder, _LABELS)
     entries = []
     left_out = [
@@ -42,7 +42,7 @@ def open_folder(folder: Path) -> DataSet:
         ct, label = cts[name][0], labels[name][0]
         entries.append(Entry(name, (ct, label), partial(_open, name, ct, label)))
     if not entries:
-        raise InputRefused(
+        raise InputError(
             "partial-data-set",
             f"In {folder} no patient has both a CT (TRV...CTI.mhd) and labels (TRV...R.mhd): unpack the whole training "
             "set of orCaScore.",

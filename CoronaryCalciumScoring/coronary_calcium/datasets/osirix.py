@@ -16,7 +16,7 @@ from xml.parsers.expat import ExpatError
 import numpy as np
 
 from coronary_calcium.arteries import LAD, LCX, LM, RCA, UNASSIGNED
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.volume import CaseWarning, CTVolume
 
 # COCA's largest have some hundred thousand bytes.
@@ -51,7 +51,7 @@ class Outline:
 def read_outlines(path: Path) -> tuple[tuple[Outline, ...], tuple[CaseWarning, ...]]:
     """The outlines of a file, and what is odd about them; outlines without corners hold nothing and are skipped.
 
-    Raises InputRefused("data-set-file") for a file that is not such a property list.
+    Raises InputError("data-set-file") for a file that is not such a property list.
     """
     outlines = []
     unknown = degenerate = 0
@@ -86,7 +86,7 @@ def read_outlines(path: Path) -> tuple[tuple[Outline, ...], tuple[CaseWarning, .
 def draw(outlines: tuple[Outline, ...], volume: CTVolume) -> tuple[np.ndarray, tuple[CaseWarning, ...]]:
     """The outlines' insides as labels (k, j, i) uint8 on a CT; where two arteries overlap, the first one stays.
 
-    The CT's rows and columns must be those of its images. Raises InputRefused("outline-outside") for an outline that
+    The CT's rows and columns must be those of its images. Raises InputError("outline-outside") for an outline that
     does not lie in it.
     """
     labels = np.zeros(volume.shape, np.uint8)
@@ -110,11 +110,11 @@ def matching(outlines: tuple[Outline, ...], volume: CTVolume) -> tuple[int, int]
 
 
 def require_fill() -> None:
-    """Raise InputRefused("needs-package") when scikit-image is not installed."""
+    """Raise InputError("needs-package") when scikit-image is not installed."""
     try:
         import skimage.draw  # noqa: PLC0415 - an extra of the package
     except ImportError:
-        raise InputRefused(
+        raise InputError(
             "needs-package",
             "COCA's outlines are filled with scikit-image, which is not installed: pip install "
             "'coronary-calcium-scoring[datasets]'.",
@@ -135,9 +135,9 @@ def _inside(outline: Outline, volume: CTVolume) -> tuple[np.ndarray, np.ndarray]
 
     slices, rows, columns = volume.shape
     x, y = outline.corners.T
-    # A corner lies within a pixel, whose centre is the whole number; half a pixel more is rounding.
+    # A corner lies within a pixel, whose center is the whole number; half a pixel more is rounding.
     if not (0 <= outline.k < slices and min(x.min(), y.min()) >= -1 and x.max() <= columns and y.max() <= rows):
-        raise InputRefused(
+        raise InputError(
             "outline-outside",
             f"An outline lies outside the CT of {slices} slices of {columns} x {rows} pixels, so it was drawn on "
             "another one: put the CT that belongs to the XML file into the patient's folder.",
@@ -149,7 +149,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         if path.stat().st_size > MAXIMUM_BYTES:
             raise ValueError("too large")
-        # The XML form only; plistlib refuses declarations of entities in it.
+        # The XML form only; plistlib rejects declarations of entities in it.
         content = plistlib.loads(path.read_bytes(), fmt=plistlib.FMT_XML)
     except (OSError, ExpatError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
         raise _damaged("it is no property list") from None
@@ -186,7 +186,7 @@ def _total(roi: dict[str, Any]) -> float | None:
     return float(total)
 
 
-def _damaged(what: str) -> InputRefused:
-    return InputRefused(
+def _damaged(what: str) -> InputError:
+    return InputError(
         "data-set-file", f"The XML file is not OsiriX's list of outlines, or damaged ({what}): copy it again."
     )

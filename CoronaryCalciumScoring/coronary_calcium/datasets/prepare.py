@@ -8,7 +8,7 @@ from pathlib import Path
 
 from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, opened
 from coronary_calcium.datasets.case_format import REVIEWED_FACTS, write_training_case
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, no_progress, part_of
 
@@ -32,12 +32,12 @@ def prepare(data: DataSet, output: Path, progress: Progress = no_progress) -> Pr
     """Write a training case for every case of a data set into a folder, and a list of them (``list_path``).
 
     A case that is there and younger than what it is made of is kept, so an interrupted run goes on where it ended; one
-    that the data set no longer has is removed. Several data sets may be prepared into one folder. Raises InputRefused:
+    that the data set no longer has is removed. Several data sets may be prepared into one folder. Raises InputError:
     ``"not-marked"`` for a data set that has scores only, ``"no-training-data"`` when not one case can be used; OSError
     when the folder cannot be written to; whatever ``progress`` raises.
     """
     if not data.marked:
-        raise InputRefused(
+        raise InputError(
             "not-marked",
             "The data set has scores but no marked calcium, from which training learns: use it for evaluation, and "
             "train with another one.",
@@ -53,13 +53,13 @@ def prepare(data: DataSet, output: Path, progress: Progress = no_progress) -> Pr
                 kept.append(path.name)
                 share(1.0, f"{entry.name}: was there")
                 continue
-            refused = _make(entry, path, share)
-            if refused is None:
+            rejected = _make(entry, path, share)
+            if rejected is None:
                 made.append(path.name)
             else:
                 # What was made of an earlier state must not be trained on any more.
                 path.unlink(missing_ok=True)
-                left_out.append(refused)
+                left_out.append(rejected)
     finally:
         for unfinished in output.glob(f"{_mark(data)}-*.partial"):
             unfinished.unlink()
@@ -69,7 +69,7 @@ def prepare(data: DataSet, output: Path, progress: Progress = no_progress) -> Pr
     _write_list(prepared, list_path(data, output))
     if not made and not kept:
         first = left_out[0]
-        raise InputRefused(
+        raise InputError(
             "no-training-data",
             f"None of the {len(left_out)} cases can be used; the first, {first.name}: {first.reason}",
         )

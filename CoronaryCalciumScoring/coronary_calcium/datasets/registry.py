@@ -6,7 +6,7 @@ from pathlib import Path
 
 from coronary_calcium.datasets import coca, local, nlst, orcascore
 from coronary_calcium.datasets.base import DataSet
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 
 AUTO = "auto"
 
@@ -16,7 +16,7 @@ class Layout:
     """How a data set lies on disk.
 
     ``find`` returns the folder, at or below the one given, that is the data set's own, even when parts of it are
-    missing, or None; ``open`` lists the cases of that folder, or refuses what is missing in one sentence.
+    missing, or None; ``open`` lists the cases of that folder, or rejects what is missing in one sentence.
     """
 
     title: str
@@ -37,18 +37,18 @@ LAYOUTS = {
 def detect(folder: Path) -> str:
     """The name of a folder's layout, a key of ``LAYOUTS``.
 
-    Raises InputRefused: ``"no-data-set"`` when there is no such folder, ``"unknown-layout"``, ``"several-layouts"``.
+    Raises InputError: ``"no-data-set"`` when there is no such folder, ``"unknown-layout"``, ``"several-layouts"``.
     """
     found = [name for name, layout in LAYOUTS.items() if layout.find(_existing(folder))]
     if not found:
         *titles, last = (layout.title for layout in LAYOUTS.values())
-        raise InputRefused(
+        raise InputError(
             "unknown-layout",
             f"{folder} holds none of the data sets that can be read, {', '.join(titles)} or {last}: give the folder in "
             "which one lies.",
         )
     if len(found) > 1:
-        raise InputRefused(
+        raise InputError(
             "several-layouts",
             f"{folder} holds several data sets: name the one to read, --layout {' or --layout '.join(found)}.",
         )
@@ -58,15 +58,15 @@ def detect(folder: Path) -> str:
 def open_data_set(folder: str | Path, layout: str = AUTO) -> DataSet:
     """The data set in a folder, whose layout is found out or named (a key of ``LAYOUTS``).
 
-    Raises InputRefused as ``detect`` does, ``"other-layout"`` when the folder is not of the layout that was named, and
-    what the layout refuses: ``"partial-data-set"``, ``"data-set-file"``, ``"needs-package"``. Single cases that cannot
-    be used are refused when they are opened.
+    Raises InputError as ``detect`` does, ``"other-layout"`` when the folder is not of the layout that was named, and
+    what the layout rejects: ``"partial-data-set"``, ``"data-set-file"``, ``"needs-package"``. Single cases that cannot
+    be used are rejected when they are opened.
     """
     folder = Path(folder)
     chosen = LAYOUTS[detect(folder) if layout == AUTO else layout]
     root = chosen.find(_existing(folder))
     if root is None:
-        raise InputRefused(
+        raise InputError(
             "other-layout", f"{folder} does not hold {chosen.title}: name another layout, or leave --layout out."
         )
     return chosen.open(root)
@@ -74,5 +74,5 @@ def open_data_set(folder: str | Path, layout: str = AUTO) -> DataSet:
 
 def _existing(folder: Path) -> Path:
     if not folder.is_dir():
-        raise InputRefused("no-data-set", f"{folder} is not a folder: give the folder of a data set.")
+        raise InputError("no-data-set", f"{folder} is not a folder: give the folder of a data set.")
     return folder

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def write_dicom(result: "CaseResult", segmentation_file: Path | None = None, report_file: Path | None = None) -> None:
     """Write the SEG, the SR or both; with both, the SR refers to the SEG's segments.
 
-    Patient and study are those of the CT's images, because a DICOM object belongs to its patient. Raises InputRefused
+    Patient and study are those of the CT's images, because a DICOM object belongs to its patient. Raises InputError
     (see ``sources.read_sources``), and OSError when a file cannot be written.
     """
     sources = read_sources(result.volume)

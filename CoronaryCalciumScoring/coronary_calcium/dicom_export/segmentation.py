@@ -95,7 +95,7 @@ def _algorithm(result: "CaseResult") -> AlgorithmIdentificationSequence:
 
 
 def cielab(color: tuple[float, float, float]) -> list[int]:
-    """An sRGB colour in 0..1 as DICOM's three 16-bit CIELab values (PS3.3 C.10.7.1.1)."""
+    """An sRGB color in 0..1 as DICOM's three 16-bit CIELab values (PS3.3 C.10.7.1.1)."""
     channels = np.array(color)
     linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
     ratio = _SRGB_TO_XYZ_D50 @ linear / _WHITE_D50

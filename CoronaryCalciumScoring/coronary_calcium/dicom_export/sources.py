@@ -7,14 +7,14 @@ import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.axes import axial_order
 from coronary_calcium.io.slice_header import ENHANCED_CT
 from coronary_calcium.volume import CTVolume, SeriesReference
 
 # A frame of a multi-frame image lies at a slice's position to this part of the slice spacing.
 _SAME_SLICE = 0.1
-# PS3.3 C.7.1.1 and C.7.2.1: type 2 entries of patient and study, which careless anonymisers remove.
+# PS3.3 C.7.1.1 and C.7.2.1: type 2 entries of patient and study, which careless anonymizers remove.
 _MAY_BE_EMPTY = (
     "PatientName",
     "PatientID",
@@ -59,16 +59,16 @@ class Sources:
 def require_sources(volume: CTVolume) -> SeriesReference:
     """The series that DICOM objects of this CT refer to.
 
-    Raises InputRefused("no-dicom-source") when the CT did not come from DICOM files that are still there.
+    Raises InputError("no-dicom-source") when the CT did not come from DICOM files that are still there.
     """
     if volume.series is None:
-        raise InputRefused(
+        raise InputError(
             "no-dicom-source",
             "A DICOM object refers to the images it was made from, and this CT is not an axial DICOM series: give the "
             "DICOM folder, or leave out the DICOM objects.",
         )
     if not volume.series.files:
-        raise InputRefused(
+        raise InputError(
             "no-dicom-source",
             "A DICOM object takes patient and study from the CT's own files, which are not there any more after a ZIP "
             "was read: unpack it and give the folder.",
@@ -79,14 +79,14 @@ def require_sources(volume: CTVolume) -> SeriesReference:
 def read_sources(volume: CTVolume) -> Sources:
     """Read the headers of the CT's images.
 
-    Raises InputRefused: ``"no-dicom-source"``, ``"source-changed"``, ``"source-incomplete"``.
+    Raises InputError: ``"no-dicom-source"``, ``"source-changed"``, ``"source-incomplete"``.
     """
     series = require_sources(volume)
     images = tuple(_header(path) for path in dict.fromkeys(series.files))
     found = [str(image.get("SOPInstanceUID", "")) for image in images]
     if found != list(dict.fromkeys(series.instance_uids)):
         raise _changed()
-    _refuse_incomplete(images)
+    _reject_incomplete(images)
     several = images[0].SOPClassUID in ENHANCED_CT
     cosines = _orientation(images[0], several)
     frames = _frames(images[0], volume) if several else None
@@ -103,20 +103,20 @@ def _header(path: str) -> Dataset:
         raise _changed() from None
 
 
-def _changed() -> InputRefused:
-    return InputRefused(
+def _changed() -> InputError:
+    return InputError(
         "source-changed",
         "The CT's DICOM files were moved or changed while it was scored, so no DICOM object can refer to them: score "
         "it again.",
     )
 
 
-def _refuse_incomplete(images: tuple[Dataset, ...]) -> None:
-    """Refuse images that no object can refer to."""
+def _reject_incomplete(images: tuple[Dataset, ...]) -> None:
+    """Reject images that no object can refer to."""
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
         values = {str(image.get(keyword) or "") for image in images}
         if "" in values or len(values) > 1:
-            raise InputRefused(
+            raise InputError(
                 "source-incomplete",
                 f"The CT's DICOM images have no common {keyword}, so no DICOM object can refer to them: export the "
                 "series again from the archive, or leave out the DICOM objects.",
@@ -126,7 +126,7 @@ def _refuse_incomplete(images: tuple[Dataset, ...]) -> None:
 def _orientation(image: Dataset, several: bool) -> np.ndarray:
     """The six direction cosines of an image, or those that all frames of a multi-frame image share."""
     if several and "PlaneOrientationSequence" not in image.SharedFunctionalGroupsSequence[0]:
-        raise InputRefused(
+        raise InputError(
             "source-incomplete",
             "The frames of the CT's multi-frame image state their orientation one by one, which a DICOM object made "
             "here cannot follow: export the scan as single slices, or leave out the DICOM objects.",
@@ -153,7 +153,7 @@ def _fill(image: Dataset, cosines: np.ndarray, volume: CTVolume) -> None:
 
 
 def _frames(image: Dataset, volume: CTVolume) -> tuple[int, ...]:
-    """The slice k that each frame shows; refuses a multi-frame image of which only some frames were scored."""
+    """The slice k that each frame shows; rejects a multi-frame image of which only some frames were scored."""
     positions = np.array(
         [
             groups.PlanePositionSequence[0].ImagePositionPatient
@@ -166,7 +166,7 @@ def _frames(image: Dataset, volume: CTVolume) -> tuple[int, ...]:
     slices = np.rint(along).astype(int)
     exact = np.abs(along - slices).max(initial=0.0) <= _SAME_SLICE
     if not exact or sorted(slices) != list(range(volume.shape[0])):
-        raise InputRefused(
+        raise InputError(
             "source-incomplete",
             "Only some frames of the CT's multi-frame image were scored, which a DICOM object cannot refer to here: "
             "export the scan to be scored as a series of its own, or leave out the DICOM objects.",

@@ -49,7 +49,7 @@ from coronary_calcium.dicom_export.sources import Sources
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.scoring.agatston import Tally
 from coronary_calcium.scoring.lesions import Lesion
-from coronary_calcium.scoring.reader_vs_ai import ReaderDifference
+from coronary_calcium.scoring.reader_vs_ai import ReaderVsAI
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
@@ -117,7 +117,7 @@ def _shown(result: "CaseResult", sources: Sources) -> list[Dataset]:
 
 def statements(result: "CaseResult") -> list[str]:
     """What a reader of the scores must know, in sentences that the report carries as comments."""
-    checksum, standing = weights_checksum(result), result.standing
+    checksum, interpretation = weights_checksum(result), result.interpretation
     calibration = result.quantities.calibration
     marked = result.how_marked
     if checksum is not None:
@@ -125,8 +125,8 @@ def statements(result: "CaseResult") -> list[str]:
     return [
         RESEARCH_USE,
         f"Made by {software_versions()}. {marked}",
-        f"Risk category by the total Agatston score: {standing.category} (scheme {standing.scheme.name}); "
-        f"CAC-DRS {standing.cac_drs}.",
+        f"Risk category by the total Agatston score: {interpretation.category} (scheme {interpretation.scheme.name}); "
+        f"CAC-DRS {interpretation.cac_drs}.",
         f"Rules: {result.rules.name}; {'; '.join(result.rules.sources)}.",
         f"Mass from: {calibration.source}."
         if calibration.calibrated
@@ -136,10 +136,10 @@ def statements(result: "CaseResult") -> list[str]:
     ]
 
 
-def _compared_with_ai(difference: ReaderDifference) -> str:
+def _compared_with_ai(difference: ReaderVsAI) -> str:
     proposed, change = difference.of_total
     return (
-        f"Compared with the network's proposal (Agatston {proposed:.1f} in total, here {change:+.1f}): "
+        f"Compared with the network's prediction (Agatston {proposed:.1f} in total, here {change:+.1f}): "
         f"{difference.summary}"
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from coronary_calcium.arteries import ARTERIES, NAMED_ARTERIES, UNASSIGNED
-from coronary_calcium.evaluation.results import Measured, PatientResult
+from coronary_calcium.evaluation.results import PatientMeasurement, PatientResult
 from coronary_calcium.evaluation.statistics import (
     BLAND_ALTMAN_SOURCE,
     BOOTSTRAP_SOURCE,
@@ -24,8 +24,8 @@ from coronary_calcium.evaluation.statistics import (
     share,
     wilson,
 )
-from coronary_calcium.inference.postprocess import DOUBT_CODES
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS as LIMITS
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS as LIMITS
+from coronary_calcium.inference.postprocess import UNCERTAINTY_CODES
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 from coronary_calcium.scoring.rules import LITERATURE
 
@@ -42,24 +42,24 @@ DEFINITIONS: dict[str, str] = {
     "out_of_sight": "Pixels of the truth outside the network's windows and the heart's region. Nothing can find them; "
     "they are among the false negatives.",
     "lesions": "A lesion is what scoring calls one: parts that count, of one artery, that touch in three dimensions "
-    "(26 neighbours). A true lesion is detected when the label map marks at least one of its pixels, whatever the "
+    "(26 neighbors). A true lesion is detected when the label map marks at least one of its pixels, whatever the "
     "artery. A found lesion is a false positive when none of its pixels is calcium in the truth.",
     "artery_right": "Of the detected lesions, those of whose marked pixels most were given to the lesion's own artery; "
     "lesions to which the truth gives no artery are left out.",
     "cac_rate": "CAC rate: the share of patients whose risk category is right without post-processing. The score is "
-    f"that of the network's mask as it is, probability at least {LIMITS.probability_threshold:g} in its windows: "
-    "equation 4 of DenseRAUnet over the mask's own islands (8 neighbours in a slice), each with all of its pixels, "
+    f"that of the network's mask as it is, probability at least {LIMITS.high_threshold:g} in its windows: "
+    "equation 4 of DenseRAUnet over the mask's own islands (8 neighbors in a slice), each with all of its pixels, "
     f"also those below {_HU}, without a minimum area, and with the weight of its maximum (1 below 200 HU). The heart's "
     "region is not applied either.",
     "cac_filter_rate": "CAC filter rate: the share of patients whose risk category is right with post-processing, "
     f"which is the score that the program gives: pixels of at least {_HU} in the heart's region, with their rims "
-    f"(probability at least {LIMITS.extent_probability:g}, joined to a marked pixel in the slice), connected "
+    f"(probability at least {LIMITS.low_threshold:g}, joined to a marked pixel in the slice), connected "
     f"components of which the network is sure (highest probability at least {LIMITS.lesion_probability:g}, mean "
     f"at least {LIMITS.large_lesion_mean_probability:g} above {LIMITS.large_lesion_mm3:g} mm3), parts of "
     f"at least {_AREA}.",
     "doubt": "Wrong and right risk categories with a warning that names the slices of lesions in doubt, left out or "
     "counted: by them the category would be another, or the score would differ by more than that of another scan.",
-    "refused": "A patient that is refused has no score: it counts as wrong in both CAC rates, and is in no other "
+    "rejected": "A patient that is rejected has no score: it counts as wrong in both CAC rates, and is in no other "
     "figure.",
     "truth": "The true category and score are those of the true label map on the same CT, noise and blur included.",
     "risk_categories": f"{FIVE_CATEGORIES.rule} {FIVE_CATEGORIES.source}.",
@@ -86,14 +86,14 @@ Draw = Callable[[Callable[[np.ndarray], float | None], int], Interval | None]
 def figures_of(results: list[PatientResult], *, intervals: bool) -> dict[str, Any]:
     """Every figure of a group; ``definitions.DEFINITIONS`` says what each means.
 
-    ``intervals`` says whether to bootstrap F1, kappa and ICC; without it their intervals are None. Refused patients
+    ``intervals`` says whether to bootstrap F1, kappa and ICC; without it their intervals are None. Rejected patients
     have no score: they count as wrong in the CAC rates and are in no other figure.
     """
     measured = [result.measured for result in results if result.measured is not None]
     draw = bootstrap if intervals else _no_interval
     return {
         "patients": len(results),
-        "refused": len(results) - len(measured),
+        "rejected": len(results) - len(measured),
         "pixels": {name: _pixels([getattr(one, name) for one in measured], draw) for name in _PIXELS},
         "out_of_sight": sum(one.out_of_sight for one in measured),
         "lesions": _lesions(measured),
@@ -127,7 +127,7 @@ def _pixels(counts: list[Counts], draw: Draw) -> dict[str, Any]:
     }
 
 
-def _lesions(measured: list[Measured]) -> dict[str, Any]:
+def _lesions(measured: list[PatientMeasurement]) -> dict[str, Any]:
     true = [lesion for one in measured for lesion in one.true_lesions]
     found = [lesion for one in measured for lesion in one.found_lesions]
     hits = [lesion for lesion in true if lesion.matched]
@@ -158,10 +158,11 @@ def _rate(right: int, of: int) -> dict[str, Any]:
     return {"right": right, "of": of, "rate": share(right, of), "interval": wilson(right, of)}
 
 
-def _doubt(measured: list[Measured]) -> dict[str, int]:
-    """How many of the wrong risk categories, and of the right ones, come with a warning of doubtful lesions."""
+def _doubt(measured: list[PatientMeasurement]) -> dict[str, int]:
+    """How many of the wrong risk categories, and of the right ones, come with a warning of uncertain lesions."""
     counts = Counter(
-        (one.found_category == one.true_category, any(code in one.warnings for code in DOUBT_CODES)) for one in measured
+        (one.found_category == one.true_category, any(code in one.warnings for code in UNCERTAINTY_CODES))
+        for one in measured
     )
     return {
         "wrong": counts[False, True] + counts[False, False],
@@ -171,7 +172,7 @@ def _doubt(measured: list[Measured]) -> dict[str, int]:
     }
 
 
-def _kappa(measured: list[Measured], draw: Draw) -> dict[str, Any]:
+def _kappa(measured: list[PatientMeasurement], draw: Draw) -> dict[str, Any]:
     """Linearly weighted kappa of the risk categories, true and with post-processing, and their confusion matrix."""
     true = np.array([CATEGORIES.index(one.true_category) for one in measured], int)
     found = np.array([CATEGORIES.index(one.found_category) for one in measured], int)
@@ -188,7 +189,7 @@ def _kappa(measured: list[Measured], draw: Draw) -> dict[str, Any]:
     }
 
 
-def _agreement(measured: list[Measured], name: str, draw: Draw) -> dict[str, Any]:
+def _agreement(measured: list[PatientMeasurement], name: str, draw: Draw) -> dict[str, Any]:
     """ICC and Bland-Altman of the Agatston score, all of it or an artery's."""
     true = np.array([one.true_agatston[name] for one in measured], float)
     found = np.array([one.found_agatston[name] for one in measured], float)

@@ -7,12 +7,12 @@ import numpy as np
 
 from coronary_calcium.arteries import ARTERIES, BY_LABEL
 from coronary_calcium.evaluation.patients import OpenedPatient
-from coronary_calcium.evaluation.results import Lesion, Measured
+from coronary_calcium.evaluation.results import LesionOutcome, PatientMeasurement
 from coronary_calcium.evaluation.statistics import Counts
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS, doubt_warnings, label_lesions
-from coronary_calcium.inference.predict import Proposal, countable_voxels, propose, seen_voxels
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS, label_lesions, uncertainty_warnings
+from coronary_calcium.inference.predict import Prediction, countable_voxels, predict, seen_voxels
 from coronary_calcium.network.weights import LoadedModel
-from coronary_calcium.progress import Stages
+from coronary_calcium.progress import Timing
 from coronary_calcium.scoring import CaseScore, score_labels
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES, risk_category
 from coronary_calcium.scoring.rules import LITERATURE
@@ -22,29 +22,29 @@ UNFILTERED = replace(LITERATURE, name="without post-processing", threshold_hu=-i
 
 
 def measure(
-    opened: OpenedPatient, model: LoadedModel, device: str, *, every_slice: bool, stages: Stages | None = None
-) -> tuple[Measured, np.ndarray]:
+    opened: OpenedPatient, model: LoadedModel, device: str, *, every_slice: bool, timing: Timing | None = None
+) -> tuple[PatientMeasurement, np.ndarray]:
     """What the network finds, measured; and its label map (k, j, i) uint8, the same that scoring would give.
 
-    ``every_slice`` runs the network also where nothing could count. ``stages`` has timed what went before. Raises
-    InputRefused as ``propose`` does.
+    ``every_slice`` runs the network also where nothing could count. ``timing`` has timed what went before. Raises
+    InputError as ``predict`` does.
     """
-    stages = stages or Stages()
+    timing = timing or Timing()
     volume, truth = opened.volume, opened.labels
-    with stages.timed("network"):
-        raw = propose(volume, opened.field, model, device, skip=not every_slice, everywhere=True)
-    with stages.timed("measure"):
+    with timing.timed("network"):
+        raw = predict(volume, opened.field, model, device, skip=not every_slice, everywhere=True)
+    with timing.timed("measure"):
         countable = countable_voxels(volume, opened.field, LITERATURE)
         scored = _only(raw, countable)
         labels = label_lesions(volume, scored, LITERATURE)
-        mask = raw.probability >= PROPOSAL_LIMITS.probability_threshold
+        mask = raw.probability >= POSTPROCESSING_LIMITS.high_threshold
         true_score, found_score = score_labels(volume, truth), score_labels(volume, labels)
         unfiltered = score_labels(volume, mask.astype(np.uint8), UNFILTERED).total.agatston
         true_counted, found_counted = _counted(true_score, truth.shape), _counted(found_score, truth.shape)
-        doubt = doubt_warnings(volume, scored, found_score, LITERATURE, FIVE_CATEGORIES)
+        doubt = uncertainty_warnings(volume, scored, found_score, LITERATURE, FIVE_CATEGORIES)
         unseen = ~seen_voxels(volume, opened.field)
     codes = {warning.code: None for warning in (*volume.warnings, *opened.field.warnings, *raw.warnings, *doubt)}
-    measured = Measured(
+    measured = PatientMeasurement(
         marked=compare_masks(truth > 0, labels > 0),
         counted=compare_masks(true_counted, found_counted),
         network=compare_masks(truth > 0, mask & (volume.hu >= LITERATURE.threshold_hu)),
@@ -60,14 +60,14 @@ def measure(
         heart_found=opened.field.found,
         slices_run=raw.slices_run,
         slices_skipped=raw.slices_skipped,
-        seconds=dict(stages.seconds),
+        seconds=dict(timing.seconds),
         warnings=tuple(codes),
     )
     return measured, labels
 
 
-def _only(raw: Proposal, countable: np.ndarray) -> Proposal:
-    """The proposal as scoring takes it: nothing where nothing could count."""
+def _only(raw: Prediction, countable: np.ndarray) -> Prediction:
+    """The prediction as scoring takes it: nothing where nothing could count."""
     return replace(
         raw,
         probability=np.where(countable, raw.probability, np.float16(0)),
@@ -91,10 +91,10 @@ def _agatston(score: CaseScore) -> dict[str, float]:
     return {"total": score.total.agatston} | {artery.name: score.by_artery[artery.name].agatston for artery in ARTERIES}
 
 
-def lesions_beside(score: CaseScore, other: np.ndarray) -> tuple[Lesion, ...]:
+def lesions_beside(score: CaseScore, other: np.ndarray) -> tuple[LesionOutcome, ...]:
     """The lesions of one side, matched with the label map of the other."""
     return tuple(
-        Lesion(
+        LesionOutcome(
             artery=lesion.artery,
             agatston=lesion.agatston,
             volume_mm3=lesion.volume_mm3,

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.evaluation.statistics import share
 
 PAPER_PATIENTS = 144
@@ -53,17 +53,17 @@ BY_KEY = {row.key: row for row in ROWS}
 
 
 def check_row(row: Row, card: dict[str, Any]) -> None:
-    """Refuse weights whose network is not built as the row says, or that were trained with another loss."""
+    """Reject weights whose network is not built as the row says, or that were trained with another loss."""
     for switch, wanted in row.architecture.items():
         if card["architecture"][switch] != wanted:
-            raise InputRefused(
+            raise InputError(
                 "table-row",
                 f"The weights for the row {row.key} have {switch} = {card['architecture'][switch]}, and that row needs "
                 f"{wanted}; name the weights that were trained for it.",
             )
     iou = iou_of(card)
     if iou is not None and iou != (row.parts == len(PARTS)):
-        raise InputRefused(
+        raise InputError(
             "table-row",
             f"The weights for the row {row.key} were trained {'with' if iou else 'without'} the IoU loss, and that row "
             f"is {'without' if iou else 'with'} it; name the weights that were trained for it.",
@@ -87,7 +87,7 @@ def tables(evaluated: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "source": SOURCE,
         "comparable": COMPARABLE,
         "rows": [_row(row, evaluated.get(row.key)) for row in ROWS],
-        "refused": {key: content["refused"] for key, content in evaluated.items()},
+        "rejected": {key: content["rejected"] for key, content in evaluated.items()},
     }
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from coronary_calcium.datasets.case_format import REVIEWED_FACTS
-from coronary_calcium.errors import InputRefused
-from coronary_calcium.evaluation.scan_metadata import Facts, facts_of, unknown_facts
+from coronary_calcium.errors import InputError
+from coronary_calcium.evaluation.scan_metadata import ScanMetadata, scan_metadata, unknown_metadata
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.scoring import score_labels
@@ -53,23 +53,23 @@ class OpenedPatient:
     volume: CTVolume
     labels: np.ndarray
     field: HeartField
-    facts: Facts
+    facts: ScanMetadata
 
 
 def find_patients(folder: Path) -> list[Patient]:
     """All patients in a folder and the folders in it, by name.
 
     A patient is a folder with a CT (``dicom/`` or ``ct.*``) and its ``labels.*``, as ``coronary-calcium simulate`` and
-    the Slicer module write them; one that lacks either is a patient, too, and is refused when it is opened. A .npz file
-    is a training case, unless it lies beside a folder of its name, which holds the same patient.
+    the Slicer module write them; one that lacks either is a patient, too, and is rejected when it is opened. A .npz
+    file is a training case, unless it lies beside a folder of its name, which holds the same patient.
 
-    Raises InputRefused("no-patients") when there are none.
+    Raises InputError("no-patients") when there are none.
     """
     if not folder.is_dir():
-        raise InputRefused("no-patients", f"{folder} is not a folder; name the folder that holds the patients.")
+        raise InputError("no-patients", f"{folder} is not a folder; name the folder that holds the patients.")
     patients = sorted(_walk(folder, folder), key=lambda patient: patient.name)
     if not patients:
-        raise InputRefused(
+        raise InputError(
             "no-patients",
             f"{folder} holds no patients; make some with coronary-calcium simulate, or name a folder of folders with "
             "dicom/ (or ct.nrrd) and labels.nrrd, or of training cases (.npz).",
@@ -93,23 +93,23 @@ def _walk(folder: Path, top: Path) -> Iterator[Patient]:
 def open_patient(patient: Patient) -> OpenedPatient:
     """Open and check a patient; in folders the heart is searched for, as for scoring.
 
-    Labels count from 130 HU on. Raises InputRefused: those of reading a CT, a mask and a training case, "no-ct" and
+    Labels count from 130 HU on. Raises InputError: those of reading a CT, a mask and a training case, "no-ct" and
     "no-truth" for a folder that lacks one, "truth-mismatch" when the labels do not have the score written beside them.
     """
     return _open_folder(patient.path) if patient.path.is_dir() else _open_case(patient.path)
 
 
-def stated_facts(patient: Patient) -> Facts:
+def stated_metadata(patient: Patient) -> ScanMetadata:
     """The facts of a patient that could not be opened, as far as the files beside the CT state them.
 
-    A refused patient counts as wrong, and has to in its own group.
+    A rejected patient counts as wrong, and has to in its own group.
     """
     if not patient.path.is_dir():
-        return unknown_facts()
+        return unknown_metadata()
     try:
         return _facts(patient.path, None, *_beside(patient.path))
-    except InputRefused:
-        return unknown_facts()
+    except InputError:
+        return unknown_metadata()
 
 
 def _open_folder(folder: Path) -> OpenedPatient:
@@ -130,8 +130,8 @@ def _beside(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return _read_json(folder / TRUTH_FILE), _read_json(folder / REVIEWED_FACTS)
 
 
-def _facts(folder: Path, volume: CTVolume | None, truth: dict[str, Any], saved: dict[str, Any]) -> Facts:
-    facts = facts_of(volume, truth.get("protocol"), saved.get("acquisition"))
+def _facts(folder: Path, volume: CTVolume | None, truth: dict[str, Any], saved: dict[str, Any]) -> ScanMetadata:
+    facts = scan_metadata(volume, truth.get("protocol"), saved.get("acquisition"))
     if facts["kind"] is None:
         # "patient-chest-000007", as the simulator names its folders.
         facts["kind"] = next((kind for kind in ("chest", "cardiac") if f"-{kind}-" in folder.name), None)
@@ -142,7 +142,7 @@ def _present(folder: Path, names: tuple[str, ...], code: str, what: str) -> Path
     for name in names:
         if (folder / name).exists():
             return folder / name
-    raise InputRefused(code, f"The patient's folder has no {what} ({names[0]} or {names[2]}); make the patient again.")
+    raise InputError(code, f"The patient's folder has no {what} ({names[0]} or {names[2]}); make the patient again.")
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -154,19 +154,19 @@ def _read_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
-        raise InputRefused("truth-unreadable", f"{path.name} is not a JSON object; make the patient again.")
+        raise InputError("truth-unreadable", f"{path.name} is not a JSON object; make the patient again.")
     return content
 
 
 def _check_truth(volume: CTVolume, labels: np.ndarray, truth: dict[str, Any]) -> None:
-    """Refuse labels that do not have the score that was written when they were made."""
+    """Reject labels that do not have the score that was written when they were made."""
     stated = truth.get("agatston_as_imaged")
     total = stated.get("total") if isinstance(stated, dict) else None
     if not isinstance(total, (int, float)):
         return
     found = score_labels(volume, labels).total.agatston
     if abs(found - total) > _TRUTH_TOLERANCE * max(total, 1.0):
-        raise InputRefused(
+        raise InputError(
             "truth-mismatch",
             f"The label map scores {found:.1f} on this CT, but {TRUTH_FILE} says {total:.1f}: they belong to different "
             "scans; make the patient again.",
@@ -181,6 +181,6 @@ def _open_case(path: Path) -> OpenedPatient:
     volume = CTVolume(case.hu, case.spacing, (0.0, 0.0, 0.0))
     window = Window(0, len(case.hu), *case.field_center)
     field = HeartField((window,), FIELD_SIZE_MM, True, np.ones(volume.shape, bool))
-    facts = facts_of(volume, case.facts, case.facts.get("acquisition"))
+    facts = scan_metadata(volume, case.facts, case.facts.get("acquisition"))
     facts["field_of_view_mm"] = None  # the case is a part of the scan
     return OpenedPatient(volume, case.labels, field, facts)

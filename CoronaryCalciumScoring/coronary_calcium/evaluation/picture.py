@@ -3,7 +3,7 @@
 import numpy as np
 
 from coronary_calcium.arteries import BY_LABEL
-from coronary_calcium.imaging import MEDIASTINUM_WINDOW, draw_outline, grey, png, sample, to_rgb
+from coronary_calcium.imaging import MEDIASTINUM_WINDOW, draw_outline, gray, png, sample, to_rgb
 from coronary_calcium.volume import CTVolume
 
 # Wide enough to show where in the heart it is, narrow enough to see an outline of a pixel.
@@ -25,7 +25,7 @@ def worst_slice(truth: np.ndarray, found: np.ndarray) -> int | None:
 def draw_comparison(volume: CTVolume, truth: np.ndarray, found: np.ndarray) -> bytes | None:
     """A PNG of three squares of 70 mm side by side: the CT, the truth's outlines and those of the network.
 
-    Each artery's outline has its own colour. None when neither side marks anything.
+    Each artery's outline has its own color. None when neither side marks anything.
     """
     k = worst_slice(truth, found)
     if k is None:
@@ -35,7 +35,7 @@ def draw_comparison(volume: CTVolume, truth: np.ndarray, found: np.ndarray) -> b
     # The middle of what is marked, not its mean: a single mark at the edge must be in the picture, too.
     center = tuple((places.min(axis=0) + places.max(axis=0)) / 2)
     spacing = volume.spacing[1:]
-    plain = to_rgb(grey(sample(volume.hu[k], spacing, center, SIDE_MM, _SIDE_PIXELS), MEDIASTINUM_WINDOW))
+    plain = to_rgb(gray(sample(volume.hu[k], spacing, center, SIDE_MM, _SIDE_PIXELS), MEDIASTINUM_WINDOW))
     panels = [plain]
     for labels in (truth[k], found[k]):
         panel = plain

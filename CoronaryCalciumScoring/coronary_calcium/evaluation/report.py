@@ -14,7 +14,7 @@ from coronary_calcium.arteries import ARTERIES, NAMED_ARTERIES
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.evaluation.paper_tables import PAPER_PATIENTS, PARTS, ROWS, markdown
 from coronary_calcium.evaluation.picture import SIDE_MM
-from coronary_calcium.evaluation.results import Kept, Measured, PatientResult, as_json, replace_file
+from coronary_calcium.evaluation.results import PatientMeasurement, PatientResult, ResultCache, as_json, replace_file
 from coronary_calcium.evaluation.scan_metadata import FACTS
 from coronary_calcium.evaluation.statistics import BlandAltman
 from coronary_calcium.evaluation.summary import worst_first
@@ -22,7 +22,7 @@ from coronary_calcium.imaging import MEDIASTINUM_WINDOW
 from coronary_calcium.reports.html_report import page_environment
 from coronary_calcium.resources import resource
 
-# Okabe and Ito's blue and vermilion, which readers with any of the common colour vision deficiencies can tell apart.
+# Okabe and Ito's blue and vermilion, which readers with any of the common color vision deficiencies can tell apart.
 COLORS = {"chest": "#0072b2", "cardiac": "#d55e00"}
 OTHER_COLOR = "#5c646d"
 _X_TICKS = (0, 1, 10, 100, 400, 1000, 4000)
@@ -101,7 +101,7 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
 MOST_PICTURES = 12
 
 
-def evaluation_page(results: list[PatientResult], content: dict[str, Any], kept: Kept) -> str:
+def evaluation_page(results: list[PatientResult], content: dict[str, Any], kept: ResultCache) -> str:
     """An evaluation as one HTML page that loads nothing from anywhere; ``content`` is its ``summary``."""
     agreement = content["figures"]["agatston"]
     worst = worst_first(results)[:MOST_PICTURES]
@@ -165,7 +165,7 @@ _TOTALS = ("total", *(artery.name for artery in ARTERIES))
 COLUMNS = (
     "patient",
     *FACTS,
-    "refused",
+    "rejected",
     *_COUNTS,
     "true_category",
     "found_category",
@@ -186,7 +186,7 @@ COLUMNS = (
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write_evaluation(folder: Path, results: list[PatientResult], content: dict[str, Any], kept: Kept) -> Path:
+def write_evaluation(folder: Path, results: list[PatientResult], content: dict[str, Any], kept: ResultCache) -> Path:
     """Write evaluation.json (``content``, a ``summary``), patients.csv and evaluation.html; returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / NUMBERS, as_json(content))
@@ -210,14 +210,14 @@ def patients_csv(results: list[PatientResult]) -> str:
     table = csv.writer(stream)
     table.writerow(COLUMNS)
     for result in results:
-        refused = "" if result.refusal is None else result.refusal.code
+        rejected = "" if result.rejection is None else result.rejection.code
         measured = [""] * (len(COLUMNS) - len(FACTS) - 2) if result.measured is None else _measured(result.measured)
-        row = [result.name, *(result.facts[name] for name in FACTS), refused, *measured]
+        row = [result.name, *(result.facts[name] for name in FACTS), rejected, *measured]
         table.writerow([_cell(value) for value in row])
     return stream.getvalue()
 
 
-def _measured(one: Measured) -> list[object]:
+def _measured(one: PatientMeasurement) -> list[object]:
     matched = [lesion for lesion in one.true_lesions if lesion.matched]
     return [
         *(getattr(one.marked, name) for name in _COUNTS),

@@ -8,14 +8,14 @@ from typing import Any
 import coronary_calcium
 from coronary_calcium.evaluation.patients import Patient
 from coronary_calcium.evaluation.statistics import Counts
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 
 # Raised when the meaning of a kept result changes, so that earlier ones are not taken for it.
-RESULT_FORMAT = 5
+RESULT_FORMAT = 6
 
 
 @dataclass(frozen=True)
-class Lesion:
+class LesionOutcome:
     """A lesion of the truth or of the network.
 
     Attributes
@@ -36,7 +36,7 @@ class Lesion:
 
 
 @dataclass(frozen=True)
-class Measured:
+class PatientMeasurement:
     """The network's answer beside the truth.
 
     Attributes
@@ -64,8 +64,8 @@ class Measured:
     true_category: str
     found_category: str
     unfiltered_category: str
-    true_lesions: tuple[Lesion, ...]
-    found_lesions: tuple[Lesion, ...]
+    true_lesions: tuple[LesionOutcome, ...]
+    found_lesions: tuple[LesionOutcome, ...]
     out_of_sight: int
     heart_found: bool
     slices_run: int
@@ -75,8 +75,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Refusal:
-    """Why a patient has no score: the refusal's code and sentence."""
+class Rejection:
+    """Why a patient has no score: the rejection's code and sentence."""
 
     code: str
     message: str
@@ -88,8 +88,8 @@ class PatientResult:
 
     name: str
     facts: dict[str, str | float | None]
-    measured: Measured | None = None
-    refusal: Refusal | None = None
+    measured: PatientMeasurement | None = None
+    rejection: Rejection | None = None
 
     def as_json(self) -> dict[str, Any]:
         """As it is kept on disk."""
@@ -102,15 +102,18 @@ def from_json(content: dict[str, Any]) -> PatientResult:
     if measured is not None:
         counts = {name: Counts(**measured[name]) for name in ("marked", "counted", "network")}
         lesions = {
-            name: tuple(Lesion(**lesion) for lesion in measured[name]) for name in ("true_lesions", "found_lesions")
+            name: tuple(LesionOutcome(**lesion) for lesion in measured[name])
+            for name in ("true_lesions", "found_lesions")
         }
-        measured = Measured(**{**measured, **counts, **lesions, "warnings": tuple(measured["warnings"])})
-    refusal = content["refusal"]
-    return PatientResult(content["name"], content["facts"], measured, None if refusal is None else Refusal(**refusal))
+        measured = PatientMeasurement(**{**measured, **counts, **lesions, "warnings": tuple(measured["warnings"])})
+    rejection = content["rejection"]
+    return PatientResult(
+        content["name"], content["facts"], measured, None if rejection is None else Rejection(**rejection)
+    )
 
 
 @dataclass(frozen=True)
-class Key:
+class CacheKey:
     """What a result depends on besides its patient: the weights' checksum and how the network was run."""
 
     weights_sha256: str
@@ -123,10 +126,10 @@ class Key:
         return f"{self.weights_sha256[:12]}-{self.precision}{'-every-slice' if self.every_slice else ''}"
 
 
-class Kept:
+class ResultCache:
     """The results of one evaluation's weights in a folder; pictures lie beside them."""
 
-    def __init__(self, folder: Path, key: Key) -> None:
+    def __init__(self, folder: Path, key: CacheKey) -> None:
         self._folder = folder / "patients" / key.folder
         self._key = key
 
@@ -139,7 +142,7 @@ class Kept:
             return None
 
     def save(self, patient: Patient, result: PatientResult, picture: bytes | None) -> None:
-        """Keep a result and its picture; a refusal is not kept, since its cause may be gone the next time."""
+        """Keep a result and its picture; a rejection is not kept, since its cause may be gone the next time."""
         if result.measured is None:
             return
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -161,7 +164,7 @@ class Kept:
             "files": patient.fingerprint(),
             "version": coronary_calcium.__version__,
             "format": RESULT_FORMAT,
-            "limits": asdict(PROPOSAL_LIMITS),
+            "limits": asdict(POSTPROCESSING_LIMITS),
         }
 
     def _path(self, patient: Patient, suffix: str) -> Path:

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import torch
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.evaluation.measure import measure
-from coronary_calcium.evaluation.patients import Patient, open_patient, stated_facts
+from coronary_calcium.evaluation.patients import Patient, open_patient, stated_metadata
 from coronary_calcium.evaluation.picture import draw_comparison
-from coronary_calcium.evaluation.results import Kept, Key, PatientResult, Refusal
+from coronary_calcium.evaluation.results import CacheKey, PatientResult, Rejection, ResultCache
 from coronary_calcium.inference.device import resolve_device
 from coronary_calcium.network.weights import LoadedModel, load_model
 from coronary_calcium.parallel import outcomes
-from coronary_calcium.progress import Stages
+from coronary_calcium.progress import Timing
 
 
 class _Autocast(torch.nn.Module):
@@ -44,7 +44,7 @@ Told = Callable[[PatientResult, bool], None]
 
 
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """How patients are evaluated: the weights (None: the shipped ones), and how the network is run."""
 
     weights: Path | None
@@ -53,31 +53,33 @@ class Settings:
     every_slice: bool = False
 
     @property
-    def key(self) -> Key:
-        """What results are kept by. Raises InputRefused when the weights cannot be used."""
-        return Key(load_model(self.weights).card["sha256"], self.precision, self.every_slice)
+    def key(self) -> CacheKey:
+        """What results are kept by. Raises InputError when the weights cannot be used."""
+        return CacheKey(load_model(self.weights).card["sha256"], self.precision, self.every_slice)
 
 
-def evaluate_patient(patient: Patient, settings: Settings) -> tuple[PatientResult, bytes | None]:
-    """One patient's result and picture; a patient that is refused has a result that says why."""
+def evaluate_patient(patient: Patient, settings: EvaluationSettings) -> tuple[PatientResult, bytes | None]:
+    """One patient's result and picture; a patient that is rejected has a result that says why."""
     device = resolve_device(settings.device)
     model = with_precision(load_model(settings.weights, device), settings.precision)
-    stages, opened = Stages(), None
+    timing, opened = Timing(), None
     try:
-        with stages.timed("open"):
+        with timing.timed("open"):
             opened = open_patient(patient)
-        measured, labels = measure(opened, model, device, every_slice=settings.every_slice, stages=stages)
-    except InputRefused as refusal:
-        facts = opened.facts if opened else stated_facts(patient)
-        return PatientResult(patient.name, facts, refusal=Refusal(refusal.code, str(refusal))), None
+        measured, labels = measure(opened, model, device, every_slice=settings.every_slice, timing=timing)
+    except InputError as rejection:
+        facts = opened.facts if opened else stated_metadata(patient)
+        return PatientResult(patient.name, facts, rejection=Rejection(rejection.code, str(rejection))), None
     return PatientResult(patient.name, opened.facts, measured), draw_comparison(opened.volume, opened.labels, labels)
 
 
-def evaluate(patients: list[Patient], settings: Settings, kept: Kept, jobs: int, told: Told) -> list[PatientResult]:
+def evaluate(
+    patients: list[Patient], settings: EvaluationSettings, kept: ResultCache, jobs: int, told: Told
+) -> list[PatientResult]:
     """The results of all patients, in their order; those that are kept from an earlier run are not run again.
 
     ``jobs`` patients are evaluated at a time, each in a process of its own when there are several. Every result is
-    kept as soon as it is there. Raises InputRefused when the weights or the device cannot be used.
+    kept as soon as it is there. Raises InputError when the weights or the device cannot be used.
     """
     results: dict[str, PatientResult] = {}
     waiting = []

@@ -6,17 +6,17 @@ from typing import Any
 
 from coronary_calcium.volume import CTVolume
 
-# Facts by which results are grouped; a fact that nothing states is None.
+# ScanMetadata by which results are grouped; a fact that nothing states is None.
 FACTS = ("kind", "kernel", "thickness_mm", "spacing_mm", "noise_hu", "motion_mm", "kvp", "field_of_view_mm")
 _WORDS = ("kind", "kernel")
 NOT_STATED = "not stated"
-# Facts come from files: a longer word is none that a scanner or the simulator wrote.
+# ScanMetadata come from files: a longer word is none that a scanner or the simulator wrote.
 _LONGEST_WORD = 32
 
-Facts = dict[str, str | float | None]
+ScanMetadata = dict[str, str | float | None]
 
 
-def facts_of(volume: CTVolume | None, *stated: object) -> Facts:
+def scan_metadata(volume: CTVolume | None, *stated: object) -> ScanMetadata:
     """The facts of a patient: of the first of ``stated`` (objects as JSON knows them) that has one, else the CT's.
 
     ``volume`` is None for a patient whose CT could not be opened.
@@ -25,12 +25,12 @@ def facts_of(volume: CTVolume | None, *stated: object) -> Facts:
     return {name: _first(name, sources) for name in FACTS}
 
 
-def unknown_facts() -> Facts:
+def unknown_metadata() -> ScanMetadata:
     """The facts of a patient of whom nothing could be read."""
     return dict.fromkeys(FACTS)
 
 
-def _from_ct(volume: CTVolume) -> Facts:
+def _from_ct(volume: CTVolume) -> ScanMetadata:
     spacing, acquisition = volume.spacing, volume.acquisition
     return {
         "kernel": acquisition.kernel,
@@ -85,7 +85,7 @@ GROUPINGS = (
 )
 
 
-def groups_of(grouping: Grouping, patients: Iterable[Facts]) -> dict[str, list[int]]:
+def groups_of(grouping: Grouping, patients: Iterable[ScanMetadata]) -> dict[str, list[int]]:
     """The patients' positions by group, ascending by value; those without the fact come last, as "not stated"."""
     values: list[Any] = [facts[grouping.fact] for facts in patients]
     groups: dict[str, list[int]] = {}

@@ -8,14 +8,16 @@ import coronary_calcium
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.evaluation.figures import CATEGORIES, DEFINITIONS, EVERY_SLICE, SKIPPED, figures_of
 from coronary_calcium.evaluation.results import PatientResult
-from coronary_calcium.evaluation.run import Settings
+from coronary_calcium.evaluation.run import EvaluationSettings
 from coronary_calcium.evaluation.scan_metadata import GROUPINGS, groups_of
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "2.0"
 _CARD_FACTS = ("name", "date", "statement", "sha256", "architecture", "training")
 
 
-def summary(results: list[PatientResult], card: dict[str, Any], settings: Settings, command: str) -> dict[str, Any]:
+def summary(
+    results: list[PatientResult], card: dict[str, Any], settings: EvaluationSettings, command: str
+) -> dict[str, Any]:
     """The figures of all patients and of every group, each patient, the definitions and the provenance.
 
     ``command`` is the command line that repeats it.
@@ -33,8 +35,8 @@ def summary(results: list[PatientResult], card: dict[str, Any], settings: Settin
             }
             for grouping in GROUPINGS
         },
-        "refused": [
-            {"patient": result.name, **asdict(result.refusal)} for result in results if result.refusal is not None
+        "rejected": [
+            {"patient": result.name, **asdict(result.rejection)} for result in results if result.rejection is not None
         ],
         "patients": [result.as_json() for result in results],
         "definitions": DEFINITIONS | {"slices": EVERY_SLICE if settings.every_slice else SKIPPED},

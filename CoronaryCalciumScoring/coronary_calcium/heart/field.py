@@ -8,7 +8,7 @@ import numpy as np
 from coronary_calcium.volume import CaseWarning
 
 # The window's side, resampled to 512 x 512 (0.375 mm pixels). The paper crops 256 pixels of about 0.7 mm, 180 mm;
-# 192 mm holds such a crop and leaves a margin for a centre that is a few millimetres off.
+# 192 mm holds such a crop and leaves a margin for a center that is a few millimeters off.
 FIELD_SIZE_MM = 192.0
 
 
@@ -16,7 +16,7 @@ FIELD_SIZE_MM = 192.0
 class Window:
     """One square field of view, the same in all slices ``k0`` .. ``k1 - 1``.
 
-    ``center_j`` and ``center_i`` are the (fractional) voxel index of the square's centre; the square may reach beyond
+    ``center_j`` and ``center_i`` are the (fractional) voxel index of the square's center; the square may reach beyond
     the image.
     """
 
@@ -48,12 +48,12 @@ class HeartField:
     warnings: tuple[CaseWarning, ...] = ()
 
 
-# Neighbouring windows overlap, so that what lies on one window's edge is well inside the next.
+# Neighboring windows overlap, so that what lies on one window's edge is well inside the next.
 OVERLAP_MM = 24.0
 
 
 def _centers(low: float, high: float, step: float, length: int) -> list[float]:
-    """Centres, in voxels, of the windows that cover ``low`` .. ``high`` (voxel edges) along an axis of ``length``."""
+    """Centers, in voxels, of the windows that cover ``low`` .. ``high`` (voxel edges) along an axis of ``length``."""
     side = FIELD_SIZE_MM / step
     if high - low <= side:
         center = (low + high) / 2

@@ -37,7 +37,7 @@ WALL_MM = 8.0
 # up to this far above does.
 LOOK_UP_MM = 40.0
 # How far the region reaches from the heart's border into the lung: motion and partial volume move a coronary
-# artery's calcium by a few millimetres.
+# artery's calcium by a few millimeters.
 INTO_LUNG_MM = 10.0
 # Lung vessels and nodules are thinner than twice this, the heart is not.
 OPENING_MM = 6.0
@@ -168,7 +168,7 @@ def _region(coarse: Coarse, space: np.ndarray, core: np.ndarray, extent: Extent)
 
 
 def _middle(core: np.ndarray) -> tuple[int, int]:
-    """Row and column of the core's centre of mass."""
+    """Row and column of the core's center of mass."""
     j, i = ndimage.center_of_mass(core.sum(axis=0))
     return round(j), round(i)
 

@@ -32,13 +32,13 @@ class Coarse:
     spacing: tuple[float, float, float]
     factors: tuple[int, int, int]
 
-    def voxels(self, millimetres: float) -> tuple[int, int, int]:
+    def voxels(self, millimeters: float) -> tuple[int, int, int]:
         """How many voxels make a length, along (k, j, i), at least 1 in the slice and 0 across slices."""
         dk, dj, di = self.spacing
-        return round(millimetres / dk), max(1, round(millimetres / dj)), max(1, round(millimetres / di))
+        return round(millimeters / dk), max(1, round(millimeters / dj)), max(1, round(millimeters / di))
 
     def volume_ml(self, mask: np.ndarray) -> float:
-        """Volume of a mask in millilitres."""
+        """Volume of a mask in milliliters."""
         return float(np.count_nonzero(mask) * np.prod(self.spacing) / 1000)
 
 
@@ -101,12 +101,12 @@ _CROSS = ndimage.generate_binary_structure(3, 1)
 _CROSS_2D = ndimage.generate_binary_structure(2, 1)
 
 
-def disc(coarse: Coarse, millimetres: float) -> np.ndarray:
+def disc(coarse: Coarse, millimeters: float) -> np.ndarray:
     """An in-plane disc of this radius as a (1, j, i) structuring element."""
-    _, rj, ri = coarse.voxels(millimetres)
+    _, rj, ri = coarse.voxels(millimeters)
     j, i = np.ogrid[-rj : rj + 1, -ri : ri + 1]
     half = coarse.spacing[1] / 2
-    inside = (j * coarse.spacing[1]) ** 2 + (i * coarse.spacing[2]) ** 2 <= (millimetres + half) ** 2
+    inside = (j * coarse.spacing[1]) ** 2 + (i * coarse.spacing[2]) ** 2 <= (millimeters + half) ** 2
     return inside[None]
 
 
@@ -173,17 +173,17 @@ def find_lungs(coarse: Coarse, body: np.ndarray) -> np.ndarray:
     if not count:
         return air
     interior = ndimage.binary_erosion(air, _CROSS)
-    millilitres = np.bincount(labels.ravel(), minlength=count + 1) * np.prod(coarse.spacing) / 1000
-    millilitres[0] = 0
+    milliliters = np.bincount(labels.ravel(), minlength=count + 1) * np.prod(coarse.spacing) / 1000
+    milliliters[0] = 0
     chosen: list[int] = []
     largest = 0.0
-    for part in np.argsort(millilitres)[::-1]:
-        if millilitres[part] < max(LUNG_PART_ML, LUNG_PART_SHARE * largest):
+    for part in np.argsort(milliliters)[::-1]:
+        if milliliters[part] < max(LUNG_PART_ML, LUNG_PART_SHARE * largest):
             break
         inside = coarse.hu[interior & (labels == part)]
         if len(inside) and np.median(inside) >= GAS_HU:
             chosen.append(part)
-            largest = max(largest, millilitres[part])
+            largest = max(largest, milliliters[part])
     return np.isin(labels, chosen)
 
 
@@ -231,12 +231,12 @@ def find_wall(coarse: Coarse, bones: np.ndarray, hull: np.ndarray) -> np.ndarray
 
 # Vertebra with its arches is about 60 mm wide and 80 mm long: smoothing on this scale makes one peak of it.
 _SMOOTH_MM = 12.0
-# Slices are pooled over a vertebra's height (about 25 mm), so that a disc has its neighbours' front edge.
+# Slices are pooled over a vertebra's height (about 25 mm), so that a disc has its neighbors' front edge.
 _POOL_MM = 30.0
 # Half the width of a vertebral body; beside it the excluded space recedes at 45 degrees, because a large left
 # ventricle reaches back beside the spine.
 _HALF_BODY_MM = 20.0
-# How far from the cavity's middle line the spine may lie (off-centre hearts, scoliosis, small fields of view).
+# How far from the cavity's middle line the spine may lie (off-center hearts, scoliosis, small fields of view).
 _SIDEWAYS_MM = 70.0
 # A vertebra fills at least a third of the smoothing kernel; a rib or scapula does not.
 _LEAST_DENSITY = 0.25
@@ -245,7 +245,7 @@ _LEAST_DENSITY = 0.25
 def find_spine(coarse: Coarse, bones: np.ndarray, cavity: np.ndarray) -> np.ndarray:
     """(slices, 2) array with the front edge (j) and the middle (i) of the spine in coarse voxels; NaN where unseen."""
     pooled = max(1, round(_POOL_MM / coarse.spacing[0]))
-    # Moving sum over neighbouring slices; the densest place behind the cavity's middle is the spine.
+    # Moving sum over neighboring slices; the densest place behind the cavity's middle is the spine.
     density = ndimage.uniform_filter1d(bones.astype(np.float32), pooled, axis=0, mode="nearest")
     sigma = (0, _SMOOTH_MM / coarse.spacing[1], _SMOOTH_MM / coarse.spacing[2])
     smooth = ndimage.gaussian_filter(density, sigma, mode="nearest")

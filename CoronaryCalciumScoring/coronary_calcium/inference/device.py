@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import torch
 
-from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputRefused
+from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 # How torch words it: on a GPU, on the CPU of Linux and macOS, and on that of Windows.
@@ -15,16 +15,16 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 def resolve_device(name: str = "auto") -> str:
     """The device to use: "cuda", "mps" or "cpu".
 
-    "auto" takes the fastest there is. Raises InputRefused: "device-unknown", or "device-missing" when the device asked
+    "auto" takes the fastest there is. Raises InputError: "device-unknown", or "device-missing" when the device asked
     for by name is not there.
     """
     if name not in DEVICES:
-        raise InputRefused("device-unknown", f"There is no device {name!r}; choose one of {', '.join(DEVICES)}.")
+        raise InputError("device-unknown", f"There is no device {name!r}; choose one of {', '.join(DEVICES)}.")
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return next(device for device in DEVICES[1:] if available[device])
     if not available[name]:
-        raise InputRefused("device-missing", f"This computer has no usable {name} device; choose auto or cpu.")
+        raise InputError("device-missing", f"This computer has no usable {name} device; choose auto or cpu.")
     return name
 
 
@@ -34,11 +34,11 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 
 
 @contextmanager
-def memory_refused() -> Iterator[None]:
-    """Make torch's running out of memory within the block an InputRefused("memory")."""
+def memory_rejected() -> Iterator[None]:
+    """Make torch's running out of memory within the block an InputError("memory")."""
     try:
         yield
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
-        raise InputRefused("memory", NOT_ENOUGH_MEMORY) from None
+        raise InputError("memory", NOT_ENOUGH_MEMORY) from None

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.heart.field import HeartField, Window
 from coronary_calcium.inference.device import is_out_of_memory
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.preprocessing import (
     INPUT_SIZE,
-    neighbour_indices,
-    normalise,
+    neighbor_indices,
+    normalize,
     sample_planes,
     window_coordinates,
     window_to_slice,
 )
 from coronary_calcium.network.weights import LoadedModel
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.scoring.components import find_parts
+from coronary_calcium.scoring.components import find_components
 from coronary_calcium.scoring.rules import LITERATURE, RuleSet
 from coronary_calcium.volume import CaseWarning, CTVolume
 
@@ -31,7 +31,7 @@ _BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
 
 
 @dataclass(frozen=True, eq=False)
-class Proposal:
+class Prediction:
     """What the network proposes for a CT.
 
     Attributes
@@ -68,7 +68,7 @@ class _Task:
     window: Window
 
 
-def propose(
+def predict(
     volume: CTVolume,
     field: HeartField,
     model: LoadedModel,
@@ -77,7 +77,7 @@ def propose(
     progress: Progress = no_progress,
     skip: bool = True,
     everywhere: bool = False,
-) -> Proposal:
+) -> Prediction:
     """Run the network on the heart's windows, slice by slice.
 
     Only pixels that could count matter: in ``field.region`` and a window, at or above the threshold, in an in-slice
@@ -88,7 +88,7 @@ def propose(
 
     ``progress`` may raise Cancelled. When a GPU's memory does not suffice, smaller batches are tried and then the
     CPU, with a warning. Raises ValueError when ``field`` is not of the volume's shape (a programming error), and
-    InputRefused("weights-output") when the network answers with NaN or infinite values.
+    InputError("weights-output") when the network answers with NaN or infinite values.
     """
     if field.region.shape != volume.shape:
         raise ValueError(f"the heart's region has the shape {field.region.shape}, the CT {volume.shape}")
@@ -112,7 +112,7 @@ def propose(
         progress(done / len(tasks), f"Looking for calcium: slice {done} of {len(tasks)}")
     covered = {k for window in field.windows for k in range(window.k0, window.k1)}
     run = {task.k for task in tasks}
-    return Proposal(
+    return Prediction(
         probability=probability,
         artery=artery,
         slices_run=len(run),
@@ -126,14 +126,14 @@ def propose(
 
 
 def countable_voxels(volume: CTVolume, field: HeartField, rules: RuleSet) -> np.ndarray:
-    """(k, j, i) bool array of the voxels that could count; see ``propose``.
+    """(k, j, i) bool array of the voxels that could count; see ``predict``.
 
-    Parts are looked for over all windows of a slice together, because a lesion may lie across two of them.
+    Components are looked for over all windows of a slice together, because a lesion may lie across two of them.
     """
-    # Any label will do: every part that can be labelled is inside one of these, whatever its arteries.
+    # Any label will do: every part that can be labeled is inside one of these, whatever its arteries.
     candidates = (seen_voxels(volume, field) & (volume.hu >= rules.for_volume.threshold_hu)).view(np.uint8)
     countable = np.zeros(volume.shape, bool)
-    countable.reshape(-1)[find_parts(volume, candidates, rules.for_volume).voxels] = True
+    countable.reshape(-1)[find_components(volume, candidates, rules.for_volume).voxels] = True
     return countable
 
 
@@ -146,7 +146,7 @@ def seen_voxels(volume: CTVolume, field: HeartField) -> np.ndarray:
 
 
 def _pixels_of(volume: CTVolume, field: HeartField, window: Window) -> tuple[slice, slice]:
-    """The rows and columns of the CT whose centres a window holds."""
+    """The rows and columns of the CT whose centers a window holds."""
     empty = np.zeros((0, INPUT_SIZE, INPUT_SIZE), np.float32)
     rows, columns, _ = window_to_slice(
         empty, volume.spacing[1:], (window.center_j, window.center_i), field.size_mm, volume.shape[1:]
@@ -174,7 +174,7 @@ def _store(
 
 
 class _Planes:
-    """Slices sampled into a window, each only once: nine neighbours share eight of them with the next slice's."""
+    """Slices sampled into a window, each only once: nine neighbors share eight of them with the next slice's."""
 
     def __init__(self, volume: CTVolume, size_mm: float) -> None:
         self._volume = volume
@@ -189,12 +189,12 @@ class _Planes:
             self._planes = {}
             center = (task.window.center_j, task.window.center_i)
             self._coordinates = window_coordinates(self._volume.spacing[1:], center, self._size_mm)
-        wanted = neighbour_indices(task.k, len(self._volume.hu))
+        wanted = neighbor_indices(task.k, len(self._volume.hu))
         self._planes = {k: plane for k, plane in self._planes.items() if k >= wanted[0]}
         for k in wanted:
             if k not in self._planes:
                 plane = sample_planes(self._volume.hu[k : k + 1], *self._coordinates)[0]
-                self._planes[k] = normalise(torch.from_numpy(plane))
+                self._planes[k] = normalize(torch.from_numpy(plane))
         return torch.stack([self._planes[k] for k in wanted])
 
 
@@ -215,7 +215,7 @@ class _Runner:
         self._size = _BATCH[torch.device(device).type]
 
     def run(self, volume: CTVolume, field: HeartField, tasks: list[_Task]) -> Iterator[list[tuple[_Task, np.ndarray]]]:
-        """Batches of tasks with the probability and, behind it, the artery logits: (1 or 5, pixels, pixels)."""
+        """BatchLoader of tasks with the probability and, behind it, the artery logits: (1 or 5, pixels, pixels)."""
         planes = _Planes(volume, field.size_mm)
         start = 0
         while start < len(tasks):
@@ -264,7 +264,7 @@ def _run_network(network: DenseRAUNet, inputs: torch.Tensor, device: str) -> np.
     values = torch.cat(outputs, dim=1).float().contiguous().cpu().numpy()
     if not np.isfinite(values).all():
         # Such a pixel is below every threshold and would pass for a score of 0.
-        raise InputRefused(
+        raise InputError(
             "weights-output",
             "The network's answer is not a number: its weights are damaged, or the device computes wrongly; install "
             "the weights again, name others with --weights, or choose --device cpu.",

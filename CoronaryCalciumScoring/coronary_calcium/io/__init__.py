@@ -1,4 +1,4 @@
-"""Reading a CT or a mask, and refusing what cannot be scored.
+"""Reading a CT or a mask, and rejecting what cannot be scored.
 
 Names are looked up when they are used: Slicer's module imports ``axes`` and ``checks`` at its start, when pydicom may
 not be installed yet.

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress
 
 # 8 GiB hold several whole CT examinations.
@@ -23,7 +23,7 @@ def unpacked(path: Path, progress: Progress) -> Iterator[Path]:
     """A temporary folder with the ZIP's files, removed at the end of the block.
 
     Files are numbered, not named as in the archive, so no name can lead out of the folder; links are left out. Raises
-    InputRefused: ``"bad-zip"``, ``"zip-too-large"``, ``"zip-encrypted"``.
+    InputError: ``"bad-zip"``, ``"zip-too-large"``, ``"zip-encrypted"``.
     """
     with tempfile.TemporaryDirectory(prefix="coronary-calcium-") as name:
         folder = Path(name)
@@ -39,9 +39,9 @@ def unpacked(path: Path, progress: Progress) -> Iterator[Path]:
             RuntimeError,
             OSError,
         ) as error:
-            if isinstance(error, InputRefused):
+            if isinstance(error, InputError):
                 raise
-            raise InputRefused(
+            raise InputError(
                 "bad-zip", "The ZIP file is damaged or cannot be unpacked here: unpack it yourself and give the folder."
             ) from None
         yield folder
@@ -55,13 +55,13 @@ def _unpack(archive: zipfile.ZipFile, folder: Path, progress: Progress) -> None:
     room = min(MAXIMUM_UNPACKED_BYTES, shutil.disk_usage(folder).free)
     declared = sum(member.file_size for member in members)
     if len(members) > MAXIMUM_MEMBERS or declared > room:
-        raise InputRefused(
+        raise InputError(
             "zip-too-large",
             f"The ZIP file would unpack to {declared / 2**20:.0f} MiB in {len(members)} files, more than fits into the "
             "temporary folder: give a ZIP of the CT series alone, or the unpacked folder.",
         )
     if any(member.flag_bits & 1 for member in members):
-        raise InputRefused("zip-encrypted", "The ZIP file is protected by a password: unpack it and give the folder.")
+        raise InputError("zip-encrypted", "The ZIP file is protected by a password: unpack it and give the folder.")
     for number, member in enumerate(members):
         # zipfile ends at the declared size and checks the checksum, so no member can grow beyond what was added up.
         with archive.open(member) as source, (folder / f"{number:06d}").open("wb") as target:

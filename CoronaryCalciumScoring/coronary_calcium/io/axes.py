@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 
 # The score is defined on axial slices. At 1 degree a slice leaves the axial plane by 1.7 mm across a 100 mm heart, less
 # than one slice; patients lie no straighter than that.
@@ -68,13 +68,13 @@ class AxialArray:
 def axial_order(direction: np.ndarray) -> AxialOrder:
     """The axis permutation and flips that make a volume axial.
 
-    ``direction``: 3 x 3, columns are the LPS vectors of the array's last, middle and first axis. Raises InputRefused
+    ``direction``: 3 x 3, columns are the LPS vectors of the array's last, middle and first axis. Raises InputError
     (``"sheared"``, ``"oblique"``).
     """
     direction = np.asarray(direction, dtype=float)
     gram = direction.T @ direction
     if not np.all(np.isfinite(gram)) or np.abs(gram - np.eye(3)).max() > 2 * SHEAR_TOLERANCE:
-        raise InputRefused(
+        raise InputError(
             "sheared",
             "The image's axes are not at right angles, as after a gantry tilt or a faulty conversion: "
             "give the original axial CT series.",
@@ -83,7 +83,7 @@ def axial_order(direction: np.ndarray) -> AxialOrder:
     cosines = np.abs(direction)[patient_axis, range(3)]
     angle = float(np.degrees(np.arccos(np.clip(cosines.min(), 0, 1))))
     if sorted(patient_axis) != [0, 1, 2] or angle > AXIAL_TOLERANCE_DEGREES:
-        raise InputRefused(
+        raise InputError(
             "oblique",
             f"The slices are {angle:.1f} degrees off the patient's axes, and the score is defined on axial slices: "
             "give the original axial series, not an oblique reformat.",
@@ -105,11 +105,11 @@ def to_axial(
 
     ``array`` has three axes of any meaning, ``spacing`` follows the array's axes (mm), ``origin`` is the LPS position
     of voxel (0, 0, 0), and the columns of ``direction`` are the LPS unit vectors of the array's last, middle and first
-    axis. The result's array is contiguous, and the same object where nothing had to change. Raises InputRefused
+    axis. The result's array is contiguous, and the same object where nothing had to change. Raises InputError
     (``"not-3d"``, ``"sheared"``, ``"oblique"``).
     """
     if array.ndim != 3:
-        raise InputRefused("not-3d", f"The image has {array.ndim} dimensions: give one three-dimensional CT volume.")
+        raise InputError("not-3d", f"The image has {array.ndim} dimensions: give one three-dimensional CT volume.")
     direction = np.asarray(direction, dtype=float)
     order = axial_order(direction)
     corner = np.asarray(origin, dtype=float)

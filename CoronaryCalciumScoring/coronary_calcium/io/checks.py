@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import KVP_WARNING, is_covered
 from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume
 
@@ -14,7 +14,7 @@ MINIMUM_EXTENT_MM = 60.0
 MINIMUM_SLICES = 8
 # The widest slice distance in the project's scope is 8 mm; routine scans end at 10 mm.
 MAXIMUM_SLICE_SPACING_MM = 10.0
-# Half a millimetre is the thinnest slice that CT detectors make; reconstructions at half that distance exist.
+# Half a millimeter is the thinnest slice that CT detectors make; reconstructions at half that distance exist.
 MINIMUM_SLICE_SPACING_MM = 0.2
 # Pixels: 50 mm / 512 to 500 mm / 256 of clinical CT, with room.
 MINIMUM_PIXEL_MM = 0.08
@@ -58,7 +58,7 @@ def is_sharp(kernel: str | None, manufacturer: str | None) -> bool:
     return False
 
 
-# A slice's mean lies between its neighbours' or close to it: in four real chests of 2.5 to 8 mm spacing it is at most
+# A slice's mean lies between its neighbors' or close to it: in four real chests of 2.5 to 8 mm spacing it is at most
 # 19 HU off their middle, in a thorax phantom 39 HU. A blank slice or one with a wrong rescale intercept (1024 HU) is
 # off by 300 HU and more.
 MAXIMUM_JUMP_HU = 150.0
@@ -66,24 +66,24 @@ MAXIMUM_JUMP_HU = 150.0
 _RANGE_HU = (-1024, 3071)
 
 
-def refuse_broken_slices(hu: np.ndarray) -> None:
-    """Refuse a (k, j, i) volume with a broken slice inside; blank slices at its ends, as padding makes them, may stay.
+def reject_broken_slices(hu: np.ndarray) -> None:
+    """Reject a (k, j, i) volume with a broken slice inside; blank slices at its ends, as padding makes them, may stay.
 
-    A slice that a transfer left blank, or that was scaled otherwise than its neighbours, changes the score without any
-    sign of it. Raises InputRefused (``"broken-slice"``).
+    A slice that a transfer left blank, or that was scaled otherwise than its neighbors, changes the score without any
+    sign of it. Raises InputError (``"broken-slice"``).
     """
     means = np.array([np.clip(plane, *_RANGE_HU).mean(dtype=np.float64) for plane in hu])
     filled = np.flatnonzero([plane.min() < plane.max() for plane in hu])
     inside = slice(int(filled[0]), int(filled[-1]) + 1) if filled.size else slice(0)
     blank = sorted(set(range(len(hu))[inside]) - set(filled.tolist()))
     steps = np.diff(means[inside])
-    # Out of line with both neighbours, in the same direction.
+    # Out of line with both neighbors, in the same direction.
     jumps = (np.minimum(np.abs(steps[:-1]), np.abs(steps[1:])) > MAXIMUM_JUMP_HU) & (steps[:-1] * steps[1:] < 0)
     broken = blank or [inside.start + 1 + int(place) for place in np.flatnonzero(jumps)]
     if broken:
-        raise InputRefused(
+        raise InputError(
             "broken-slice",
-            f"Slice {broken[0]}, counted from the feet from 0, is blank or scaled otherwise than its neighbours "
+            f"Slice {broken[0]}, counted from the feet from 0, is blank or scaled otherwise than its neighbors "
             f"(mean {means[broken[0]]:.0f} HU, that of the next one {means[broken[0] + 1]:.0f} HU): "
             "export the series again.",
         )
@@ -120,17 +120,17 @@ _COARSE_RANGE_HU = (-900, 900)
 def check_ct(volume: CTVolume) -> CTVolume:
     """The same volume with the warnings that its voxels and acquisition facts give rise to.
 
-    Checking twice adds nothing. Raises InputRefused: ``"not-ct"``, ``"too-few-slices"``, ``"too-short"``,
+    Checking twice adds nothing. Raises InputError: ``"not-ct"``, ``"too-few-slices"``, ``"too-short"``,
     ``"slice-spacing"``, ``"pixel-size"``, ``"field-too-small"``, ``"nan"``, ``"label-map"``, ``"not-hu"``,
     ``"broken-slice"``.
     """
     modality = volume.acquisition.modality
     if modality is not None and modality != "CT":
-        raise InputRefused("not-ct", f"The image is not a CT (its modality is {modality}): give a non-contrast CT.")
-    _refuse_size(volume)
+        raise InputError("not-ct", f"The image is not a CT (its modality is {modality}): give a non-contrast CT.")
+    _reject_size(volume)
     histogram, lowest = _histogram(volume.hu)
-    _refuse_not_hu(histogram, lowest, volume.hu)
-    refuse_broken_slices(volume.hu)
+    _reject_not_hu(histogram, lowest, volume.hu)
+    reject_broken_slices(volume.hu)
     found = [
         *_clipping(volume, histogram, lowest),
         *_coarse(histogram, lowest),
@@ -140,35 +140,35 @@ def check_ct(volume: CTVolume) -> CTVolume:
     return volume.with_warnings(*(warning for warning in found if warning.code not in known))
 
 
-def _refuse_size(volume: CTVolume) -> None:
-    """Refuse a volume whose geometry cannot be that of a CT of a heart."""
+def _reject_size(volume: CTVolume) -> None:
+    """Reject a volume whose geometry cannot be that of a CT of a heart."""
     (slices, rows, columns), (dk, dj, di) = volume.shape, volume.spacing
     if slices < MINIMUM_SLICES:
-        raise InputRefused(
+        raise InputError(
             "too-few-slices",
             f"The volume has {slices} axial slices, fewer than the {MINIMUM_SLICES} that a heart needs: give "
             "the whole series.",
         )
     if not MINIMUM_SLICE_SPACING_MM <= dk <= MAXIMUM_SLICE_SPACING_MM:
-        raise InputRefused(
+        raise InputError(
             "slice-spacing",
             f"The slices are {dk:g} mm apart; a score needs {MINIMUM_SLICE_SPACING_MM:g} to "
             f"{MAXIMUM_SLICE_SPACING_MM:g} mm: check the spacing in the file, or give thinner slices.",
         )
     if slices * dk < MINIMUM_EXTENT_MM:
-        raise InputRefused(
+        raise InputError(
             "too-short",
             f"The volume is {slices * dk:.0f} mm long, less than the {MINIMUM_EXTENT_MM:.0f} mm that a heart "
             "needs: give a scan of the whole heart.",
         )
     if min(dj, di) < MINIMUM_PIXEL_MM or max(dj, di) > MAXIMUM_PIXEL_MM:
-        raise InputRefused(
+        raise InputError(
             "pixel-size",
             f"The pixels measure {dj:g} x {di:g} mm, outside {MINIMUM_PIXEL_MM:g} to "
             f"{MAXIMUM_PIXEL_MM:g} mm: check the spacing in the file, or give the original series.",
         )
     if min(rows * dj, columns * di) < MINIMUM_FIELD_MM:
-        raise InputRefused(
+        raise InputError(
             "field-too-small",
             f"The slices cover {rows * dj:.0f} x {columns * di:.0f} mm, less than the {MINIMUM_FIELD_MM:.0f} mm "
             "that a heart needs: give a reconstruction of the whole heart.",
@@ -176,26 +176,26 @@ def _refuse_size(volume: CTVolume) -> None:
 
 
 def _histogram(hu: np.ndarray) -> tuple[np.ndarray, int]:
-    """How many voxels have each (rounded) HU, and the HU of the first bin; refuses values that are not finite."""
+    """How many voxels have each (rounded) HU, and the HU of the first bin; rejects values that are not finite."""
     low, high = -4096, 32768
     counts = np.zeros(high - low, np.int64)
     for plane in hu:
         if plane.dtype.kind == "f" and not np.isfinite(plane).all():
-            raise InputRefused("nan", NOT_FINITE)
+            raise InputError("nan", NOT_FINITE)
         rounded = np.clip(np.rint(plane) if plane.dtype.kind == "f" else plane, low, high - 1).astype(np.intp)
         counts += np.bincount((rounded - low).ravel(), minlength=counts.size)
     return counts, low
 
 
-def _refuse_not_hu(histogram: np.ndarray, low: int, hu: np.ndarray) -> None:
-    """Refuse label maps and images whose intensities are not HU."""
+def _reject_not_hu(histogram: np.ndarray, low: int, hu: np.ndarray) -> None:
+    """Reject label maps and images whose intensities are not HU."""
     present = np.flatnonzero(histogram) + low
     lowest, highest = int(present[0]), int(present[-1])
     if lowest == highest:
-        raise InputRefused("not-hu", f"Every voxel of the image has the value {lowest}: give a CT in Hounsfield units.")
+        raise InputError("not-hu", f"Every voxel of the image has the value {lowest}: give a CT in Hounsfield units.")
     if lowest >= 0 and highest <= _LABELS_UP_TO:
         integral = all(np.array_equal(plane, np.rint(plane)) for plane in hu)
-        raise InputRefused(
+        raise InputError(
             "label-map" if integral else "not-hu",
             f"The image's values, {lowest} to {highest}, are those of a label map or an 8-bit picture, not Hounsfield "
             "units: give the CT itself.",
@@ -209,19 +209,19 @@ def _refuse_not_hu(histogram: np.ndarray, low: int, hu: np.ndarray) -> None:
     below = histogram[: _IMPOSSIBLE_HU - low]
     impossible = float(below.sum() - (below.max() if below.size else 0)) / total
     if impossible > _MAXIMUM_IMPOSSIBLE:
-        raise InputRefused(
+        raise InputError(
             "not-hu",
             f"{100 * impossible:.0f} % of the voxels lie below {_IMPOSSIBLE_HU} HU, where nothing is: the rescale of "
             "the image is wrong; export it again in Hounsfield units.",
         )
     if share(*_AIR_HU) < _MINIMUM_AIR:
-        raise InputRefused(
+        raise InputError(
             "not-hu",
             f"The image's values ({lowest} to {highest}) hold no air or lung near -1000 HU, so they are not Hounsfield "
             "units: give the CT with its rescale applied, not an MR image, a windowed copy or raw detector values.",
         )
     if share(*_TISSUE_HU) < _MINIMUM_TISSUE:
-        raise InputRefused(
+        raise InputError(
             "not-hu",
             f"The image's values ({lowest} to {highest}) hold no soft tissue near 0 HU, so they are not Hounsfield "
             "units: give the CT with its rescale applied once.",

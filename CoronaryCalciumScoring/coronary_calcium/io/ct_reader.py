@@ -1,4 +1,4 @@
-"""Opening a CT: a DICOM folder, one DICOM file, a ZIP of a folder, or an image file; all of it proven or refused."""
+"""Opening a CT: a DICOM folder, one DICOM file, a ZIP of a folder, or an image file; all of it proven or rejected."""
 
 import zipfile
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.archives import unpacked
 from coronary_calcium.io.axes import to_axial
 from coronary_calcium.io.checks import check_ct
@@ -36,7 +36,7 @@ def open_ct(path: str | Path, *, series_uid: str | None = None, progress: Progre
 
     ``path``: a DICOM folder (searched recursively), one DICOM file (its series in its folder), a ZIP of a DICOM folder,
     or a .nrrd, .nhdr, .nii, .nii.gz, .mha or .mhd file. ``series_uid`` names the DICOM series to take; otherwise the
-    best suited is chosen (``dicom_choice.choose_series``). Raises InputRefused with the reason, and whatever
+    best suited is chosen (``dicom_choice.choose_series``). Raises InputError with the reason, and whatever
     ``progress`` raises.
     """
     path = Path(path)
@@ -44,17 +44,17 @@ def open_ct(path: str | Path, *, series_uid: str | None = None, progress: Progre
         if path.is_dir():
             opened = _open_files(find_files(path), series_uid, progress)
         elif not path.is_file():  # nor a pipe or a device, on which reading would wait for ever
-            raise InputRefused("no-file", "There is no file or folder of that name: check the path.")
+            raise InputError("no-file", "There is no file or folder of that name: check the path.")
         elif image_suffix(path):
             if series_uid is not None:
-                raise InputRefused("series-not-found", "An image file has no DICOM series: leave out the series.")
+                raise InputError("series-not-found", "An image file has no DICOM series: leave out the series.")
             opened = OpenedCT(_open_image(path, progress), None, ())
         elif zipfile.is_zipfile(path):
             opened = _open_zip(path, series_uid, progress)
         else:
             opened = _open_one_file(path, series_uid, progress)
     except OSError:
-        raise InputRefused(
+        raise InputError(
             "unreadable", "A file cannot be read (permissions, a lost network drive or a full disk): copy the data and "
             "try again."
         ) from None  # fmt: skip
@@ -75,9 +75,9 @@ def _open_one_file(path: Path, series_uid: str | None, progress: Progress) -> Op
     """The series that one DICOM file belongs to, from the files beside it."""
     headers = read_headers(path)
     if headers is None:
-        raise InputRefused("truncated", "The DICOM file is damaged and cannot be read: copy or export it again.")
+        raise InputError("truncated", "The DICOM file is damaged and cannot be read: copy or export it again.")
     if not headers:
-        raise InputRefused(
+        raise InputError(
             "unknown-format",
             "The file is not DICOM, ZIP, NRRD, NIfTI or MetaImage: give a CT in one of these, or a DICOM folder.",
         )
@@ -90,11 +90,11 @@ def _open_files(files: list[Path], series_uid: str | None, progress: Progress) -
     headers, unreadable = read_all_headers(files, part_of(progress, 0.0, 0.3))
     if not headers:
         if unreadable:
-            raise InputRefused(
+            raise InputError(
                 "truncated",
                 "The DICOM files are damaged or not readable: check their permissions or export them again.",
             )
-        raise InputRefused(
+        raise InputError(
             "no-dicom", "The folder holds no DICOM files: give the folder of a CT series, or a ZIP of one."
         )
     choice = choose_series(headers, series_uid)
@@ -155,9 +155,9 @@ def _open_image(path: Path, progress: Progress) -> CTVolume:
     progress(0.0, "reading the image")
     header = read_image_header(path)
     if header.is_segmentation or path.name.lower().endswith(".seg.nrrd"):
-        raise InputRefused("label-map", "The file is a segmentation, not a CT: give the CT, and this as the mask.")
+        raise InputError("label-map", "The file is a segmentation, not a CT: give the CT, and this as the mask.")
     if header.layers != 1:
-        raise InputRefused("not-3d", "The image has several values in each voxel: give a single CT volume.")
+        raise InputError("not-3d", "The image has several values in each voxel: give a single CT volume.")
     axial = to_axial(_to_hu(read_voxels(path, header)), header.spacing, header.origin, header.direction)
     progress(0.9, "reading the image")
     facts = Acquisition(modality=header.modality)
@@ -168,7 +168,7 @@ def _to_hu(voxels: np.ndarray) -> np.ndarray:
     """Intensities as int16 where they are whole numbers, else float32; padding far below air becomes air."""
     whole = voxels.dtype.kind in "iu" or all(np.array_equal(plane, np.rint(plane)) for plane in voxels)
     if voxels.max() > _INT16.max:
-        raise InputRefused(
+        raise InputError(
             "not-hu", f"The image holds the value {voxels.max():g}, which no tissue has: give a CT in Hounsfield units."
         )
     if not whole:

@@ -17,7 +17,7 @@ from typing import BinaryIO
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.checks import NOT_FINITE
 from coronary_calcium.io.image_header import ImageHeader, damaged
 from coronary_calcium.io.metaimage import read_meta_header
@@ -55,7 +55,7 @@ def quiet_simpleitk() -> Iterator[None]:
 
 
 _PIECE = 2**20
-# zlib: recognise either kind of header.
+# zlib: recognize either kind of header.
 _GZIP_OR_ZLIB = 47
 _READERS = {
     ".nrrd": (read_nrrd_header, "NrrdImageIO"),
@@ -76,7 +76,7 @@ def image_suffix(path: Path) -> str | None:
 
 
 def read_image_header(path: Path) -> ImageHeader:
-    """The promise of a supported image file; raises InputRefused (see ``image_header``)."""
+    """The promise of a supported image file; raises InputError (see ``image_header``)."""
     suffix = image_suffix(path)
     assert suffix is not None  # noqa: S101 - callers ask image_suffix first
     return _READERS[suffix][0](path)
@@ -85,7 +85,7 @@ def read_image_header(path: Path) -> ImageHeader:
 def read_voxels(path: Path, header: ImageHeader) -> np.ndarray:
     """The voxels (k, j, i) in file order, or (k, j, i, layer), with the header's intensity scale applied.
 
-    Raises InputRefused: ``"truncated"``, ``"pixel-mismatch"``, ``"nan"``, ``"bad-header"``.
+    Raises InputError: ``"truncated"``, ``"pixel-mismatch"``, ``"nan"``, ``"bad-header"``.
     """
     promised = _promised(header)
     reader = sitk.ImageFileReader()
@@ -110,7 +110,7 @@ def read_voxels(path: Path, header: ImageHeader) -> np.ndarray:
 
 
 def _compare_geometry(image: sitk.Image, header: ImageHeader) -> None:
-    """Refuse an image whose geometry the toolkit understood otherwise."""
+    """Reject an image whose geometry the toolkit understood otherwise."""
     direction = np.array(image.GetDirection()).reshape(3, 3)
     pairs = (
         (image.GetSpacing(), header.spacing[::-1]),
@@ -146,7 +146,7 @@ def _promised(header: ImageHeader) -> _Promise:
                 plane = np.frombuffer(bytes(pending[:size]), header.dtype)
                 del pending[:size]
                 if not np.isfinite(plane).all():
-                    raise InputRefused("nan", NOT_FINITE)
+                    raise InputError("nan", NOT_FINITE)
                 values = plane.astype(np.float64) * header.slope + header.intercept
                 planes[done] = values.min(), values.max(), values.sum()
                 if done == header.shape[0] // 2:
@@ -157,7 +157,7 @@ def _promised(header: ImageHeader) -> _Promise:
     if seen < header.data_bytes:
         raise _truncated(seen, header)
     if seen > header.data_bytes:
-        raise InputRefused(
+        raise InputError(
             "pixel-mismatch",
             f"The file holds more data than the {header.data_bytes} bytes that its header promises: convert it again.",
         )
@@ -197,18 +197,18 @@ def _unpacked(file: BinaryIO) -> Iterator[bytes]:
             unpacker = zlib.decompressobj(wbits=_GZIP_OR_ZLIB)  # gzip files may be made of several streams
 
 
-def _truncated(seen: int, header: ImageHeader) -> InputRefused:
-    """The refusal of a file with too few bytes."""
-    return InputRefused(
+def _truncated(seen: int, header: ImageHeader) -> InputError:
+    """The rejection of a file with too few bytes."""
+    return InputError(
         "truncated",
         f"The file holds {seen} of the {header.data_bytes} bytes of voxels that its header promises: it is incomplete "
         "or damaged; copy or convert it again.",
     )
 
 
-def _mismatch(what: str) -> InputRefused:
-    """The refusal of a file that the toolkit understood otherwise than its header says."""
-    return InputRefused(
+def _mismatch(what: str) -> InputError:
+    """The rejection of a file that the toolkit understood otherwise than its header says."""
+    return InputError(
         "pixel-mismatch",
         f"The file's {what}, once read, differs from what its header promises: convert it again from DICOM.",
     )

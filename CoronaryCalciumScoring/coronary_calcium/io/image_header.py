@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import checks
 from coronary_calcium.io.axes import axial_order
 from coronary_calcium.volume import CaseWarning
@@ -74,34 +74,34 @@ NO_ORIENTATION = CaseWarning(
 )
 
 
-def damaged(what: str) -> InputRefused:
-    """The refusal of a header that cannot be read."""
-    return InputRefused("bad-header", f"The file's header is damaged or unusual ({what}): convert it again from DICOM.")
+def damaged(what: str) -> InputError:
+    """The rejection of a header that cannot be read."""
+    return InputError("bad-header", f"The file's header is damaged or unusual ({what}): convert it again from DICOM.")
 
 
-def unsupported(what: str) -> InputRefused:
-    """The refusal of a legal but rare variety."""
-    return InputRefused("unsupported", f"The file {what}, which is not supported: convert it again from DICOM.")
+def unsupported(what: str) -> InputError:
+    """The rejection of a legal but rare variety."""
+    return InputError("unsupported", f"The file {what}, which is not supported: convert it again from DICOM.")
 
 
 def check_header(header: ImageHeader) -> ImageHeader:
-    """Refuse impossible geometry and sizes, before memory is taken.
+    """Reject impossible geometry and sizes, before memory is taken.
 
-    Raises InputRefused: ``"not-3d"``, ``"absurd-size"``, ``"bad-geometry"``, ``"bad-header"``, and those of
+    Raises InputError: ``"not-3d"``, ``"absurd-size"``, ``"bad-geometry"``, ``"bad-header"``, and those of
     ``axes.axial_order``.
     """
     if any(side < 1 for side in header.shape):
         raise damaged("a side without voxels")
     if min(header.shape) < 2 and not header.is_segmentation:
-        raise InputRefused("not-3d", "The image is a single slice: give the whole three-dimensional CT volume.")
+        raise InputError("not-3d", "The image is a single slice: give the whole three-dimensional CT volume.")
     if max(header.shape) > checks.MAXIMUM_SIDE or math.prod(header.shape) > checks.MAXIMUM_VOXELS:
-        raise InputRefused(
+        raise InputError(
             "absurd-size",
             f"The header claims {' x '.join(str(side) for side in header.shape)} voxels, more than any CT has: the "
             "file is damaged.",
         )
     if not np.isfinite(header.affine).all() or min(header.spacing) <= 0:
-        raise InputRefused(
+        raise InputError(
             "bad-geometry",
             "The header's spacing or orientation is not made of positive, finite numbers: convert it again.",
         )
@@ -114,19 +114,19 @@ def check_header(header: ImageHeader) -> ImageHeader:
 def data_file(header: Path, name: str) -> Path:
     """The detached data file that a header names: a plain file in the header's own folder.
 
-    Raises InputRefused (``"unsafe-path"``, ``"truncated"``).
+    Raises InputError (``"unsafe-path"``, ``"truncated"``).
     """
     plain = name.strip()
     folder = header.resolve().parent
     path = folder / plain
     if not plain or Path(plain).name != plain or "\\" in plain or path.is_symlink() or path.resolve().parent != folder:
-        raise InputRefused(
+        raise InputError(
             "unsafe-path",
             "The header names a data file outside its own folder: put both files into one folder and name the data "
             "file without a path.",
         )
     if not path.is_file():
-        raise InputRefused(
+        raise InputError(
             "truncated", "The data file that the header names is not in its folder: give both files together."
         )
     return path

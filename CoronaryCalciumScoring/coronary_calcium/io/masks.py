@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from coronary_calcium.arteries import ARTERIES, Artery
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.axes import AxialArray, to_axial
 from coronary_calcium.io.checks import MAXIMUM_VOXELS
 from coronary_calcium.io.image_files import image_suffix, read_image_header, read_voxels
@@ -35,7 +35,7 @@ _NAMES = ", ".join(artery.name for artery in ARTERIES)
 def read_dicom_mask(path: Path, volume: CTVolume) -> np.ndarray | None:
     """Labels (k, j, i) uint8 on the volume's grid from a DICOM SEG; None when the file is not DICOM.
 
-    A segment's artery is told by its label (LM, LAD, ...) or by its coded anatomic region. Raises InputRefused:
+    A segment's artery is told by its label (LM, LAD, ...) or by its coded anatomic region. Raises InputError:
     ``"unknown-format"`` (DICOM, but no binary segmentation), ``"truncated"``, ``"mask-other-series"``, ``"mask-grid"``,
     ``"mask-labels"``, ``"mask-overlap"``.
     """
@@ -44,37 +44,37 @@ def read_dicom_mask(path: Path, volume: CTVolume) -> np.ndarray | None:
             if inflates_too_far(file, file.read(META_BYTES)):
                 raise _damaged()
         dataset = pydicom.dcmread(path)
-    except InputRefused:
+    except InputError:
         raise
     except InvalidDicomError:
         return None
     except (EOFError, *_DAMAGED):
         raise _damaged() from None
     if dataset.get("SOPClassUID") != SEGMENTATION_STORAGE or dataset.get("SegmentationType") != "BINARY":
-        raise InputRefused(
+        raise InputError(
             "unknown-format",
             "The DICOM file given as mask is not a binary segmentation (SEG): export the segmentation as one.",
         )
     try:
-        _refuse_other_series(dataset, volume)
+        _reject_other_series(dataset, volume)
         return _labels(dataset, volume)
-    except InputRefused:
+    except InputError:
         raise
     except _DAMAGED:
         raise _damaged() from None
 
 
-def _damaged() -> InputRefused:
-    return InputRefused(
+def _damaged() -> InputError:
+    return InputError(
         "truncated", "The DICOM segmentation is damaged or incomplete and cannot be read: export it again."
     )
 
 
-def _refuse_other_series(dataset: Dataset, volume: CTVolume) -> None:
+def _reject_other_series(dataset: Dataset, volume: CTVolume) -> None:
     """Two series of one examination may share their grid; a mask drawn on one need not fit the other's calcium."""
     stated = {str(item.SeriesInstanceUID) for item in dataset.get("ReferencedSeriesSequence") or ()}
     if volume.series is not None and stated and volume.series.series_uid not in stated:
-        raise InputRefused(
+        raise InputError(
             "mask-other-series",
             "The DICOM segmentation was made on another series than this CT: give the series that it refers to.",
         )
@@ -96,14 +96,14 @@ def _labels(dataset: Dataset, volume: CTVolume) -> np.ndarray:
         number = int(_group("SegmentIdentificationSequence", groups, shared).ReferencedSegmentNumber)
         artery = artery_of[number]
         if artery is None:
-            raise InputRefused(
+            raise InputError(
                 "mask-labels",
                 "The DICOM segmentation has a segment that is not of one artery: name the segments "
                 f"{_NAMES} and remove the others.",
             )
         k, plane = _placed(marked, groups, shared, volume)
         if np.any(labels[k][plane]):
-            raise InputRefused(
+            raise InputError(
                 "mask-overlap", "Two segments of the mask overlap, so calcium would count twice: make them disjoint."
             )
         labels[k][plane] = artery.label
@@ -116,7 +116,7 @@ def _group(name: str, own: Dataset, shared: Dataset) -> Dataset:
 
 
 def _artery(segment: Dataset) -> Artery | None:
-    """The artery that a segment's label or codes name; None if neither does, refused if they contradict each other."""
+    """The artery that a segment's label or codes name; None if neither does, rejected if they contradict each other."""
     label = str(segment.get("SegmentLabel", "")).strip().lower()
     by_label = next((artery for artery in ARTERIES if artery.name.lower() == label), None)
     stated = {
@@ -130,7 +130,7 @@ def _artery(segment: Dataset) -> Artery | None:
     }
     by_code = [artery for artery in ARTERIES if artery.code in stated]
     if len(by_code) > 1 or (by_label and by_code and by_code[0] != by_label):
-        raise InputRefused(
+        raise InputError(
             "mask-labels",
             "A segment of the DICOM segmentation has the name of one artery and the anatomic code of another: correct "
             "its name or its terminology.",
@@ -158,7 +158,7 @@ def _placed(marked: np.ndarray, own: Dataset, shared: Dataset, volume: CTVolume)
     one_slice = voxel[0].min() == voxel[0].max()
     same = max(drift, *off[1:]) <= _GRID_TOLERANCE_VOXELS and off[0] <= _SLICE_TOLERANCE
     if not (inside and one_slice and same):
-        raise InputRefused(
+        raise InputError(
             "mask-grid",
             "The DICOM segmentation does not lie on the CT's slices and pixels: draw or export it on this CT.",
         )
@@ -179,31 +179,31 @@ def open_mask(path: str | Path, volume: CTVolume, values: Mapping[int, int] = _O
     A plain label map has the CT's grid (axes in any order) and the keys of ``values``, which says what label each of
     them means; by default these labels themselves. A segmentation written by Slicer or by this program (.seg.nrrd) is
     understood by the names of its segments, and may be cropped; a DICOM segmentation (SEG) by their names or anatomic
-    codes. Raises InputRefused: ``"no-file"``, ``"unknown-format"``, ``"mask-grid"``,
+    codes. Raises InputError: ``"no-file"``, ``"unknown-format"``, ``"mask-grid"``,
     ``"mask-labels"``, ``"mask-overlap"``, ``"mask-other-series"``, and those of image files.
     """
     path = Path(path)
     if not path.is_file():
-        raise InputRefused("no-file", "There is no mask file of that name: check the path.")
+        raise InputError("no-file", "There is no mask file of that name: check the path.")
     try:
         if image_suffix(path) is None:
             return _dicom_labels(path, volume)
         header = read_image_header(path)
         voxels = read_voxels(path, header)
     except OSError:
-        raise InputRefused("unreadable", "The mask file cannot be read: copy it and try again.") from None
+        raise InputError("unreadable", "The mask file cannot be read: copy it and try again.") from None
     labels = _labels_by_name(voxels, header) if header.is_segmentation else _labels_by_value(voxels, header, values)
     axial = to_axial(labels, header.spacing, header.origin, header.direction)
     return _on_grid(axial, volume, cropped=header.is_segmentation)
 
 
 def _dicom_labels(path: Path, volume: CTVolume) -> np.ndarray:
-    """The labels of a DICOM segmentation; refuses files of other kinds."""
+    """The labels of a DICOM segmentation; rejects files of other kinds."""
     # Imported here so that masks that are image files open without pydicom.
 
     labels = read_dicom_mask(path, volume)
     if labels is None:
-        raise InputRefused(
+        raise InputError(
             "unknown-format",
             "The mask is not NRRD, NIfTI, MetaImage or a DICOM segmentation: save it in one of these formats.",
         )
@@ -213,17 +213,17 @@ def _dicom_labels(path: Path, volume: CTVolume) -> np.ndarray:
 def _labels_by_value(voxels: np.ndarray, header: ImageHeader, values: Mapping[int, int]) -> np.ndarray:
     """A plain label map's values, checked and as labels."""
     if header.layers != 1:
-        raise InputRefused("mask-labels", "The mask has several values in each voxel: give a label map.")
+        raise InputError("mask-labels", "The mask has several values in each voxel: give a label map.")
     foreign = np.setdiff1d(np.unique(voxels), list(values))
     if foreign.size:
         shown = ", ".join(f"{value:g}" for value in foreign[:8])
         if values is _OWN_LABELS:
-            raise InputRefused(
+            raise InputError(
                 "mask-labels",
                 f"The mask holds other values ({shown}) than 0 to {max(values)}: use "
                 f"{', '.join(f'{artery.label} {artery.name}' for artery in ARTERIES)}.",
             )
-        raise InputRefused(
+        raise InputError(
             "mask-labels",
             f"The label map holds other values ({shown}) than {', '.join(map(str, sorted(values)))}, which it "
             "should have: check that it is the data set's own.",
@@ -255,18 +255,18 @@ def _labels_by_name(voxels: np.ndarray, header: ImageHeader) -> np.ndarray:
             continue
         label = by_name.get(name.lower())
         if label is None:
-            raise InputRefused(
+            raise InputError(
                 "mask-labels",
                 "The segmentation has a segment whose name is not that of an artery: name the segments "
                 f"{', '.join(artery.name for artery in ARTERIES)} and remove the others.",
             )
         if np.any(labels[marked]):
-            raise InputRefused(
+            raise InputError(
                 "mask-overlap", "Two segments of the mask overlap, so calcium would count twice: make them disjoint."
             )
         labels[marked] = label
     if np.count_nonzero(layered) > np.count_nonzero(labels):
-        raise InputRefused(
+        raise InputError(
             "mask-labels",
             "The segmentation holds voxels that belong to none of its segments: save it again from Slicer.",
         )
@@ -274,7 +274,7 @@ def _labels_by_name(voxels: np.ndarray, header: ImageHeader) -> np.ndarray:
 
 
 def _on_grid(axial: AxialArray, volume: CTVolume, *, cropped: bool) -> np.ndarray:
-    """Put labels into the volume's grid; refuses another grid."""
+    """Put labels into the volume's grid; rejects another grid."""
     spacing = np.array(volume.spacing)
     offset = (volume.direction.T @ np.subtract(axial.origin, volume.origin))[::-1] / spacing
     start = np.rint(offset).astype(int)
@@ -284,7 +284,7 @@ def _on_grid(axial: AxialArray, volume: CTVolume, *, cropped: bool) -> np.ndarra
     drift = np.abs((volume.direction.T @ far)[::-1] / spacing - steps).max()
     same = max(np.abs(offset - start).max(), drift) <= GRID_TOLERANCE_VOXELS
     if not same or (not cropped and (start.any() or axial.array.shape != volume.shape)):
-        raise InputRefused(
+        raise InputError(
             "mask-grid",
             f"The mask's grid ({_grid(axial.array.shape, axial.spacing)}) is not the CT's "
             f"({_grid(volume.shape, volume.spacing)}) or lies elsewhere: draw or export the mask on this CT.",
@@ -300,7 +300,7 @@ def _on_grid(axial: AxialArray, volume: CTVolume, *, cropped: bool) -> np.ndarra
         inside = axial.array[tuple(slice(a - s, b - s) for a, b, s in zip(first, last, start))]
         labels[tuple(slice(a, b) for a, b in zip(first, last))] = inside
     if np.count_nonzero(inside) != np.count_nonzero(axial.array):
-        raise InputRefused("mask-grid", "The segmentation marks voxels outside the CT: draw or export it on this CT.")
+        raise InputError("mask-grid", "The segmentation marks voxels outside the CT: draw or export it on this CT.")
     return labels
 
 

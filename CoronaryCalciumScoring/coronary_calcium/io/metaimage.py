@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.image_header import (
     MAXIMUM_HEADER_BYTES,
     NO_ORIENTATION,
@@ -35,16 +35,16 @@ _LAST = b"ElementDataFile"
 
 
 def read_meta_header(path: Path) -> ImageHeader:
-    """The promise of a MetaImage; raises InputRefused (see ``image_header``, and ``"not-3d"``, ``"missing-tags"``)."""
+    """The promise of a MetaImage; raises InputError (see ``image_header``, and ``"not-3d"``, ``"missing-tags"``)."""
     fields, end = _fields(path)
     sizes = integers(fields.get("DimSize", ""), "DimSize")
     if fields.get("NDims") != str(len(sizes)):
         raise damaged("DimSize does not fit NDims")
     if len(sizes) != 3 or fields.get("ElementNumberOfChannels", "1") != "1":
-        raise InputRefused(
+        raise InputError(
             "not-3d",
-            "The MetaImage is not one three-dimensional grey-value volume: give a single CT volume, not a picture, a "
-            "colour image or a time series.",
+            "The MetaImage is not one three-dimensional gray-value volume: give a single CT volume, not a picture, a "
+            "color image or a time series.",
         )
     code = _CODES.get(fields.get("ElementType", ""))
     if code is None:
@@ -108,13 +108,13 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
 def _geometry(fields: dict[str, str]) -> tuple[np.ndarray, tuple]:
     """The affine to LPS, and warnings."""
     if "ElementSpacing" not in fields:
-        raise InputRefused(
+        raise InputError(
             "missing-tags",
             "The MetaImage header states no ElementSpacing, without which there is no score: convert again.",
         )
     steps = floats(fields["ElementSpacing"], 3, "ElementSpacing")
     if min(steps) <= 0:
-        raise InputRefused("bad-geometry", "The header's ElementSpacing is not positive: convert the file again.")
+        raise InputError("bad-geometry", "The header's ElementSpacing is not positive: convert the file again.")
     matrix = next((fields[name] for name in ("TransformMatrix", "Rotation", "Orientation") if name in fields), None)
     origin = next((fields[name] for name in ("Offset", "Position", "Origin") if name in fields), "0 0 0")
     rows = np.eye(3) if matrix is None else np.array(floats(matrix, 9, "TransformMatrix")).reshape(3, 3)

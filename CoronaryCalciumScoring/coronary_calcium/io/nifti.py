@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.image_header import ImageHeader, check_header, damaged, unsupported
 from coronary_calcium.volume import CaseWarning
 
@@ -19,14 +19,14 @@ _RAS_TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # The two geometries that a header may state must agree to this part of a voxel, anywhere in the volume.
 _AGREEMENT_VOXELS = 0.1
 _UNITS_NOT_STATED = CaseWarning(
-    "units-not-stated", "The file does not state its unit of length; voxel sizes were taken as millimetres."
+    "units-not-stated", "The file does not state its unit of length; voxel sizes were taken as millimeters."
 )
 
 
 def read_nifti_header(path: Path) -> ImageHeader:
     """The promise of a NIfTI-1 file.
 
-    Raises InputRefused (see ``image_header``, and ``"not-3d"``, ``"no-orientation"``, ``"bad-geometry"``).
+    Raises InputError (see ``image_header``, and ``"not-3d"``, ``"no-orientation"``, ``"bad-geometry"``).
     """
     compressed = path.name.lower().endswith(".gz")
     raw = _start(path, compressed)
@@ -35,12 +35,12 @@ def read_nifti_header(path: Path) -> ImageHeader:
         raise unsupported("is not a single-file NIfTI-1 image")
     dim = struct.unpack_from(f"{order}8h", raw, 40)
     if dim[0] != 3:
-        raise InputRefused(
+        raise InputError(
             "not-3d", f"The NIfTI file has {dim[0]} dimensions: give a single three-dimensional CT volume."
         )
     code = _CODES.get(struct.unpack_from(f"{order}h", raw, 70)[0])
     if code is None:
-        raise unsupported("has colour, complex or extended voxels")
+        raise unsupported("has color, complex or extended voxels")
     offset, slope, intercept = struct.unpack_from(f"{order}3f", raw, 108)
     if not _HEADER_BYTES <= offset < 2**24 or not float(offset).is_integer():
         raise damaged("where its data begin")
@@ -79,11 +79,11 @@ def _start(path: Path, compressed: bool) -> bytes:
 
 
 def _geometry(raw: bytes, order: str, size: tuple[int, ...], unit: float) -> np.ndarray:
-    """The affine to LPS in mm; refuses headers whose statements contradict each other."""
+    """The affine to LPS in mm; rejects headers whose statements contradict each other."""
     pixdim = struct.unpack_from(f"{order}8f", raw, 76)
     qform, sform = struct.unpack_from(f"{order}2h", raw, 252)
     if not np.isfinite(pixdim[:4]).all() or min(pixdim[1:4]) <= 0:
-        raise InputRefused("bad-geometry", "The NIfTI header's voxel sizes are not positive numbers: convert it again.")
+        raise InputError("bad-geometry", "The NIfTI header's voxel sizes are not positive numbers: convert it again.")
     found = []
     if qform > 0:
         found.append(_from_quaternion(struct.unpack_from(f"{order}6f", raw, 256), pixdim))
@@ -92,7 +92,7 @@ def _geometry(raw: bytes, order: str, size: tuple[int, ...], unit: float) -> np.
         affine[:3] = np.array(struct.unpack_from(f"{order}12f", raw, 280)).reshape(3, 4)
         found.append(affine)
     if not found:
-        raise InputRefused(
+        raise InputError(
             "no-orientation",
             "The NIfTI header does not state how the patient lies in the image (qform and sform are 0): convert it "
             "again from DICOM.",
@@ -103,7 +103,7 @@ def _geometry(raw: bytes, order: str, size: tuple[int, ...], unit: float) -> np.
     disagreement = max(float(np.abs(corners @ (affine - reference).T).max()) for affine in found)
     off = np.abs(lengths - pixdim[1:4]) * size
     if not disagreement <= _AGREEMENT_VOXELS * min(pixdim[1:4]) or not np.all(off <= _AGREEMENT_VOXELS * lengths):
-        raise InputRefused(
+        raise InputError(
             "bad-geometry",
             "The NIfTI header states two different geometries (qform, sform or pixdim): convert it again from DICOM.",
         )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.image_header import (
     MAXIMUM_HEADER_BYTES,
     MAXIMUM_LAYERS,
@@ -45,7 +45,7 @@ _SPACES = {
 
 
 def read_nrrd_header(path: Path) -> ImageHeader:
-    """The promise of a NRRD file; raises InputRefused (see ``image_header``, and ``"not-3d"``, ``"missing-tags"``)."""
+    """The promise of a NRRD file; raises InputError (see ``image_header``, and ``"not-3d"``, ``"missing-tags"``)."""
     fields, pairs, end = _lines(path)
     dimension = integers(fields.get("dimension", ""), "dimension")
     sizes = integers(fields.get("sizes", ""), "sizes")
@@ -121,10 +121,10 @@ def _layers(sizes: list[int], kinds: list[str], fields: dict[str, str]) -> tuple
         return sizes[0], sizes[1:]
     vectors = fields.get("space directions", "")
     if len(sizes) != 3 or "none" in vectors or any("color" in kind or kind == "vector" for kind in kinds):
-        raise InputRefused(
+        raise InputError(
             "not-3d",
-            "The NRRD file is not one three-dimensional grey-value volume: give a single CT volume, not a picture, a "
-            "colour image or a time series.",
+            "The NRRD file is not one three-dimensional gray-value volume: give a single CT volume, not a picture, a "
+            "color image or a time series.",
         )
     return 1, sizes
 
@@ -137,7 +137,7 @@ def _geometry(fields: dict[str, str]) -> tuple[np.ndarray, tuple]:
     vectors = fields.get("space directions")
     if vectors is None:
         if "spacings" not in fields:
-            raise InputRefused(
+            raise InputError(
                 "missing-tags",
                 "The NRRD header states no voxel spacing, without which there is no score: convert again.",
             )

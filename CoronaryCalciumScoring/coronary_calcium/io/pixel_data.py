@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.slice_header import SliceHeader
 
 _IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -34,21 +34,21 @@ def is_compressed(header: SliceHeader) -> bool:
     return header.transfer_syntax not in _NATIVE or header.pixel_offset is None
 
 
-def refuse_incomplete(header: SliceHeader) -> None:
-    """Refuse a file that does not hold the pixels that its header promises.
+def reject_incomplete(header: SliceHeader) -> None:
+    """Reject a file that does not hold the pixels that its header promises.
 
-    Raises InputRefused: ``"truncated"``, ``"pixel-mismatch"``, ``"cannot-decode"``.
+    Raises InputError: ``"truncated"``, ``"pixel-mismatch"``, ``"cannot-decode"``.
     """
     if header.pixel_offset is None:
         return  # a deflated file, whose damage its own checksum shows when it is decoded
     with header.path.open("rb") as file:
         if is_compressed(header):
-            _refuse_incomplete_fragments(file, header)
+            _reject_incomplete_fragments(file, header)
             return
         needed = _frame_bytes(header) * header.frames
         length = _element_length(file, header)
         if length not in (needed, needed + 1):
-            raise InputRefused(
+            raise InputError(
                 "pixel-mismatch",
                 f"{header.place} declares {length} bytes of pixels where {needed} are needed for its rows and columns: "
                 "export the series again.",
@@ -61,7 +61,7 @@ def refuse_incomplete(header: SliceHeader) -> None:
 def stored_values(header: SliceHeader) -> np.ndarray | None:
     """The stored pixel values of a slice (row, column) as int64, or None if they are compressed.
 
-    The file has passed ``refuse_incomplete``.
+    The file has passed ``reject_incomplete``.
     """
     if is_compressed(header):
         return None
@@ -84,7 +84,7 @@ def is_irreversible(header: SliceHeader) -> bool:
     """Whether the pixels were compressed by JPEG 2000 with the wavelet that loses information, whatever is stated.
 
     False also for what cannot be told: another compression, damaged pixels, or a reversible wavelet whose last
-    coefficients were left out. Raises InputRefused("truncated") when the file ends before its pixels.
+    coefficients were left out. Raises InputError("truncated") when the file ends before its pixels.
     """
     if header.transfer_syntax not in _WAVELETS or header.pixel_offset is None:
         return False
@@ -125,17 +125,17 @@ def _frame_bytes(header: SliceHeader) -> int:
     allocated, stored = int(header.bits_allocated or 0), int(header.bits_stored or 0)
     high_bit = header.high_bit if header.high_bit is not None else stored - 1
     if allocated not in _ALLOCATED or not 0 < stored <= high_bit + 1 <= allocated:
-        raise InputRefused(
+        raise InputError(
             "cannot-decode",
             f"{header.place} stores {stored} of {allocated} bits a pixel, which no CT does: export the series again.",
         )
     return int(header.rows or 0) * int(header.columns or 0) * allocated // 8
 
 
-def _refuse_incomplete_fragments(file: BinaryIO, header: SliceHeader) -> None:
-    """Refuse compressed pixels whose last fragment is cut off or missing."""
+def _reject_incomplete_fragments(file: BinaryIO, header: SliceHeader) -> None:
+    """Reject compressed pixels whose last fragment is cut off or missing."""
     if _element_length(file, header) != _UNDEFINED_LENGTH:
-        raise InputRefused(
+        raise InputError(
             "cannot-decode",
             f"{header.place} says that it is compressed but its pixels are not in fragments: export it again.",
         )
@@ -167,9 +167,9 @@ def _element_length(file: BinaryIO, header: SliceHeader) -> int:
     return int(struct.unpack(f"{order}I", tail)[0])
 
 
-def _truncated(header: SliceHeader) -> InputRefused:
-    """The refusal of a file that ends too early."""
-    return InputRefused(
+def _truncated(header: SliceHeader) -> InputError:
+    """The rejection of a file that ends too early."""
+    return InputError(
         "truncated",
         f"{header.place} ends before all of its pixels: copy or export the series again, it is incomplete.",
     )

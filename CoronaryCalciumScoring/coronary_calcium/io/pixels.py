@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk  # noqa: N813 - the name its own documentation uses
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io.image_files import quiet_simpleitk
-from coronary_calcium.io.pixel_data import is_compressed, refuse_incomplete, stored_values
+from coronary_calcium.io.pixel_data import is_compressed, reject_incomplete, stored_values
 from coronary_calcium.io.slice_geometry import Placement
 from coronary_calcium.io.slice_header import SliceHeader
 from coronary_calcium.progress import Progress
@@ -30,7 +30,7 @@ _INT16 = np.iinfo(np.int16)
 def read_pixels(placement: Placement, progress: Progress) -> np.ndarray:
     """The stack's HU: an array (slice, row, column), int16 where every rescale is integral, else float32.
 
-    Voxels of the declared padding value become -1024 HU. Raises InputRefused: ``"truncated"``, ``"cannot-decode"``,
+    Voxels of the declared padding value become -1024 HU. Raises InputError: ``"truncated"``, ``"cannot-decode"``,
     ``"pixel-mismatch"``, ``"ambiguous-padding"``, ``"not-hu"``.
     """
     slices = placement.slices
@@ -48,7 +48,7 @@ def _decoded(slices: tuple[SliceHeader, ...]) -> Iterator[tuple[int, np.ndarray]
     """Index and decoded HU (row, column) of every slice; each file is read once."""
     scales = {(header.slope, header.intercept) for header in slices}
     if len(scales) > 1 and any(header.frames > 1 and is_compressed(header) for header in slices):
-        raise InputRefused(
+        raise InputError(
             "unsupported",
             "The frames of the compressed multi-frame CT are scaled differently, which cannot be read with certainty: "
             "export the series again, uncompressed.",
@@ -59,7 +59,7 @@ def _decoded(slices: tuple[SliceHeader, ...]) -> Iterator[tuple[int, np.ndarray]
         for index in indices:
             header = slices[index]
             if image is None:
-                refuse_incomplete(header)
+                reject_incomplete(header)
                 image = _read_file(path, header)
             yield index, image[header.frame]
 
@@ -73,7 +73,7 @@ def _read_file(path: Path, header: SliceHeader) -> np.ndarray:
         with quiet_simpleitk():
             image = reader.Execute()
     except RuntimeError:
-        raise InputRefused(
+        raise InputError(
             "cannot-decode",
             f"{header.place} cannot be decoded (transfer syntax {header.transfer_syntax}); its file is "
             "damaged or of an unsupported compression: export the series again, uncompressed.",
@@ -81,7 +81,7 @@ def _read_file(path: Path, header: SliceHeader) -> np.ndarray:
     expected = (header.columns, header.rows, header.frames)
     size = (*image.GetSize(), 1)[:3]
     if size != expected or image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputRefused(
+        raise InputError(
             "pixel-mismatch",
             f"{header.place} holds {size} pixels where its header promises {expected}: export the series again.",
         )
@@ -105,7 +105,7 @@ def _checked(values: np.ndarray, header: SliceHeader, whole: bool) -> np.ndarray
         promised = stored * slope + intercept
         agrees = np.allclose(values, promised, rtol=1e-5, atol=1e-3)
     if not agrees:
-        raise InputRefused(
+        raise InputError(
             "pixel-mismatch",
             f"{header.place} has other intensities, once decoded, than its header promises: export the "
             "series again, uncompressed.",
@@ -116,7 +116,7 @@ def _checked(values: np.ndarray, header: SliceHeader, whole: bool) -> np.ndarray
         # Padding without a declaration, such as stored -32768 less 1024, does not fit 16 bits; it lies below air.
         result[result < _INT16.min] = AIR_HU
         if result.max() > _INT16.max:
-            raise InputRefused(
+            raise InputError(
                 "not-hu",
                 f"{header.place} holds an intensity of {result.max()} HU, which no tissue has: give the CT series "
                 "in Hounsfield units.",
@@ -139,7 +139,7 @@ def _fill_padding(result: np.ndarray, stored: np.ndarray, header: SliceHeader, s
     if meant[0] > _LOWEST_TISSUE_HU and meant[1] < _CALCIUM_HU:
         return  # cannot become calcium, and may as well be the patient: left as it is
     if meant[0] <= _HIGHEST_TISSUE_HU and meant[1] >= _CALCIUM_HU:
-        raise InputRefused(
+        raise InputError(
             "ambiguous-padding",
             f"The header declares {meant[0]:g} HU to mean 'no data', which calcium has as well: export the series "
             "again with a padding value outside the range of tissue.",

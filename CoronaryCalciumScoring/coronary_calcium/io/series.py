@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import checks
 from coronary_calcium.io.axes import axial_order
 from coronary_calcium.io.checks import is_sharp
@@ -62,7 +62,7 @@ class _Series:
     uid: str
     headers: list[SliceHeader]
     stack: Stack | None
-    refusal: InputRefused | None
+    rejection: InputError | None
 
 
 def find_files(folder: Path) -> list[Path]:
@@ -121,14 +121,14 @@ def choose_series(headers: list[SliceHeader], series_uid: str | None) -> Choice:
 
     Best means, in this order: without contrast medium; axial; long enough for a heart; a kernel that is not sharp;
     slice thickness nearest 3 mm; not another part of the body; original; synchronised with the heart; more slices.
-    Series that cannot be scored are never chosen. Raises InputRefused with the named (or most promising) series'
+    Series that cannot be scored are never chosen. Raises InputError with the named (or most promising) series'
     reason.
     """
     groups: dict[str, list[SliceHeader]] = defaultdict(list)
     for header in headers:
         groups[header.series_uid].append(header)
     if series_uid is not None and series_uid not in groups:
-        raise InputRefused(
+        raise InputError(
             "series-not-found",
             f"None of the {len(groups)} series in the folder has the identifier {series_uid}: run without naming a "
             "series to see the list.",
@@ -138,8 +138,8 @@ def choose_series(headers: list[SliceHeader], series_uid: str | None) -> Choice:
     usable = [series for series in examined.values() if series.stack is not None]
     if not usable:
         best = max(examined.values(), key=_promise)
-        assert best.refusal is not None  # noqa: S101 - for the type checker: no stack means a refusal
-        raise best.refusal
+        assert best.rejection is not None  # noqa: S101 - for the type checker: no stack means a rejection
+        raise best.rejection
     best = min(usable, key=_rank)
     others = [
         _summary(examined.get(uid) or _Series(uid, groups[uid], None, None), best) for uid in sorted(groups)
@@ -171,13 +171,13 @@ def _examine(uid: str, headers: list[SliceHeader]) -> _Series:
         stack = stack_of(headers)
         axial_order(stack.placement.direction)
         if _length(stack) < checks.MINIMUM_EXTENT_MM:
-            raise InputRefused(
+            raise InputError(
                 "too-short",
                 f"The series is {_length(stack):.0f} mm long, less than the {checks.MINIMUM_EXTENT_MM:.0f} mm that a "
                 "heart needs: give a scan of the whole heart.",
             )
-    except InputRefused as refusal:
-        return _Series(uid, headers, None, refusal)
+    except InputError as rejection:
+        return _Series(uid, headers, None, rejection)
     return _Series(uid, headers, stack, None)
 
 
@@ -198,7 +198,7 @@ def _rank(series: _Series) -> tuple[object, ...]:
 
 
 def _promise(series: _Series) -> tuple[bool, bool, int]:
-    """Sort key: which refused series the user most likely meant; a CT, not a localizer, with many slices."""
+    """Sort key: which rejected series the user most likely meant; a CT, not a localizer, with many slices."""
     first = series.headers[0]
     return first.modality == "CT", not is_localizer(first), len(series.headers)
 
@@ -220,8 +220,8 @@ def _summary(series: _Series, winner: _Series | None) -> SeriesSummary:
 
 def _reason(series: _Series, winner: _Series) -> str:
     """Why a series lost against the winner."""
-    if series.refusal is not None:
-        return str(series.refusal)
+    if series.rejection is not None:
+        return str(series.rejection)
     if series.stack is None:
         return "another series was asked for"
     for (reason, _), own, best in zip(_RULES, _rank(series), _rank(winner)):

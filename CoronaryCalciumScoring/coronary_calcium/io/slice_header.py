@@ -24,7 +24,7 @@ _GATED_OPTIONS = ("ECG", "GAT", "CARD", "CTA_RETRO", "SNAPSHOT")
 _LONGEST_FACT = 64
 
 
-class Facts:
+class HeaderValues:
     """Entries of one dataset; an entry that is absent, empty or malformed is None (numbers) or empty (texts)."""
 
     def __init__(self, dataset: Dataset) -> None:
@@ -77,7 +77,7 @@ class Facts:
 
 def acquisition_of(dataset: Dataset, transfer_syntax: str) -> Acquisition:
     """The acquisition facts that a dataset states."""
-    facts = Facts(dataset)
+    facts = HeaderValues(dataset)
     lossy = facts.text("LossyImageCompression")
     is_lossy = transfer_syntax in _LOSSY_SYNTAXES or lossy == "01"
     return Acquisition(
@@ -95,7 +95,7 @@ def acquisition_of(dataset: Dataset, transfer_syntax: str) -> Acquisition:
     )
 
 
-def _mass_factor_device(facts: Facts) -> float | None:
+def _mass_factor_device(facts: HeaderValues) -> float | None:
     """The device's factor for calcium mass: of three, the second is for a medium-sized patient (PS3.3 C.8.2.1.1.7).
 
     Some scanners write a single one.
@@ -104,21 +104,21 @@ def _mass_factor_device(facts: Facts) -> float | None:
     return (factors[1] if factors else facts.number("CalciumScoringMassFactorDevice")) or None
 
 
-def _contrast(dataset: Dataset, facts: Facts) -> str | None:
+def _contrast(dataset: Dataset, facts: HeaderValues) -> str | None:
     """The contrast medium that the header states, or None."""
     for tag in _CONTRAST_TAGS:
         stated = facts.text(tag)
         if not says_no_contrast(stated):
             return stated[:_LONGEST_FACT]
     coded = dataset.get("ContrastBolusAgentSequence") or ()
-    if any(not (meaning := Facts(item).text("CodeMeaning")) or not says_no_contrast(meaning) for item in coded):
+    if any(not (meaning := HeaderValues(item).text("CodeMeaning")) or not says_no_contrast(meaning) for item in coded):
         return "coded in the header"
     if (facts.number("ContrastBolusVolume") or 0) > 0:
         return "not named"
     return None
 
 
-def _gating(facts: Facts) -> str | None:
+def _gating(facts: HeaderValues) -> str | None:
     """How the scan was synchronised with the heart, or None where the header does not say so."""
     phase = facts.number("NominalPercentageOfCardiacPhase")
     signal = facts.text("CardiacSignalSource")
@@ -235,7 +235,7 @@ def read_headers(path: Path) -> list[SliceHeader] | None:
     """The slices in one file: none if it is not DICOM or a directory file, None if it is DICOM but unreadable."""
     try:
         with warnings.catch_warnings(), path.open("rb") as file:
-            warnings.simplefilter("ignore")  # pydicom's remarks on odd values; those that matter are refused later
+            warnings.simplefilter("ignore")  # pydicom's remarks on odd values; those that matter are rejected later
             start = file.read(META_BYTES)
             if inflates_too_far(file, start):
                 return None
@@ -300,7 +300,7 @@ def _slices_of(dataset: Dataset, path: Path, offset: int | None) -> list[SliceHe
     if str(meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10":
         return []
     syntax = str(meta.get("TransferSyntaxUID", ""))
-    facts = Facts(dataset)
+    facts = HeaderValues(dataset)
     frames = facts.integer("NumberOfFrames") or 1
     signed = facts.integer("PixelRepresentation")
     first = SliceHeader(
@@ -351,12 +351,12 @@ def _frame_of(first: SliceHeader, dataset: Dataset, index: int) -> SliceHeader:
     """One frame of an enhanced CT: its geometry and rescale are in functional groups, shared or of its own."""
     groups = [dataset.PerFrameFunctionalGroupsSequence[index], *(dataset.get("SharedFunctionalGroupsSequence") or [])]
 
-    def group(name: str) -> Facts:
+    def group(name: str) -> HeaderValues:
         for holder in groups:
             items = holder.get(name)
             if items:
-                return Facts(items[0])
-        return Facts(Dataset())
+                return HeaderValues(items[0])
+        return HeaderValues(Dataset())
 
     transformation = group("PixelValueTransformationSequence")
     measures = group("PixelMeasuresSequence")

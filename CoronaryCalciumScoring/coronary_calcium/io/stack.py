@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.io import checks
 from coronary_calcium.io.pixel_data import same_pixels
 from coronary_calcium.io.slice_geometry import SAME_POSITION_MM, Placement, place_slices, positions_along_normal
@@ -40,14 +40,14 @@ class Stack:
 def stack_of(headers: list[SliceHeader]) -> Stack:
     """Find the stack in a series' slices.
 
-    Raises InputRefused: ``"not-ct"``, ``"missing-tags"``, ``"truncated"``, ``"colour"``, ``"not-hu"``,
+    Raises InputError: ``"not-ct"``, ``"missing-tags"``, ``"truncated"``, ``"color"``, ``"not-hu"``,
     ``"not-slices"``, ``"unsupported"``, ``"duplicate-slices"``, ``"mixed-series"``, ``"several-stacks"``, and those of
     ``place_slices``.
     """
     left = _without_copies(_slices(headers))
-    _refuse_incomplete(left)
+    _reject_incomplete(left)
     main = _largest_orientation(left)
-    _refuse_mixture(main)
+    _reject_mixture(main)
     placement = _place(main)
     aside = len(left) - len(placement.slices) + len(headers) - len(_only_ct(headers))
     warnings = [*_doubts(placement.slices)]
@@ -75,7 +75,7 @@ def _doubts(slices: tuple[SliceHeader, ...]) -> Iterator[CaseWarning]:
         yield CaseWarning(
             "rescale-differs",
             "The rescale of stored values to Hounsfield units differs between slices, which is unusual for a CT: check "
-            "that no slice is brighter or darker than its neighbours.",
+            "that no slice is brighter or darker than its neighbors.",
         )
 
 
@@ -95,40 +95,40 @@ def _only_ct(headers: list[SliceHeader]) -> list[SliceHeader]:
 
 
 def _slices(headers: list[SliceHeader]) -> list[SliceHeader]:
-    """The slices in HU; refuses series that have none."""
+    """The slices in HU; rejects series that have none."""
     modality = headers[0].modality
     if any(header.modality != "CT" for header in headers):
-        raise InputRefused(
+        raise InputError(
             "not-ct", f"The series is not a CT (its modality is {modality or 'not stated'}): give a non-contrast CT."
         )
     slices = _only_ct(headers)
     if not slices:
-        raise InputRefused(
+        raise InputError(
             "not-ct",
             "The series holds no CT slices, only localizers or secondary captures: give the axial CT series.",
         )
     if any(header.sop_class == CT_IMAGE and header.frames != 1 for header in slices):
-        raise InputRefused(
+        raise InputError(
             "unsupported",
             "A file of the series holds several frames without saying where each of them lies: export the series again "
             "with one file a slice, or as an enhanced CT.",
         )
     if any(_PROJECTIONS & _words(header) for header in slices):
-        raise InputRefused(
+        raise InputError(
             "not-slices",
             "The images are projections or renderings, whose intensities are not those of a slice: give the original "
             "axial series.",
         )
     computed = sorted({word for header in slices for word in _COMPUTED & _words(header)})
     if computed:
-        raise InputRefused(
+        raise InputError(
             "not-hu",
             f"The images were computed from others ({computed[0]}), and their values are not Hounsfield units: give "
             "the original axial series.",
         )
     wrong = sorted({header.rescale_type for header in slices} - _HU_TYPES)
     if wrong:
-        raise InputRefused(
+        raise InputError(
             "not-hu", f"The pixel values are stated in {wrong[0]}, not in Hounsfield units: give the plain CT series."
         )
     return slices
@@ -147,15 +147,15 @@ def _without_copies(slices: list[SliceHeader]) -> list[SliceHeader]:
             compared.add((kept.path, header.path))
             same = same_pixels(kept, header)
         if not same:
-            raise InputRefused(
+            raise InputError(
                 "duplicate-slices",
                 "Two different images carry the same instance identifier: export the series again from the archive.",
             )
     return list(seen.values())
 
 
-def _refuse_incomplete(slices: list[SliceHeader]) -> None:
-    """Refuse slices without the entries that geometry and HU are computed from; nothing is ever assumed."""
+def _reject_incomplete(slices: list[SliceHeader]) -> None:
+    """Reject slices without the entries that geometry and HU are computed from; nothing is ever assumed."""
     needed: dict[str, Callable[[SliceHeader], object]] = {
         "ImagePositionPatient": lambda header: header.position,
         "ImageOrientationPatient": lambda header: header.orientation,
@@ -174,36 +174,36 @@ def _refuse_incomplete(slices: list[SliceHeader]) -> None:
     missing = {name: count for name, count in lacking.items() if count}
     cut = sum(not header.has_pixels for header in slices)
     if cut:
-        raise InputRefused(
+        raise InputError(
             "truncated", f"{cut} of {len(slices)} files end before their pixel data: export the series again."
         )
     if missing:
-        raise InputRefused(
+        raise InputError(
             "missing-tags",
             f"The DICOM header lacks a valid {' and '.join(missing)} in {max(missing.values())} of {len(slices)} "
             "slices, without which no score can be computed: export the series again without removing it.",
         )
     if any(header.samples != 1 or header.photometric not in ("MONOCHROME1", "MONOCHROME2", "") for header in slices):
-        raise InputRefused("colour", "The images are in colour: give the CT series in Hounsfield units.")
+        raise InputError("color", "The images are in color: give the CT series in Hounsfield units.")
     if any(header.photometric == "MONOCHROME1" for header in slices):
         # GDCM inverts the values of such images, rescaled or not.
-        raise InputRefused(
+        raise InputError(
             "not-hu",
-            "The images are stored with inverted grey values (MONOCHROME1): export the series again as the scanner "
+            "The images are stored with inverted gray values (MONOCHROME1): export the series again as the scanner "
             "wrote it.",
         )
     if any(header.slope == 0 for header in slices):
-        raise InputRefused("not-hu", "The header's RescaleSlope is 0, which makes every voxel equal: export it again.")
+        raise InputError("not-hu", "The header's RescaleSlope is 0, which makes every voxel equal: export it again.")
     sides = [side for header in slices for side in (header.rows or 0, header.columns or 0)]
     spacings = [value for header in slices for value in header.pixel_spacing or ()]
     voxels = sum((header.rows or 0) * (header.columns or 0) for header in slices)
     if min(sides) < 2 or max(sides) > checks.MAXIMUM_SIDE or voxels > checks.MAXIMUM_VOXELS:
-        raise InputRefused(
+        raise InputError(
             "absurd-size",
             f"The headers claim {len(slices)} images of up to {max(sides)} pixels a side: the files are damaged.",
         )
     if min(spacings) <= 0:
-        raise InputRefused("bad-geometry", "The header's PixelSpacing is not positive: export the series again.")
+        raise InputError("bad-geometry", "The header's PixelSpacing is not positive: export the series again.")
 
 
 def _largest_orientation(slices: list[SliceHeader]) -> list[SliceHeader]:
@@ -218,7 +218,7 @@ def _largest_orientation(slices: list[SliceHeader]) -> list[SliceHeader]:
             groups.append([header])
     groups.sort(key=len, reverse=True)
     if len(groups) > 1 and len(groups[1]) >= checks.MINIMUM_SLICES:
-        raise InputRefused(
+        raise InputError(
             "mixed-series",
             f"The series mixes {len(groups[0])} slices of one orientation with {len(groups[1])} of another: export "
             "the axial slices as a series of their own.",
@@ -231,8 +231,8 @@ def _orientation(header: SliceHeader) -> np.ndarray:
     return np.asarray(header.orientation, dtype=float)
 
 
-def _refuse_mixture(slices: list[SliceHeader]) -> None:
-    """Refuse slices that cannot come from one reconstruction."""
+def _reject_mixture(slices: list[SliceHeader]) -> None:
+    """Reject slices that cannot come from one reconstruction."""
     facts: dict[str, Callable[[SliceHeader], object]] = {
         "patient or study": lambda header: header.patient,
         "matrix size": lambda header: (header.rows, header.columns),
@@ -244,7 +244,7 @@ def _refuse_mixture(slices: list[SliceHeader]) -> None:
     }
     for name, fact in facts.items():
         if len({fact(header) for header in slices}) > 1:
-            raise InputRefused(
+            raise InputError(
                 "mixed-series",
                 f"The slices of the series differ in {name}, so they are not one scan: export the scan to be scored "
                 "as a series of its own.",
@@ -266,7 +266,7 @@ def _place(slices: list[SliceHeader]) -> Placement:
         if len(usable) == 1:
             return usable[0]
         if len(usable) > 1:
-            raise InputRefused(
+            raise InputError(
                 "several-stacks",
                 f"The series holds {len(usable)} stacks of slices over the same region, told apart by "
                 f"{STACK_TAGS[index]}, such as heart phases: export the one to be scored as a series of its own.",
@@ -279,7 +279,7 @@ def _usable(groups: Iterable[list[SliceHeader]]) -> Iterable[Placement]:
     for group in groups:
         try:
             placement = place_slices(group)
-        except InputRefused:
+        except InputError:
             continue
         if len(group) * placement.spacing[0] >= checks.MINIMUM_EXTENT_MM:
             yield placement

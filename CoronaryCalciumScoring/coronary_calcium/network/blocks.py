@@ -68,7 +68,7 @@ class Transition(nn.Module):
 
 
 class ConvBlock(nn.Sequential):
-    """Convolution (same size), batch normalisation, ReLU."""
+    """Convolution (same size), batch normalization, ReLU."""
 
     def __init__(self, channels: int, out_channels: int, kernel: int = 3, dilation: int = 1) -> None:
         super().__init__(

@@ -1,4 +1,4 @@
-"""DenseRAUNet: nine neighbouring CT slices in, the centre slice's coronary calcium out.
+"""DenseRAUNet: nine neighboring CT slices in, the center slice's coronary calcium out.
 
 The paper (DenseRAUnet, section 2.3) gives a DenseNet-121 encoder, an extra dense block on the first skip, residual
 atrous units as lateral connections and three decoder modules. What it leaves open is decided here:
@@ -18,7 +18,7 @@ atrous units as lateral connections and three decoder modules. What it leaves op
 * Artery head: a second, optional output of four logits (LM, LAD, LCX, RCA) from the last decoder module's
   features, enlarged without learnt steps. Which artery a calcification belongs to is decided by where it lies,
   not by its edge. No calcium weight or feature depends on it.
-* Initialisation: Gaussian (He et al., ICCV 2015: standard deviation sqrt(2 / fan in)). The calcium bias starts at
+* Initialization: Gaussian (He et al., ICCV 2015: standard deviation sqrt(2 / fan in)). The calcium bias starts at
   a probability of 0.01, so that the first iterations are not spent on learning that most pixels are background.
 """
 
@@ -31,7 +31,7 @@ from torch.nn import functional
 from coronary_calcium.arteries import NAMED_ARTERIES
 from coronary_calcium.network.blocks import ConvBlock, DecoderModule, DenseBlock, ResidualAtrousUnit, Transition
 
-NEIGHBOURS = 9
+NEIGHBORS = 9
 # DenseNet-121 (Huang et al., CVPR 2017, table 1).
 ENCODER_LAYERS = (6, 12, 24, 16)
 GROWTH = 32
@@ -49,7 +49,7 @@ CALCIUM_PRIOR = 0.01
 
 
 class DenseRAUNet(nn.Module):
-    """The network, for (batch, 9, j, i) float32 normalised HU with j and i multiples of 32.
+    """The network, for (batch, 9, j, i) float32 normalized HU with j and i multiples of 32.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class DenseRAUNet(nn.Module):
             "artery_head": artery_head,
         }
         self.stem = nn.Sequential(
-            nn.Conv2d(NEIGHBOURS, STEM_CHANNELS, 7, stride=2, padding=3, bias=False),
+            nn.Conv2d(NEIGHBORS, STEM_CHANNELS, 7, stride=2, padding=3, bias=False),
             nn.BatchNorm2d(STEM_CHANNELS),
             nn.ReLU(inplace=True),
         )
@@ -92,18 +92,18 @@ class DenseRAUNet(nn.Module):
         self.half_stem = ConvBlock(STEM_CHANNELS, HALF_STEM_CHANNELS, kernel=1)
         self.half_up = nn.ConvTranspose2d(fine, HALF_CHANNELS, 2, stride=2)
         self.half_merge = ConvBlock(HALF_CHANNELS + HALF_STEM_CHANNELS, HALF_CHANNELS)
-        self.detail = ConvBlock(NEIGHBOURS, DETAIL_CHANNELS)
+        self.detail = ConvBlock(NEIGHBORS, DETAIL_CHANNELS)
         self.full_up = nn.ConvTranspose2d(HALF_CHANNELS, FULL_CHANNELS, 2, stride=2)
         self.full_merge = ConvBlock(FULL_CHANNELS + DETAIL_CHANNELS, FULL_CHANNELS)
         self.calcium = nn.Conv2d(FULL_CHANNELS, 1, 1)
         # Made last, so that a seed gives the same calcium weights with and without it.
-        self._initialise()
+        self._initialize()
         self.artery: nn.Sequential | None = None
         if artery_head:
             self.artery = nn.Sequential(
                 ConvBlock(fine, ARTERY_CHANNELS), nn.Conv2d(ARTERY_CHANNELS, len(NAMED_ARTERIES), 1)
             )
-            initialise_gaussian(self.artery)
+            initialize_gaussian(self.artery)
 
     def placed_on(self, device: str | torch.device) -> "DenseRAUNet":
         """The network itself, on a device and with channels-last weights, with which convolutions are fastest."""
@@ -127,8 +127,8 @@ class DenseRAUNet(nn.Module):
         self.encoder_norm = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
         self.encoder_channels = channels
 
-    def _initialise(self) -> None:
-        initialise_gaussian(self)
+    def _initialize(self) -> None:
+        initialize_gaussian(self)
         with torch.no_grad():
             self.calcium.get_parameter("bias").fill_(math.log(CALCIUM_PRIOR / (1 - CALCIUM_PRIOR)))
 
@@ -137,8 +137,8 @@ class DenseRAUNet(nn.Module):
 
         Raises ValueError when the sides are not multiples of 32 or there are not nine slices (programming errors).
         """
-        if slices.ndim != 4 or slices.shape[1] != NEIGHBOURS or any(n % SIDE_MULTIPLE for n in slices.shape[2:]):
-            raise ValueError(f"input must be (b, {NEIGHBOURS}, 32 m, 32 n), not {tuple(slices.shape)}")
+        if slices.ndim != 4 or slices.shape[1] != NEIGHBORS or any(n % SIDE_MULTIPLE for n in slices.shape[2:]):
+            raise ValueError(f"input must be (b, {NEIGHBORS}, 32 m, 32 n), not {tuple(slices.shape)}")
         stem = self.stem(slices)
         features = self.pool(stem)
         skips = []
@@ -159,7 +159,7 @@ class DenseRAUNet(nn.Module):
         return functional.interpolate(self.artery(features), size=size, mode="bilinear", align_corners=False)
 
 
-def initialise_gaussian(module: nn.Module) -> None:
+def initialize_gaussian(module: nn.Module) -> None:
     """Draw every convolution's weights from a Gaussian of standard deviation sqrt(2 / fan in); biases 0, BN 1 and 0."""
     for part in module.modules():
         if isinstance(part, nn.Conv2d | nn.ConvTranspose2d):

@@ -1,7 +1,7 @@
 """From CT slices to the network's input and back; training and inference use these same functions.
 
 The network sees a square of the patient at a fixed scale, 512 x 512 pixels, whatever the scan's own pixels are. All
-coordinates are voxel indices of the CT, with whole numbers at voxel centres.
+coordinates are voxel indices of the CT, with whole numbers at voxel centers.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from coronary_calcium.network.denseraunet import NEIGHBOURS
+from coronary_calcium.network.denseraunet import NEIGHBORS
 
 # The paper, section 2.2: every input is resized to 512 x 512.
 INPUT_SIZE = 512
@@ -25,14 +25,14 @@ CLIP_HU = (-300.0, 1000.0)
 SCALE_HU = 200.0
 
 
-def normalise(hu: torch.Tensor) -> torch.Tensor:
+def normalize(hu: torch.Tensor) -> torch.Tensor:
     """HU as the network takes them: clipped to -300..1000 and divided by 200; same shape, float32."""
     return hu.float().clamp(*CLIP_HU) / SCALE_HU
 
 
-def neighbour_indices(k: int, count: int) -> np.ndarray:
+def neighbor_indices(k: int, count: int) -> np.ndarray:
     """The nine slices around slice ``k`` of ``count``; the first or last slice is repeated beyond the ends."""
-    return np.clip(np.arange(NEIGHBOURS) + k - NEIGHBOURS // 2, 0, count - 1)
+    return np.clip(np.arange(NEIGHBORS) + k - NEIGHBORS // 2, 0, count - 1)
 
 
 def window_coordinates(
@@ -43,10 +43,10 @@ def window_coordinates(
     angle: float = 0.0,
     patch: tuple[int, int, int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where a window's pixel centres lie in the CT.
+    """Where a window's pixel centers lie in the CT.
 
     ``spacing_ji`` is the CT's pixel spacing along j and i in mm, ``center`` the voxel index (j, i) of the window's
-    centre, ``size_mm`` and ``pixels`` its side. ``angle`` turns it about its centre, in radians. ``patch`` is (first
+    center, ``size_mm`` and ``pixels`` its side. ``angle`` turns it about its center, in radians. ``patch`` is (first
     row, first column, side) of the part that is wanted, in pixels; None for the whole window.
 
     Returns two (rows, columns) float32 arrays: voxel index j and voxel index i of every pixel.
@@ -66,7 +66,7 @@ def sample_planes(
 ) -> np.ndarray:
     """Sample (n, j, i) planes at voxel indices ``j`` and ``i``, both (rows, columns); float32 (n, rows, columns).
 
-    Bilinear between voxel centres, constant in the outer half of the border's voxels, ``outside`` beyond them; or the
+    Bilinear between voxel centers, constant in the outer half of the border's voxels, ``outside`` beyond them; or the
     nearest voxel's value, for labels.
     """
     height, width = planes.shape[1:]
@@ -109,10 +109,10 @@ def sample_window(
 ) -> np.ndarray:
     """The network's view of slice ``k``: HU of the nine slices around it, float32 (9, pixels, pixels).
 
-    ``hu`` is (k, j, i), ``spacing`` its (k, j, i) spacing in mm, ``center`` the window's centre as voxel index (j, i).
+    ``hu`` is (k, j, i), ``spacing`` its (k, j, i) spacing in mm, ``center`` the window's center as voxel index (j, i).
     """
     j, i = window_coordinates(spacing[1:], center, size_mm, pixels)
-    return sample_planes(hu[neighbour_indices(k, len(hu))], j, i)
+    return sample_planes(hu[neighbor_indices(k, len(hu))], j, i)
 
 
 def window_to_slice(
@@ -120,8 +120,8 @@ def window_to_slice(
 ) -> tuple[slice, slice, np.ndarray]:
     """Bring (n, pixels, pixels) values of a window back on the CT's pixels.
 
-    Returns the rows and columns of the CT slice (of ``shape``) whose centres the window holds, and the values there,
-    float32 (n, rows, columns), bilinear at the CT's pixel centres; constant in the outer half of the border's pixels.
+    Returns the rows and columns of the CT slice (of ``shape``) whose centers the window holds, and the values there,
+    float32 (n, rows, columns), bilinear at the CT's pixel centers; constant in the outer half of the border's pixels.
     """
     pixels = window.shape[-1]
     rows, row = _pixel_positions(shape[0], spacing_ji[0], center[0], size_mm, pixels)
@@ -133,7 +133,7 @@ def window_to_slice(
 
 
 def _pixel_positions(size: int, spacing: float, center: float, size_mm: float, pixels: int) -> tuple[slice, np.ndarray]:
-    """Along one axis: the CT pixels inside the window, and where their centres are in window pixels."""
+    """Along one axis: the CT pixels inside the window, and where their centers are in window pixels."""
     position = ((np.arange(size) - center) * spacing / size_mm + 0.5) * pixels - 0.5
     inside = np.flatnonzero((position >= -0.5) & (position <= pixels - 0.5))
     if not inside.size:

@@ -1,14 +1,14 @@
 """Weights on disk: a safetensors file and, beside it, its model card (same name, ``.json``).
 
-Weights are stored in float16 and computed in float32; the statistics of batch normalisation are stored in float32,
+Weights are stored in float16 and computed in float32; the statistics of batch normalization are stored in float32,
 because a variance of features can exceed 65,504, beyond which float16 has only infinity. Nothing is ever unpickled, and
-values that no trained network can have are refused: whatever is not finite, and negative variances. The card is a JSON
+values that no trained network can have are rejected: whatever is not finite, and negative variances. The card is a JSON
 object with
 
 * ``format``: "coronary-calcium-model-card/1";
 * ``name``, ``date`` (ISO 8601), ``statement``: strings for the reader;
 * ``architecture``: DenseRAUNet's switches, ``use_rau``, ``use_edb``, ``use_scse`` and ``artery_head``;
-* ``input``: the scale and normalisation the network was trained for; other ones are refused;
+* ``input``: the scale and normalization the network was trained for; other ones are rejected;
 * ``training``: an object with at least ``data``, ``recipe``, ``iterations`` and ``minutes``;
 * ``metrics``: an object of numbers or objects of numbers;
 * ``sha256``: the safetensors file's checksum.
@@ -25,13 +25,13 @@ import safetensors
 import safetensors.torch
 import torch
 
-from coronary_calcium.errors import InputRefused
-from coronary_calcium.network.denseraunet import NEIGHBOURS, DenseRAUNet
+from coronary_calcium.errors import InputError
+from coronary_calcium.network.denseraunet import NEIGHBORS, DenseRAUNet
 from coronary_calcium.network.preprocessing import CLIP_HU, INPUT_SIZE, SCALE_HU
 from coronary_calcium.resources import resource
 
 CARD_FORMAT = "coronary-calcium-model-card/1"
-INPUT_FACTS = {"slices": NEIGHBOURS, "pixels": INPUT_SIZE, "clip_hu": list(CLIP_HU), "scale_hu": SCALE_HU}
+INPUT_FACTS = {"slices": NEIGHBORS, "pixels": INPUT_SIZE, "clip_hu": list(CLIP_HU), "scale_hu": SCALE_HU}
 # Far above any weights of this network (its float16 weights are 21 MB); a file beyond it is not read at all.
 _LARGEST_FILE = 200 * 2**20
 _CARD_FIELDS = {
@@ -71,13 +71,13 @@ _loaded: dict[tuple[Path, int, str], LoadedModel] = {}
 def load_model(path: str | Path | None = None, device: str | torch.device = "cpu") -> LoadedModel:
     """Load weights and card; the shipped ones when ``path`` is None. Loaded once for each file and device.
 
-    Raises InputRefused: "weights-missing", "weights-card" (absent or not as the module describes), "weights-checksum",
+    Raises InputError: "weights-missing", "weights-card" (absent or not as the module describes), "weights-checksum",
     "weights-format" (not a safetensors file), "weights-architecture" (tensors that do not fit the card) or
     "weights-values" (NaN, infinity or a negative variance among them).
     """
     path = Path(path) if path is not None else default_weights()
     if not path.is_file():
-        raise InputRefused("weights-missing", f"There are no network weights at {path.name}; {_REMEDY}")
+        raise InputError("weights-missing", f"There are no network weights at {path.name}; {_REMEDY}")
     key = (path.resolve(), path.stat().st_mtime_ns, str(device))
     if key not in _loaded:
         _loaded[key] = _load(path, device)
@@ -87,10 +87,10 @@ def load_model(path: str | Path | None = None, device: str | torch.device = "cpu
 def _load(path: Path, device: str | torch.device) -> LoadedModel:
     card = read_card(path)
     if path.stat().st_size > _LARGEST_FILE:
-        raise InputRefused("weights-format", f"{path.name} is too large to be this network's weights; {_REMEDY}")
+        raise InputError("weights-format", f"{path.name} is too large to be this network's weights; {_REMEDY}")
     content = path.read_bytes()
     if hashlib.sha256(content).hexdigest() != card["sha256"]:
-        raise InputRefused(
+        raise InputError(
             "weights-checksum", f"{path.name} is not the file its model card describes (wrong checksum); {_REMEDY}"
         )
     network = DenseRAUNet(**{name: card["architecture"][name] for name in _SWITCHES})
@@ -102,7 +102,7 @@ def _load(path: Path, device: str | torch.device) -> LoadedModel:
         if name not in stored or name not in expected or stored[name].shape != expected[name].shape
     )
     if wrong:
-        raise InputRefused(
+        raise InputError(
             "weights-architecture",
             f"{path.name} does not fit the architecture on its model card ({len(wrong)} tensors differ, "
             f"the first is {wrong[0]}); {_REMEDY}",
@@ -110,7 +110,7 @@ def _load(path: Path, device: str | torch.device) -> LoadedModel:
     values = {name: tensor.float() for name, tensor in stored.items()}
     impossible = impossible_values(values)
     if impossible:
-        raise InputRefused(
+        raise InputError(
             "weights-values",
             f"{path.name} holds values that no trained network has ({impossible} is not finite or is a negative "
             f"variance); {_REMEDY}",
@@ -136,21 +136,21 @@ def _parse(content: bytes, path: Path) -> dict[str, torch.Tensor]:
     try:
         return safetensors.torch.load(content)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise InputRefused("weights-format", f"{path.name} is not a safetensors file ({error}); {_REMEDY}") from error
+        raise InputError("weights-format", f"{path.name} is not a safetensors file ({error}); {_REMEDY}") from error
 
 
 def read_card(path: Path) -> dict[str, Any]:
-    """The model card of a weights file, checked. Raises InputRefused("weights-card")."""
+    """The model card of a weights file, checked. Raises InputError("weights-card")."""
     card_path = path.with_suffix(".json")
     try:
         card = json.loads(card_path.read_text(encoding="utf-8"), parse_constant=_not_json)
     except FileNotFoundError as error:
-        raise InputRefused("weights-card", f"{path.name} has no model card {card_path.name}; {_REMEDY}") from error
+        raise InputError("weights-card", f"{path.name} has no model card {card_path.name}; {_REMEDY}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise InputRefused("weights-card", f"The model card {card_path.name} cannot be read; {_REMEDY}") from error
+        raise InputError("weights-card", f"The model card {card_path.name} cannot be read; {_REMEDY}") from error
     problem = _problem_of(card)
     if problem:
-        raise InputRefused("weights-card", f"The model card {card_path.name} is not valid ({problem}); {_REMEDY}")
+        raise InputError("weights-card", f"The model card {card_path.name} is not valid ({problem}); {_REMEDY}")
     return card
 
 
@@ -181,7 +181,7 @@ def save_model(network: DenseRAUNet, card: dict[str, Any], path: str | Path) -> 
 
     ``card`` needs ``name``, ``date``, ``statement``, ``training`` and ``metrics``; format, architecture, input and
     checksum are filled in. Each file appears under its name only when it is complete. Raises ValueError for a card
-    that ``load_model`` would refuse (a programming error), and for weights that it would: nothing is written then.
+    that ``load_model`` would reject (a programming error), and for weights that it would: nothing is written then.
     """
     path = Path(path)
     tensors = {

@@ -46,7 +46,7 @@ class Scan:
     kernel : one of ``scanner.KERNELS``.
     noise : SD in HU.
     kvp : tube voltage in kV, one of ``tissue.CALCIUM_FACTOR``.
-    offset : how far the cylinders' middle lies above the centre of a slice.
+    offset : how far the cylinders' middle lies above the center of a slice.
     seed : of the noise.
 
     """
@@ -95,7 +95,7 @@ def scan_insert(scan: Scan, progress: Progress = no_progress) -> tuple[CTVolume,
         kvp=scan.kvp,
         motion=0.0,
         center=(0.0, 0.0),
-        # Whole spacings from the cylinders' height, so that ``offset`` is their distance from a slice's centre.
+        # Whole spacings from the cylinders' height, so that ``offset`` is their distance from a slice's center.
         z_range=(-math.ceil(_BELOW_MM / scan.spacing) * scan.spacing, _ABOVE_MM),
     )
     grid = scan_grid(protocol)

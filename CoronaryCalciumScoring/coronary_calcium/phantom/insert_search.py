@@ -6,7 +6,7 @@ import math
 import numpy as np
 from scipy import ndimage
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.phantom.qrm_insert import (
     CALIBRATION_HEIGHT_MM,
     CALIBRATION_RADIUS_MM,
@@ -23,7 +23,7 @@ from coronary_calcium.volume import CTVolume
 _SMOOTHING_SHARE = 0.5
 # Bright area of a large cylinder in a slice, as shares of its true area: blur widens dense ones and narrows faint ones.
 _AREA_SHARES = (0.3, 2.5)
-# How far the triangle's sides may differ from the true one, in mm: the spots' centres are good to a pixel or two.
+# How far the triangle's sides may differ from the true one, in mm: the spots' centers are good to a pixel or two.
 _SIDE_TOLERANCE_MM = 3.0
 # The spots lie in one plane across the axis, to this in mm: a large cylinder's length.
 _HEIGHT_TOLERANCE_MM = 5.0
@@ -33,12 +33,12 @@ _SIDE_MM = DISTANCES_MM["large"] * math.sqrt(3.0)
 def find_insert(volume: CTVolume) -> Placement:
     """Where the QRM insert lies in a scan with its axis across the slices.
 
-    Raises InputRefused("no-insert") when there is no such thing in the scan.
+    Raises InputError("no-insert") when there is no such thing in the scan.
     """
     spots = _spots(volume)
     triangles = [corners for corners in itertools.combinations(range(len(spots)), 3) if _is_insert(spots, corners)]
     if not triangles:
-        raise InputRefused(
+        raise InputError(
             "no-insert",
             "No QRM cardiac calcification insert was found in this scan: three cylinders of 5 mm were looked for, "
             f"{_SIDE_MM:.0f} mm apart, with their axis across the slices; give a scan of this phantom in slices of "
@@ -53,7 +53,7 @@ def find_insert(volume: CTVolume) -> Placement:
 
 
 def _spots(volume: CTVolume) -> list[tuple[np.ndarray, float]]:
-    """Bright spots of a large cylinder's size: centre (3,) in LPS mm, and the brightness that adds up over it."""
+    """Bright spots of a large cylinder's size: center (3,) in LPS mm, and the brightness that adds up over it."""
     pixel_area = volume.spacing[1] * volume.spacing[2]
     radius = _SMOOTHING_SHARE * SIZES_MM["large"] / 2
     rows, columns = (math.ceil(radius / step) for step in volume.spacing[1:])

@@ -18,7 +18,7 @@ from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rules import LITERATURE, RuleSet
 from coronary_calcium.scoring.volume_mass import (
     MassCalibration,
-    calibration_from_rods,
+    calibration_from_inserts,
     calibration_of,
     mean_in_disc,
     measure,
@@ -33,7 +33,7 @@ _HALF_HEIGHT_MM = 9.0
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredCylinder:
     """What was measured of one cylinder, by the rules."""
 
     cylinder: Cylinder
@@ -47,11 +47,11 @@ class Measured:
 class Measurement:
     """What was measured of the insert: its nine cylinders, and what turned intensities into mass."""
 
-    cylinders: tuple[Measured, ...]
+    cylinders: tuple[MeasuredCylinder, ...]
     calibration: MassCalibration
     rules: RuleSet
 
-    def values_of(self, measured: Measured) -> dict[str, float]:
+    def values_of(self, measured: MeasuredCylinder) -> dict[str, float]:
         """Truth and measurement of a cylinder by name; the ideal score is that of the literature's rules."""
         cylinder = measured.cylinder
         return {
@@ -77,7 +77,7 @@ def calibrate(volume: CTVolume, placement: Placement) -> MassCalibration:
     water = mean_in_disc(volume, placement.water, CALIBRATION_RADIUS_MM)
     if rod is None or water is None or rod - water < LITERATURE.threshold_hu:
         return calibration_of(volume.acquisition)
-    return calibration_from_rods(rod, water, ROD_MG_PER_CM3)
+    return calibration_from_inserts(rod, water, ROD_MG_PER_CM3)
 
 
 def measure_insert(
@@ -92,10 +92,10 @@ def measure_insert(
 
 def _measured(
     volume: CTVolume, placement: Placement, cylinder: Cylinder, rules: RuleSet, calibration: MassCalibration
-) -> Measured:
+) -> MeasuredCylinder:
     labels = box_labels(volume, placement, cylinder)
     quantities = measure(volume, labels, rules, calibration)
-    return Measured(
+    return MeasuredCylinder(
         cylinder,
         score_labels(volume, labels, rules).total.agatston,
         quantities.volume_mm3.total,
@@ -120,7 +120,7 @@ def box_labels(volume: CTVolume, placement: Placement, cylinder: Cylinder) -> np
 def write_measurement(volume: CTVolume, measurement: Measurement, folder: Path, *, with_scan: bool) -> None:
     """Write selftest.json, and with ``with_scan`` the scan as ``dicom/``, one file a slice.
 
-    Raises InputRefused("output") when the folder cannot be written to.
+    Raises InputError("output") when the folder cannot be written to.
     """
     acquisition = volume.acquisition
     content = {

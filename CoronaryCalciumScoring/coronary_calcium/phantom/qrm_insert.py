@@ -92,7 +92,7 @@ class Placement:
     rod_side: np.ndarray
 
     def position(self, cylinder: Cylinder) -> np.ndarray:
-        """Centre (3,) of a cylinder."""
+        """Center (3,) of a cylinder."""
         return self.center + DISTANCES_MM[cylinder.size] * self.outwards[cylinder.density]
 
     @property

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coronary_calcium.errors import InputRefused, not_written
+from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.reports.html_report import write_report
 from coronary_calcium.reports.identity import Identity
@@ -63,12 +63,12 @@ def write_case(
     ones, or, when anything goes wrong or the user stops it, the folder is as it was before. Other files in it are left
     alone.
 
-    Raises InputRefused("output") when the folder cannot be written to, those of ``dicom_out.sources.read_sources`` for
+    Raises InputError("output") when the folder cannot be written to, those of ``dicom_out.sources.read_sources`` for
     DICOM objects, and what ``progress`` raises.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
-        raise InputRefused("output", f"{folder} is a file, so no results can be written there; name a folder.")
+        raise InputError("output", f"{folder} is a file, so no results can be written there; name a folder.")
     try:
         with _new_parents(folder), _hidden_folder(folder) as partial:
             progress(0.0, "Writing scores")
@@ -99,7 +99,7 @@ def _write_pdf(
     try:
         from coronary_calcium.reports.pdf_report import write_report_pdf  # noqa: PLC0415
     except ImportError:
-        raise InputRefused(
+        raise InputError(
             "pdf-missing", "The package reportlab, which writes the PDF, is not installed: pip install reportlab."
         ) from None
     write_report_pdf(result, content, pictures, path, identity)
@@ -153,7 +153,7 @@ def _move(partial: Path, folder: Path) -> None:
     names = sorted(path.name for path in partial.iterdir())
     taken = [name for name in names if (folder / name).is_dir()]
     if taken:
-        raise InputRefused(
+        raise InputError(
             "output", f"{folder} holds a folder named {taken[0]}, where a result must go; name another folder."
         )
     earlier = partial / "earlier"

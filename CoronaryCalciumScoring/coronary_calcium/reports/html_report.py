@@ -127,5 +127,5 @@ def data_uri(picture: bytes) -> str:
 
 
 def css_color(color: tuple[float, float, float]) -> str:
-    """An sRGB colour in 0..1 as CSS writes it."""
+    """An sRGB color in 0..1 as CSS writes it."""
     return "#" + "".join(f"{round(channel * 255):02x}" for channel in color)

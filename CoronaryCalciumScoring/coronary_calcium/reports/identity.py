@@ -4,7 +4,7 @@ import re
 import warnings
 from dataclasses import dataclass
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.volume import CTVolume
 
 # PS3.5 6.2: the longest of the entries is a name of three groups of 64 letters.
@@ -43,7 +43,7 @@ class Identity:
 def read_identity(volume: CTVolume) -> Identity:
     """Patient and study of a CT.
 
-    Raises InputRefused("no-identity") when the CT did not come from DICOM files that are still there.
+    Raises InputError("no-identity") when the CT did not come from DICOM files that are still there.
     """
     # Slicer imports the reports at its start, when pydicom is not yet needed.
     import pydicom  # noqa: PLC0415
@@ -56,7 +56,7 @@ def read_identity(volume: CTVolume) -> Identity:
             dataset = pydicom.dcmread(files[0], stop_before_pixels=True, specific_tags=list(_ENTRIES.values()))
             stated = {name: str(dataset.get(keyword) or "") for name, keyword in _ENTRIES.items()}
     except (IndexError, OSError, InvalidDicomError, ValueError):
-        raise InputRefused(
+        raise InputError(
             "no-identity",
             "Patient and study are not known, because the CT has no DICOM files here (an image file, or a ZIP): "
             "give the DICOM folder, or leave out --with-identity.",

@@ -1,4 +1,4 @@
-"""The pieces of the PDF report: fonts and styles, tables, bars and pictures, drawn so that they read in grey too."""
+"""The pieces of the PDF report: fonts and styles, tables, bars and pictures, drawn so that they read in gray too."""
 
 import io
 from collections.abc import Iterable, Sequence
@@ -87,7 +87,7 @@ class _PictureWithScale(Flowable):
 
 
 def bar(share: float, width: float, color: tuple[float, float, float]) -> Drawing:
-    """A bar that fills ``share`` (0..1) of ``width`` points, with a dark edge that shows in grey too."""
+    """A bar that fills ``share`` (0..1) of ``width`` points, with a dark edge that shows in gray too."""
     drawing = Drawing(width, _BAR_HEIGHT)
     drawing.add(Rect(0, 0, width, _BAR_HEIGHT, fillColor=PANEL, strokeColor=LINE, strokeWidth=0.4))
     if share > 0:
@@ -97,7 +97,7 @@ def bar(share: float, width: float, color: tuple[float, float, float]) -> Drawin
 
 
 def swatch(color: tuple[float, float, float]) -> Drawing:
-    """An artery's colour as a small square."""
+    """An artery's color as a small square."""
     side = 2.4 * mm
     drawing = Drawing(side, side)
     drawing.add(Rect(0, 0, side, side, fillColor=colors.Color(*color), strokeColor=INK, strokeWidth=0.4))

@@ -47,13 +47,13 @@ def result_table(result: "CaseResult", facts: dict[str, Any]) -> Flowable:
         ],
         padding=2,
     )
-    lesions, standing = result.score.total.lesions, facts["standing"]
-    least = "" if standing["vessels_known"] else "at least "
+    lesions, interpretation = result.score.total.lesions, facts["interpretation"]
+    least = "" if interpretation["vessels_known"] else "at least "
     mass = "" if result.quantities.calibration.calibrated else " (not calibrated)"
     words = (
         f"{lesions} lesion{'' if lesions == 1 else 's'}, volume {number(facts['volume_mm3']['total'])} mm³, "
-        f"mass {number(facts['mass_mg']['total'])} mg{mass}; CAC-DRS {standing['cac_drs']}: {least}"
-        f"{standing['vessels']} vessel{'' if standing['vessels'] == 1 else 's'} with calcium"
+        f"mass {number(facts['mass_mg']['total'])} mg{mass}; CAC-DRS {interpretation['cac_drs']}: {least}"
+        f"{interpretation['vessels']} vessel{'' if interpretation['vessels'] == 1 else 's'} with calcium"
     )
     risk = [
         text(f"Risk category {facts['risk_category']} (scheme {facts['rules']['risk_scheme']})", 9, bold=True),
@@ -76,7 +76,7 @@ def warnings_table(warnings: list[dict[str, str]]) -> list[Flowable]:
 
 
 def artery_table(result: "CaseResult") -> Flowable:
-    """The scores artery by artery with bars of their shares; with a proposal, its scores and the reader's change."""
+    """The scores artery by artery with bars of their shares; with a prediction, its scores and the reader's change."""
     quantities, total, difference = result.quantities, result.score.total, result.difference
     compared = [] if difference is None else ["Network", "Change"]
     titles = [
@@ -132,7 +132,7 @@ def reading_notes(result: "CaseResult", facts: dict[str, Any]) -> list[Flowable]
     if result.difference is not None:
         notes.append(text(f"Network and reader: {result.difference.summary}", 7.5, bold=True))
         notes += [text(f"{title}: {lesions}.", 7) for title, lesions in listed_changes(result.difference)]
-    rescan, risk = facts["standing"]["rescan"], facts["standing"]["mesa_10_year_chd_risk"]
+    rescan, risk = facts["interpretation"]["rescan"], facts["interpretation"]["mesa_10_year_chd_risk"]
     if rescan is not None:
         notes.append(
             text(
@@ -168,7 +168,7 @@ def rules_compared_table(facts: dict[str, Any]) -> list[Flowable]:
     """The same lesions by every rule set; nothing unless it was asked for."""
     if not facts["rules_compared"]:
         return []
-    names = ("Rules", "Smallest part", "Neighbours", "Lesions", "Agatston", "Volume mm³", "Mass mg", "Volume by")
+    names = ("Rules", "Smallest part", "Neighbors", "Lesions", "Agatston", "Volume mm³", "Mass mg", "Volume by")
     rows = [[text(name, 7, color=QUIET, right=0 < place < 7) for place, name in enumerate(names)]]
     for other in facts["rules_compared"]:
         numbers = (

@@ -9,7 +9,17 @@ from scipy import ndimage
 
 from coronary_calcium.arteries import BY_LABEL, BY_NAME, UNASSIGNED
 from coronary_calcium.heart.field import FIELD_SIZE_MM
-from coronary_calcium.imaging import AIR_HU, MEDIASTINUM_WINDOW, Window, draw_outline, grey, png, rgb, sample, to_rgb
+from coronary_calcium.imaging import (
+    AIR_HU,
+    MEDIASTINUM_WINDOW,
+    IntensityWindow,
+    draw_outline,
+    gray,
+    png,
+    rgb,
+    sample,
+    to_rgb,
+)
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.volume import CTVolume
@@ -26,18 +36,18 @@ class ViewPicture:
     caption: str
 
 
-# A wide window for the lesion itself and for the maximum over the heart, in which 130 HU is mid grey and the core of a
+# A wide window for the lesion itself and for the maximum over the heart, in which 130 HU is mid gray and the core of a
 # plaque up to 500 HU still shows.
-DETAIL_WINDOW = Window(150, 700)
+DETAIL_WINDOW = IntensityWindow(150, 700)
 # A lesion's surroundings show where in the heart it lies, its detail what it looks like; sides in mm.
 SURROUNDINGS_MM = 110.0
 DETAIL_MM = 36.0
 SIDE_PIXELS = 360
 OVERVIEW_MM = FIELD_SIZE_MM
 OVERVIEW_PIXELS = 480
-# Seen from the front, a slab about the heart's centre: the whole depth would show the spine and the breastbone.
+# Seen from the front, a slab about the heart's center: the whole depth would show the spine and the breastbone.
 SLAB_MM = 70.0
-# A sharp kernel's noise would cover the heart in a maximum, and lesions are coloured anyway: SD of a blur in a slice.
+# A sharp kernel's noise would cover the heart in a maximum, and lesions are colored anyway: SD of a blur in a slice.
 OVERVIEW_BLUR_MM = 0.8
 # Size of an artery's name on the overview, in pixels of the picture, and its distance from the lesion.
 _NAME_PIXELS, _NAME_OFFSET = 32, 10
@@ -68,9 +78,9 @@ def lesion_pictures(volume: CTVolume, lesion: Lesion) -> tuple[Picture, Picture]
     mask[rows, columns] = True
     center = (float(rows.mean()), float(columns.mean()))
     spacing = volume.spacing[1:]
-    wide = grey(sample(volume.hu[k], spacing, center, SURROUNDINGS_MM, SIDE_PIXELS), MEDIASTINUM_WINDOW)
+    wide = gray(sample(volume.hu[k], spacing, center, SURROUNDINGS_MM, SIDE_PIXELS), MEDIASTINUM_WINDOW)
     outlined = sample(mask, spacing, center, SURROUNDINGS_MM, SIDE_PIXELS, nearest=True) > 0
-    near = grey(sample(volume.hu[k], spacing, center, DETAIL_MM, SIDE_PIXELS), DETAIL_WINDOW)
+    near = gray(sample(volume.hu[k], spacing, center, DETAIL_MM, SIDE_PIXELS), DETAIL_WINDOW)
     return (
         Picture(
             png(draw_outline(to_rgb(wide), outlined, BY_NAME[lesion.artery].color)),
@@ -84,11 +94,11 @@ def lesion_pictures(volume: CTVolume, lesion: Lesion) -> tuple[Picture, Picture]
 def overview_pictures(
     volume: CTVolume, labels: np.ndarray, center: tuple[float, float, float], slices: tuple[int, int]
 ) -> tuple[Picture, Picture]:
-    """The heart from the front and from below: maximum intensity, the labelled voxels in their arteries' colours.
+    """The heart from the front and from below: maximum intensity, the labeled voxels in their arteries' colors.
 
-    ``labels`` holds the voxels to colour, (k, j, i); ``center`` is the voxel index that the square is centred on and
+    ``labels`` holds the voxels to color, (k, j, i); ``center`` is the voxel index that the square is centered on and
     ``slices`` the first and last slice (inclusive) that are looked through. The place where an artery has most
-    labelled voxels bears its name, which shows without colours too.
+    labeled voxels bears its name, which shows without colors too.
     """
     dk, dj, di = volume.spacing
     along_k = slice(slices[0], slices[1] + 1)
@@ -129,8 +139,8 @@ def _maxima(hu: np.ndarray, spacing: tuple[float, float], slab: slice) -> tuple[
 def _projection(
     maximum: np.ndarray, calcium: np.ndarray, axis: int, spacing: tuple[float, float], center: tuple[float, float]
 ) -> np.ndarray:
-    """RGB picture of a maximum along ``axis`` of a (k, j, i) box, the labelled voxels in colour and by name."""
-    picture = to_rgb(grey(sample(maximum, spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS), DETAIL_WINDOW))
+    """RGB picture of a maximum along ``axis`` of a (k, j, i) box, the labeled voxels in color and by name."""
+    picture = to_rgb(gray(sample(maximum, spacing, center, OVERVIEW_MM, OVERVIEW_PIXELS), DETAIL_WINDOW))
     names = []
     for label, artery in BY_LABEL.items():
         own = calcium == label
@@ -208,8 +218,8 @@ def _overview(result: "CaseResult") -> tuple[Picture, ...]:
     calcium = np.zeros(volume.shape, dtype=np.uint8)
     for lesion in lesions:
         calcium.flat[lesion.voxels] = BY_NAME[lesion.artery].label
-    if result.proposal is not None and result.proposal.covered.found:
-        windows = result.proposal.covered.windows
+    if result.prediction is not None and result.prediction.covered.found:
+        windows = result.prediction.covered.windows
         first, last = min(window.k0 for window in windows), max(window.k1 for window in windows) - 1
         weights = [window.k1 - window.k0 for window in windows]
         center_j = np.average([window.center_j for window in windows], weights=weights)

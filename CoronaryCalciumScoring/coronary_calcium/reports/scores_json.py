@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 import coronary_calcium
 from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.disclaimers import RESEARCH_USE
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 from coronary_calcium.scoring.components import minimum_pixels
 from coronary_calcium.scoring.interpretation import ASSUMED_BMI, CAC_DRS_SOURCE, MESA_SOURCE, RESCAN_SOURCE
 from coronary_calcium.scoring.lesions import LESION_CONNECTIVITY, Lesion
-from coronary_calcium.scoring.reader_vs_ai import ReaderDifference
+from coronary_calcium.scoring.reader_vs_ai import ReaderVsAI
 from coronary_calcium.scoring.rule_comparison import ScoredByRules
 from coronary_calcium.scoring.volume_mass import Quantity
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
 
-SCHEMA_VERSION = "2.0"
+SCHEMA_VERSION = "3.0"
 # What is copied from the model card; the rest of it, such as training logs, stays with the weights.
 _CARD_FACTS = ("name", "date", "statement", "sha256", "architecture", "metrics")
 
@@ -39,14 +39,14 @@ def scores(result: "CaseResult") -> dict[str, Any]:
         "volume_interpolated_mm3": _quantity(result.quantities.interpolated_mm3),
         "mass_mg": _quantity(result.quantities.mass_mg)
         | {"calibration": dataclasses.asdict(result.quantities.calibration)},
-        "risk_category": result.standing.category,
-        "standing": _standing(result),
+        "risk_category": result.interpretation.category,
+        "interpretation": _standing(result),
         "lesions": [_lesion(result, lesion) for lesion in score.lesions],
         "warnings": [{"code": warning.code, "message": warning.message} for warning in result.warnings],
         "acquisition": _acquisition(result),
         "rules": _rules(result),
         "rules_compared": [_compared(scored) for scored in result.compared],
-        "reader_difference": None if result.difference is None else _difference(result.difference),
+        "reader_vs_ai": None if result.difference is None else _difference(result.difference),
         "coverage": _coverage(result),
         "provenance": _provenance(result),
     }
@@ -62,13 +62,13 @@ def _quantity(quantity: Quantity) -> dict[str, Any]:
 
 
 def _standing(result: "CaseResult") -> dict[str, Any]:
-    standing, mesa = result.standing, result.mesa
+    interpretation, mesa = result.interpretation, result.mesa
     return {
-        "cac_drs": standing.cac_drs,
-        "vessels": standing.vessels,
-        "vessels_known": standing.vessels_known,
-        "lesions": standing.lesions,
-        "rescan": _rescan(result.score.total.agatston, standing.rescan_limit),
+        "cac_drs": interpretation.cac_drs,
+        "vessels": interpretation.vessels,
+        "vessels_known": interpretation.vessels_known,
+        "lesions": interpretation.lesions,
+        "rescan": _rescan(result.score.total.agatston, interpretation.repeatability_limit),
         "mesa_10_year_chd_risk": None if mesa is None else dataclasses.asdict(mesa),
         "sources": [CAC_DRS_SOURCE, RESCAN_SOURCE, *([MESA_SOURCE] if mesa else [])],
     }
@@ -102,13 +102,13 @@ def _compared(scored: ScoredByRules) -> dict[str, Any]:
     }
 
 
-def _difference(difference: ReaderDifference) -> dict[str, Any]:
+def _difference(difference: ReaderVsAI) -> dict[str, Any]:
     names = [artery.name for artery in ARTERIES]
     proposed, change = zip(*(difference.of_artery(name) for name in names))
     proposed_total, change_of_total = difference.of_total
     return {
         "model": {name: difference.model.get(name) for name in ("name", "sha256")},
-        "proposed_agatston": {"total": proposed_total, "by_artery": dict(zip(names, proposed))},
+        "ai_agatston": {"total": proposed_total, "by_artery": dict(zip(names, proposed))},
         "change_of_agatston": {"total": change_of_total, "by_artery": dict(zip(names, change))},
         "lesions_unchanged": difference.unchanged,
         "lesions_changed": [dataclasses.asdict(lesion) for lesion in difference.changes],
@@ -144,7 +144,7 @@ def _acquisition(result: "CaseResult") -> dict[str, Any]:
 
 
 def _rules(result: "CaseResult") -> dict[str, Any]:
-    rules, spacing, scheme = result.rules, result.volume.spacing, result.standing.scheme
+    rules, spacing, scheme = result.rules, result.volume.spacing, result.interpretation.scheme
     return {
         "name": rules.name,
         "threshold_hu": rules.threshold_hu,
@@ -155,7 +155,10 @@ def _rules(result: "CaseResult") -> dict[str, Any]:
         "connectivity_of_lesions": LESION_CONNECTIVITY,
         "reference_spacing_mm": rules.reference_spacing_mm,
         "spacing_factor": spacing[0] / rules.reference_spacing_mm,
-        **{name: None if result.mask_given else limit for name, limit in dataclasses.asdict(PROPOSAL_LIMITS).items()},
+        **{
+            name: None if result.mask_given else limit
+            for name, limit in dataclasses.asdict(POSTPROCESSING_LIMITS).items()
+        },
         "volume_method": rules.volume_method,
         "volume_threshold_hu": rules.for_volume.threshold_hu,
         "adapted_to_kvp": rules.kvp,
@@ -170,7 +173,7 @@ def _coverage(result: "CaseResult") -> dict[str, Any]:
     """What was looked at; without a network's run, nothing but what the mask marks."""
     coverage: dict[str, Any] = {
         "labels_from": "mask" if result.mask_given else "network",
-        "labelled_voxels": result.score.labelled_voxels,
+        "labeled_voxels": result.score.labeled_voxels,
         "counted_voxels": result.score.counted_voxels,
         "heart_found": None,
         "window_size_mm": None,
@@ -178,9 +181,9 @@ def _coverage(result: "CaseResult") -> dict[str, Any]:
         "slices_run": 0,
         "slices_skipped": 0,
     }
-    if result.proposal is None:
+    if result.prediction is None:
         return coverage
-    field = result.proposal.covered
+    field = result.prediction.covered
     windows = [
         {
             "first_slice": int(window.k0),
@@ -194,8 +197,8 @@ def _coverage(result: "CaseResult") -> dict[str, Any]:
         "heart_found": bool(field.found),
         "window_size_mm": float(field.size_mm),
         "windows": windows,
-        "slices_run": int(result.proposal.slices_run),
-        "slices_skipped": int(result.proposal.slices_skipped),
+        "slices_run": int(result.prediction.slices_run),
+        "slices_skipped": int(result.prediction.slices_skipped),
     }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK
 
 from coronary_calcium.arteries import ARTERIES, TERMINOLOGY_TAG, Artery, terminology
-from coronary_calcium.scoring.components import labelled_voxels
+from coronary_calcium.scoring.components import labeled_voxels
 from coronary_calcium.volume import CTVolume
 
 BINARY_LABELMAP = "Binary labelmap"
@@ -15,7 +15,7 @@ _NO_EXTENT = "0 -1 0 -1 0 -1"
 
 
 def write_segmentation(volume: CTVolume, labels: np.ndarray, path: Path) -> None:
-    """Write the labels on the CT's grid, one segment an artery, with names, colours and coded terminology.
+    """Write the labels on the CT's grid, one segment an artery, with names, colors and coded terminology.
 
     ``labels`` is a (k, j, i) array with values 0..5. All five segments are always there, so that a program finds
     the same segments in every file and an empty one says that nothing was found. Keys and values follow Slicer's
@@ -31,7 +31,7 @@ def write_segmentation(volume: CTVolume, labels: np.ndarray, path: Path) -> None
         "Segmentation_ConversionParameters": f"Reference image geometry|{_geometry(volume)}|Geometry of the CT&",
         "Segmentation_ReferenceImageExtentOffset": "0 0 0",
     }
-    voxels = labelled_voxels(labels)
+    voxels = labeled_voxels(labels)
     values = labels.reshape(-1)[voxels]
     for number, artery in enumerate(ARTERIES):
         extent = _extent(np.unravel_index(voxels[values == artery.label], labels.shape))

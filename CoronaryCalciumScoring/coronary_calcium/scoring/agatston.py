@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from coronary_calcium.arteries import ARTERIES
-from coronary_calcium.scoring.components import HIGHEST_LABEL, Parts, find_parts, parts_of_voxels
-from coronary_calcium.scoring.lesions import Lesion, find_lesions, touching_parts
+from coronary_calcium.scoring.components import HIGHEST_LABEL, Components, components_of_voxels, find_components
+from coronary_calcium.scoring.lesions import Lesion, find_lesions, touching_components
 from coronary_calcium.scoring.risk import risk_category
 from coronary_calcium.scoring.rules import LITERATURE, RuleSet
 from coronary_calcium.volume import CTVolume
@@ -33,7 +33,7 @@ class CaseScore:
     lesions : by descending score.
     risk_category : name of the risk category of the unrounded total (``scoring.risk``).
     rules : what the scores were counted by.
-    labelled_voxels, counted_voxels : how many voxels were marked, and how many of them count; the others are below
+    labeled_voxels, counted_voxels : how many voxels were marked, and how many of them count; the others are below
         the threshold or in parts smaller than the minimum area.
 
     """
@@ -43,7 +43,7 @@ class CaseScore:
     lesions: tuple[Lesion, ...]
     risk_category: str
     rules: RuleSet
-    labelled_voxels: int
+    labeled_voxels: int
     counted_voxels: int
 
 
@@ -61,17 +61,17 @@ def score_labels(
     5 unassigned. ``probability`` is a (k, j, i) array of the network's probability in 0..1, or None; its mean is
     given for each lesion.
 
-    Raises ValueError when ``labels`` or ``probability`` is not such an array, and InputRefused when the CT has no
-    intensity (NaN, infinite) at a labelled voxel.
+    Raises ValueError when ``labels`` or ``probability`` is not such an array, and InputError when the CT has no
+    intensity (NaN, infinite) at a labeled voxel.
     """
     if probability is not None and np.shape(probability) != volume.shape:
         raise ValueError(f"the probability has the shape {np.shape(probability)}, the CT {volume.shape}")
-    return score_parts(volume, find_parts(volume, labels, rules), rules, probability)
+    return score_components(volume, find_components(volume, labels, rules), rules, probability)
 
 
-def score_parts(
+def score_components(
     volume: CTVolume,
-    parts: Parts,
+    parts: Components,
     rules: RuleSet,
     probability: np.ndarray | None = None,
     links: np.ndarray | None = None,
@@ -95,12 +95,12 @@ def score_parts(
         lesions=lesions,
         risk_category=risk_category(total.agatston),
         rules=rules,
-        labelled_voxels=parts.labelled_voxels,
+        labeled_voxels=parts.labeled_voxels,
         counted_voxels=int(parts.pixels.sum()),
     )
 
 
-def _tally(volume: CTVolume, parts: Parts, own: np.ndarray, unit: float, lesions: int) -> Tally:
+def _tally(volume: CTVolume, parts: Components, own: np.ndarray, unit: float, lesions: int) -> Tally:
     """The scores of the parts selected by the bool array ``own``."""
     pixels = int(parts.pixels[own].sum())
     weighted = int((parts.pixels[own] * parts.weights[own]).sum())
@@ -113,7 +113,7 @@ _NO_VOXELS = np.zeros(0, dtype=np.int64)
 class SlicewiseScore:
     """Scores one CT's label map again and again, each time equal to the last digit to ``score_labels`` of all of it.
 
-    What is kept from one time to the next depends on single slices (their parts) or on two neighbouring ones (which
+    What is kept from one time to the next depends on single slices (their parts) or on two neighboring ones (which
     parts touch), and is made by the functions that make it for all slices at once.
 
     Attributes
@@ -130,13 +130,13 @@ class SlicewiseScore:
         self._rules = rules
         self._probability = probability
         self._codes = _NO_VOXELS
-        self._parts = parts_of_voxels(volume, _NO_VOXELS, _NO_VOXELS, rules)
+        self._parts = components_of_voxels(volume, _NO_VOXELS, _NO_VOXELS, rules)
         self._links = np.zeros((2, 0), dtype=np.int64)
-        self._score = score_parts(volume, self._parts, rules, probability, self._links)
+        self._score = score_components(volume, self._parts, rules, probability, self._links)
         self.changed = np.zeros(volume.shape[0], dtype=bool)
 
     def update(self, voxels: np.ndarray, values: np.ndarray) -> CaseScore:
-        """The score of these labels: ascending flat (k, j, i) indices of all labelled voxels, and their labels 1 to 5.
+        """The score of these labels: ascending flat (k, j, i) indices of all labeled voxels, and their labels 1 to 5.
 
         Raises as ``score_labels`` does; what is kept then stays that of the labels before.
         """
@@ -144,12 +144,12 @@ class SlicewiseScore:
         changed = self._slices_that_differ(codes)
         if changed.any():
             self._look_again(changed, voxels, values)
-            self._score = score_parts(self._volume, self._parts, self._rules, self._probability, self._links)
+            self._score = score_components(self._volume, self._parts, self._rules, self._probability, self._links)
         self._codes, self.changed = codes, changed
         return self._score
 
     def _slices_that_differ(self, codes: np.ndarray) -> np.ndarray:
-        """Which slices (bool, k) hold other labelled voxels than before."""
+        """Which slices (bool, k) hold other labeled voxels than before."""
         before = self._codes
         common = min(before.size, codes.size)
         # Of a stroke's change, nearly all voxels come before or after: only what lies between is sorted.
@@ -170,12 +170,12 @@ class SlicewiseScore:
     def _look_again(self, changed: np.ndarray, voxels: np.ndarray, values: np.ndarray) -> None:
         """Replace the parts of the changed slices, and the links that they have or had."""
         chosen = changed[voxels // self._plane]
-        found = parts_of_voxels(self._volume, voxels[chosen], values[chosen], self._rules)
-        parts = self._parts.with_slices(changed, found, labelled=voxels.size)
+        found = components_of_voxels(self._volume, voxels[chosen], values[chosen], self._rules)
+        parts = self._parts.with_slices(changed, found, labeled=voxels.size)
         near = changed.copy()
         near[1:] |= changed[:-1]
         near[:-1] |= changed[1:]
-        links = touching_parts(self._volume, parts.in_slices(near))
+        links = touching_components(self._volume, parts.in_slices(near))
         self._links = np.concatenate(
             [
                 self._links[:, ~changed[self._links // self._plane].any(axis=0)],

@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from coronary_calcium.arteries import ARTERIES
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import RuleSet
 from coronary_calcium.volume import CTVolume
 
@@ -22,12 +22,12 @@ HIGHEST_LABEL = max(artery.label for artery in ARTERIES)
 # Voxels that are looked at together when most hold no label; the fastest of 512, 4096 and a slice's 262,144.
 _BLOCK = 4096
 
-# In-plane neighbours (dj, di) that come after a pixel in memory; the ones before it are the same pairs reversed.
-_NEIGHBOURS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, -1), (1, 0), (1, 1))}
+# In-plane neighbors (dj, di) that come after a pixel in memory; the ones before it are the same pairs reversed.
+_NEIGHBORS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, -1), (1, 0), (1, 1))}
 
 
 @dataclass(frozen=True, eq=False)
-class Parts:
+class Components:
     """The parts that count, in the order of their first voxel; all arrays but ``voxels`` have one entry a part.
 
     A part is a set of pixels of one axial slice and one artery, at or above the threshold, connected in the slice,
@@ -42,7 +42,7 @@ class Parts:
     maxima : the part's maximum in HU.
     voxels : flat (k, j, i) voxel indices, part after part, ascending within a part.
     hu : the HU of ``voxels``.
-    labelled_voxels : how many voxels carried a label, counted or not.
+    labeled_voxels : how many voxels carried a label, counted or not.
 
     """
 
@@ -53,29 +53,29 @@ class Parts:
     maxima: np.ndarray
     voxels: np.ndarray
     hu: np.ndarray
-    labelled_voxels: int
+    labeled_voxels: int
 
     @property
     def first_voxels(self) -> np.ndarray:
         """The flat index of each part's first voxel, by which a part is known among all parts of a volume."""
         return self.voxels[np.cumsum(self.pixels) - self.pixels]
 
-    def in_slices(self, wanted: np.ndarray) -> "Parts":
-        """The parts of the slices that the bool array ``wanted`` (k) marks; ``labelled_voxels`` stays that of all.
+    def in_slices(self, wanted: np.ndarray) -> "Components":
+        """The parts of the slices that the bool array ``wanted`` (k) marks; ``labeled_voxels`` stays that of all.
 
         These parts must be in the order of their slices.
         """
         return _joined([self._between(*run) for run, chosen in _runs(wanted) if chosen], self)
 
-    def with_slices(self, replaced: np.ndarray, parts: "Parts", labelled: int) -> "Parts":
+    def with_slices(self, replaced: np.ndarray, parts: "Components", labeled: int) -> "Components":
         """These parts with those of the slices that the bool array ``replaced`` (k) marks replaced by ``parts``.
 
-        ``labelled`` is the number of labelled voxels of all slices. Both must be in the order of their slices.
+        ``labeled`` is the number of labeled voxels of all slices. Both must be in the order of their slices.
         """
         pieces = [(parts if chosen else self)._between(*run) for run, chosen in _runs(replaced)]
-        return replace(_joined(pieces, self), labelled_voxels=labelled)
+        return replace(_joined(pieces, self), labeled_voxels=labeled)
 
-    def _between(self, first: int, stop: int) -> "Parts":
+    def _between(self, first: int, stop: int) -> "Components":
         """The parts of slices first <= k < stop, as views."""
         start, end = np.searchsorted(self.slices, [first, stop])
         voxels = slice(int(self.pixels[:start].sum()), int(self.pixels[:end].sum()))
@@ -92,8 +92,8 @@ def _runs(marked: np.ndarray) -> list[tuple[tuple[int, int], bool]]:
     return [((first, stop), bool(marked[first])) for first, stop in itertools.pairwise(edges)]
 
 
-def _joined(pieces: list[Parts], like: Parts) -> Parts:
-    """Parts one after another; ``like`` gives the types of no parts at all, and ``labelled_voxels``."""
+def _joined(pieces: list[Components], like: Components) -> Components:
+    """Components one after another; ``like`` gives the types of no parts at all, and ``labeled_voxels``."""
     pieces = pieces or [like._between(0, 0)]
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in (*_PART_ARRAYS, "voxels", "hu")
@@ -107,7 +107,7 @@ def minimum_pixels(spacing: tuple[float, float, float], rules: RuleSet) -> int:
     return max(1, rules.minimum_pixels, math.ceil(rules.minimum_area_mm2 * (1 - AREA_TOLERANCE) / pixel_area))
 
 
-def labelled_voxels(labels: np.ndarray) -> np.ndarray:
+def labeled_voxels(labels: np.ndarray) -> np.ndarray:
     """Ascending flat (k, j, i) indices of the voxels whose label is not 0; ``labels`` is an array of integers.
 
     Blocks without a label are passed over first, as bytes, which numpy does at the speed of the memory: 6 ms for
@@ -122,49 +122,49 @@ def labelled_voxels(labels: np.ndarray) -> np.ndarray:
     return np.concatenate([occupied[block] * _BLOCK + column, whole + np.flatnonzero(flat[whole:])])
 
 
-def find_parts(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> Parts:
+def find_components(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> Components:
     """The parts of a label map that count by the rules.
 
     ``labels`` is an integer (k, j, i) array of the volume's shape: 0 background, 1 LM, 2 LAD, 3 LCX, 4 RCA,
-    5 unassigned. Raises ValueError when it is not, and InputRefused when the CT has no intensity at a labelled voxel.
+    5 unassigned. Raises ValueError when it is not, and InputError when the CT has no intensity at a labeled voxel.
     """
     labels = np.asarray(labels)
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"labels must be integers, not {labels.dtype}")
     if labels.shape != volume.shape:
         raise ValueError(f"the label map has the shape {labels.shape}, the CT {volume.shape}")
-    voxels = labelled_voxels(labels)
-    return parts_of_voxels(volume, voxels, labels[np.unravel_index(voxels, labels.shape)], rules)
+    voxels = labeled_voxels(labels)
+    return components_of_voxels(volume, voxels, labels[np.unravel_index(voxels, labels.shape)], rules)
 
 
-def parts_of_voxels(volume: CTVolume, voxels: np.ndarray, values: np.ndarray, rules: RuleSet) -> Parts:
-    """The parts that count among labelled voxels.
+def components_of_voxels(volume: CTVolume, voxels: np.ndarray, values: np.ndarray, rules: RuleSet) -> Components:
+    """The parts that count among labeled voxels.
 
-    ``voxels`` are ascending flat (k, j, i) indices, ``values`` their labels, 1 to 5. Of every slice all labelled
-    voxels must be there, or none. Raises as ``find_parts`` does.
+    ``voxels`` are ascending flat (k, j, i) indices, ``values`` their labels, 1 to 5. Of every slice all labeled
+    voxels must be there, or none. Raises as ``find_components`` does.
     """
     if values.size and (values.min() < 0 or values.max() > HIGHEST_LABEL):
         raise ValueError(f"labels must lie in 0..{HIGHEST_LABEL}, not {values.min()}..{values.max()}")
     hu = volume.hu[np.unravel_index(voxels, volume.shape)]
     if not np.isfinite(hu).all():
-        raise InputRefused(
+        raise InputError(
             "not-finite",
             "The CT has voxels without an intensity (NaN or infinite) where calcium is marked, so it cannot be scored; "
             "export the series again from its source.",
         )
-    labelled = voxels.size
+    labeled = voxels.size
     dense = hu >= rules.threshold_hu
     voxels, values, hu = voxels[dense], values[dense], hu[dense]
 
-    neighbours = [(0, dj, di) for dj, di in _NEIGHBOURS[rules.connectivity]]
-    part_of = components(voxels.size, touching(voxels, values, volume.shape, neighbours))
+    neighbors = [(0, dj, di) for dj, di in _NEIGHBORS[rules.connectivity]]
+    part_of = connected_groups(voxels.size, touching(voxels, values, volume.shape, neighbors))
     # Stable: within a part, voxels stay in memory order.
     order = np.argsort(part_of, kind="stable")
     order = order[(np.bincount(part_of) >= minimum_pixels(volume.spacing, rules))[part_of[order]]]
     starts = np.flatnonzero(np.diff(part_of[order], prepend=-1))
     first = order[starts]
     maxima = np.maximum.reduceat(hu[order], starts) if starts.size else hu[:0]
-    return Parts(
+    return Components(
         slices=voxels[first] // (volume.shape[1] * volume.shape[2]),
         labels=values[first].astype(np.int64),
         pixels=np.diff(starts, append=order.size),
@@ -172,7 +172,7 @@ def parts_of_voxels(volume: CTVolume, voxels: np.ndarray, values: np.ndarray, ru
         maxima=maxima,
         voxels=voxels[order],
         hu=hu[order],
-        labelled_voxels=labelled,
+        labeled_voxels=labeled,
     )
 
 
@@ -187,7 +187,7 @@ def touching(
     k, j, i = np.unravel_index(voxels, shape)
     pairs = []
     for dk, dj, di in offsets:
-        # Without these bounds a neighbour beyond the end of a row would be the first pixel of the next one.
+        # Without these bounds a neighbor beyond the end of a row would be the first pixel of the next one.
         inside = (k + dk < shape[0]) & (j + dj >= 0) & (j + dj < shape[1]) & (i + di >= 0) & (i + di < shape[2])
         one = np.flatnonzero(inside)
         wanted = voxels[one] + (dk * shape[1] + dj) * shape[2] + di
@@ -197,7 +197,7 @@ def touching(
     return np.concatenate(pairs, axis=1)
 
 
-def components(number: int, pairs: np.ndarray) -> np.ndarray:
+def connected_groups(number: int, pairs: np.ndarray) -> np.ndarray:
     """Connected component of each of ``number`` things, numbered from 0 in the order of their first things.
 
     ``pairs`` (2, number of pairs) says which of them are connected.

@@ -26,7 +26,7 @@ RESCAN_SOURCE = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class ScoreInterpretation:
     """What a case's total score stands for.
 
     Attributes
@@ -36,7 +36,7 @@ class Standing:
     vessels : how many of LM, LAD, LCX and RCA hold calcium that counts.
     vessels_known : whether all that counts has an artery; if not, ``vessels`` is the least number.
     lesions : number of lesions.
-    rescan_limit : by how much another scan's score differs at most, in 95 % of patients; None for a score of 0.
+    repeatability_limit : by how much another scan's score differs at most, in 95 % of patients; None for a score of 0.
 
     """
 
@@ -46,28 +46,28 @@ class Standing:
     vessels: int
     vessels_known: bool
     lesions: int
-    rescan_limit: float | None
+    repeatability_limit: float | None
 
 
-def standing_of(score: CaseScore, scheme: RiskScheme) -> Standing:
+def interpret_score(score: CaseScore, scheme: RiskScheme) -> ScoreInterpretation:
     """What a case's score stands for, by a scheme of risk categories."""
     total = score.total.agatston
     unassigned = score.by_artery[UNASSIGNED.name].lesions > 0
     vessels = sum(score.by_artery[artery.name].lesions > 0 for artery in NAMED_ARTERIES)
     # Calcium without an artery lies in one nevertheless.
     vessels = max(vessels, 1) if unassigned else vessels
-    return Standing(
+    return ScoreInterpretation(
         scheme=scheme,
         category=scheme.category(total),
         cac_drs=f"{cac_drs_category(total)}/N{vessels}",
         vessels=vessels,
         vessels_known=not unassigned,
         lesions=score.total.lesions,
-        rescan_limit=rescan_limit(total) if total else None,
+        repeatability_limit=repeatability_limit(total) if total else None,
     )
 
 
-def rescan_limit(agatston: float) -> float:
+def repeatability_limit(agatston: float) -> float:
     """By how much the Agatston scores of two scans of the same patient differ at most, in 95 % of patients.
 
     Chung et al., AJR 2008;190:W87-W92, on cardiac CT; the limit holds for scores above 0.
@@ -110,7 +110,7 @@ class RiskFactors:
     family_history: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse what the score does not hold for."""
+        """Reject what the score does not hold for."""
         lowest, highest = MESA_AGES
         if not lowest <= self.age <= highest:
             raise ValueError(f"the MESA risk holds for ages {lowest} to {highest}, not {self.age:g}")

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from coronary_calcium.arteries import BY_LABEL
-from coronary_calcium.scoring.components import Parts, components, touching
+from coronary_calcium.scoring.components import Components, connected_groups, touching
 from coronary_calcium.volume import CTVolume
 
-# In three dimensions, neighbours are the 26 voxels that share a face, an edge or a corner.
+# In three dimensions, neighbors are the 26 voxels that share a face, an edge or a corner.
 LESION_CONNECTIVITY = 26
 # Those (dk, dj, di) that come after a voxel in memory; the others are the same pairs reversed.
 _HALF_OF_26 = [(dk, dj, di) for dk in (0, 1) for dj in (-1, 0, 1) for di in (-1, 0, 1) if (dk, dj, di) > (0, 0, 0)]
@@ -16,7 +16,7 @@ _HALF_OF_26 = [(dk, dj, di) for dk in (0, 1) for dj in (-1, 0, 1) for di in (-1,
 
 @dataclass(frozen=True)
 class Lesion:
-    """One calcified lesion: counted parts of one artery that touch in three dimensions (26 neighbours).
+    """One calcified lesion: counted parts of one artery that touch in three dimensions (26 neighbors).
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Lesion:
 
 def find_lesions(
     volume: CTVolume,
-    parts: Parts,
+    parts: Components,
     unit: float,
     probability: np.ndarray | None = None,
     links: np.ndarray | None = None,
@@ -59,11 +59,11 @@ def find_lesions(
     """The lesions that the parts make up, by descending score.
 
     ``unit`` is the Agatston score of one pixel of weight 1; ``probability`` a (k, j, i) array or None. ``links`` are
-    the result of ``touching_parts``, where it is known already.
+    the result of ``touching_components``, where it is known already.
     """
     if not parts.pixels.size:
         return ()
-    lesion_of_part = _lesion_of_part(parts, touching_parts(volume, parts) if links is None else links)
+    lesion_of_part = _lesion_of_part(parts, touching_components(volume, parts) if links is None else links)
     scores, main_slices = _scores_and_main_slices(volume, parts, lesion_of_part)
     first_slices = np.full(scores.size, volume.shape[0])
     last_slices = np.zeros(scores.size, dtype=np.int64)
@@ -129,8 +129,8 @@ def _order(lesion_of_voxel: np.ndarray, voxels: np.ndarray) -> np.ndarray:
     return order[np.argsort(narrow, kind="stable")]
 
 
-def touching_parts(volume: CTVolume, parts: Parts) -> np.ndarray:
-    """Which parts of one artery touch (26 neighbours): pairs of their first voxels, shape (2, number of pairs).
+def touching_components(volume: CTVolume, parts: Components) -> np.ndarray:
+    """Which parts of one artery touch (26 neighbors): pairs of their first voxels, shape (2, number of pairs).
 
     A pair is known by voxels, not by places in a list, so that it stays true while other slices change.
     """
@@ -142,12 +142,12 @@ def touching_parts(volume: CTVolume, parts: Parts) -> np.ndarray:
     return parts.first_voxels[np.stack(np.divmod(np.unique(pairs[0] * number + pairs[1]), number))]
 
 
-def _lesion_of_part(parts: Parts, links: np.ndarray) -> np.ndarray:
+def _lesion_of_part(parts: Components, links: np.ndarray) -> np.ndarray:
     """Lesion of each part, numbered from 0 in the order of the lesions' first voxels."""
     first = parts.first_voxels
     order = np.argsort(first)
     lesion_of_part = np.empty(first.size, dtype=np.int64)
-    lesion_of_part[order] = components(first.size, np.searchsorted(first[order], links))
+    lesion_of_part[order] = connected_groups(first.size, np.searchsorted(first[order], links))
     return lesion_of_part
 
 
@@ -159,7 +159,7 @@ def _positions(volume: CTVolume, index: np.ndarray) -> np.ndarray:
 
 
 def _scores_and_main_slices(
-    volume: CTVolume, parts: Parts, lesion_of_part: np.ndarray
+    volume: CTVolume, parts: Components, lesion_of_part: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of each lesion: its weighted pixels, and the lowest of the slices that hold the most of them."""
     score_of_part = parts.pixels * parts.weights

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from coronary_calcium.scoring.interpretation import RiskFactors
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES, RiskScheme
-from coronary_calcium.scoring.volume_mass import MarkedRods
+from coronary_calcium.scoring.volume_mass import CalibrationInserts
 
 
 @dataclass(frozen=True)
-class Choices:
-    """The choices of a run; the defaults are what a run without options does.
+class ScoringOptions:
+    """The options of a run; the defaults are what a run without options does.
 
     Attributes
     ----------
@@ -26,10 +26,10 @@ class Choices:
     kvp_adapted: bool = False
     compare_rules: bool = False
     mass_factor: float | None = None
-    rods: MarkedRods | None = None
+    rods: CalibrationInserts | None = None
     compare_ai: bool = False
     risk_scheme: RiskScheme = FIVE_CATEGORIES
     risk_factors: RiskFactors | None = None
 
 
-DEFAULT_CHOICES = Choices()
+DEFAULT_OPTIONS = ScoringOptions()

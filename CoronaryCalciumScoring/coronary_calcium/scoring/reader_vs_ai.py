@@ -23,7 +23,7 @@ class LesionChange:
     ----------
     kind : ``ADDED``, ``REMOVED``, ``REASSIGNED`` (given to another artery) or ``RESIZED`` (other voxels).
     artery : of the reader's lesion; None for one that was removed.
-    proposed_artery : of the proposed lesion; None for one that was added.
+    ai_artery : of the proposed lesion; None for one that was added.
     agatston : of the reader's lesion, or of the removed one.
     main_slice : the slice, k, in which that lesion scores most.
 
@@ -31,14 +31,14 @@ class LesionChange:
 
     kind: str
     artery: str | None
-    proposed_artery: str | None
+    ai_artery: str | None
     agatston: float
     main_slice: int
 
 
 @dataclass(frozen=True)
-class ReaderDifference:
-    """The reader's result beside the network's proposal.
+class ReaderVsAI:
+    """The reader's result beside the network's prediction.
 
     Attributes
     ----------
@@ -90,10 +90,8 @@ class ReaderDifference:
         return f"The reader {listed}; {rest}."
 
 
-def reader_difference(
-    reader: CaseScore, proposed: CaseScore, card: Mapping[str, Any] | None = None
-) -> ReaderDifference:
-    """Compare a reader's result with the network's proposal, both scored on the same CT.
+def reader_vs_ai(reader: CaseScore, proposed: CaseScore, card: Mapping[str, Any] | None = None) -> ReaderVsAI:
+    """Compare a reader's result with the network's prediction, both scored on the same CT.
 
     A reader's lesion belongs to the proposed one that it shares most voxels with (the one of higher score among
     equals); without any it was added, and a proposed lesion that shares none was removed. ``card`` is the network's.
@@ -122,11 +120,13 @@ def reader_difference(
     ]
     kinds = (ADDED, REMOVED, REASSIGNED, RESIZED)
     changes.sort(key=lambda change: (kinds.index(change.kind), -change.agatston))
-    return ReaderDifference(reader, proposed, tuple(changes), unchanged, network_facts(card or {}))
+    return ReaderVsAI(reader, proposed, tuple(changes), unchanged, network_facts(card or {}))
 
 
 def network_facts(card: Mapping[str, Any]) -> dict[str, Any]:
-    """What is kept of a network's card beside its proposal: name, checksum and statement, as far as they are there."""
+    """What is kept of a network's card beside its prediction: name, checksum and statement, as far as they are
+    there.
+    """
     return {name: card[name] for name in _CARD_FACTS if name in card}
 
 
@@ -142,7 +142,7 @@ MOST_CHANGES = 8
 _TITLES = {ADDED: "Added", REMOVED: "Removed", REASSIGNED: "Given to another artery", RESIZED: "Other extent"}
 
 
-def listed_changes(difference: ReaderDifference) -> list[tuple[str, str]]:
+def listed_changes(difference: ReaderVsAI) -> list[tuple[str, str]]:
     """The changes by kind: a title, and the lesions in words; the last entry says how many are left out."""
     shown = difference.changes[:MOST_CHANGES]
     listed = []
@@ -158,9 +158,9 @@ def listed_changes(difference: ReaderDifference) -> list[tuple[str, str]]:
 
 def _in_words(change: LesionChange) -> str:
     names = (
-        [change.proposed_artery, change.artery]
+        [change.ai_artery, change.artery]
         if change.kind == REASSIGNED
-        else [change.proposed_artery if change.kind == REMOVED else change.artery]
+        else [change.ai_artery if change.kind == REMOVED else change.artery]
     )
     arteries = " \u2192 ".join("not assigned" if name == UNASSIGNED.name else str(name) for name in names)
     return f"{arteries}, slice {change.main_slice} ({change.agatston:.1f})"

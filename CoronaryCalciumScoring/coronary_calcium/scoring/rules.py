@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.volume import CaseWarning
 
 # How a volume is measured: by the scan's own voxels, or after resampling z to the pixel size.
@@ -20,7 +20,7 @@ class RuleSet:
     threshold_hu : a voxel counts from this intensity on.
     weight_limits_hu : where a part's weight becomes 2, 3 and 4, by the part's maximum in its slice.
     minimum_area_mm2 : a part smaller than this in its slice does not count.
-    connectivity : 4 or 8 neighbours within a slice.
+    connectivity : 4 or 8 neighbors within a slice.
     reference_spacing_mm : the slice spacing for which the score was defined; the score is scaled by
         spacing / reference.
     sources : where the values come from.
@@ -53,10 +53,10 @@ class RuleSet:
 _AGATSTON = "Agatston et al., J Am Coll Cardiol 1990;15:827-832 (threshold, weights, minimum area, 3 mm slices)"
 _SPACING = "DenseRAUnet, equation 4 (score scaled by slice spacing / 3 mm)"
 # The vendors' programs as van Praagh et al. describe them; their own analysis program, which they validated against
-# the vendors', connects 4 neighbours throughout. It is published in two languages that agree but for Philips' volume,
+# the vendors', connects 4 neighbors throughout. It is published in two languages that agree but for Philips' volume,
 # where the later one is set back to 130 HU with the former value as a comment.
 _VENDORS = "van Praagh et al., Med Phys 2021, doi:10.1002/mp.14912 (vendors' minimum areas and volumes)"
-_FQM = "github.com/nwerf/FQM_Analysis, CACscore.m @ 7852410 (minimum areas, 4 neighbours, volumes)"
+_FQM = "github.com/nwerf/FQM_Analysis, CACscore.m @ 7852410 (minimum areas, 4 neighbors, volumes)"
 
 LITERATURE = RuleSet(
     name="literature",
@@ -114,26 +114,26 @@ KVP_THRESHOLDS_HU = {
 def adapted_to(rules: RuleSet, kvp: float | None) -> RuleSet:
     """The rules with thresholds for a tube voltage in kV, named after it.
 
-    Raises InputRefused when the voltage is not known ("kvp-unknown") or beyond the table ("kvp-range"), or when the
+    Raises InputError when the voltage is not known ("kvp-unknown") or beyond the table ("kvp-range"), or when the
     rules have thresholds of their own, which the table says nothing about ("kvp-rules").
     """
     if (rules.threshold_hu, rules.weight_limits_hu) != (LITERATURE.threshold_hu, LITERATURE.weight_limits_hu) or (
         rules.volume_threshold_hu is not None
     ):
-        raise InputRefused(
+        raise InputError(
             "kvp-rules",
             f"The rule set {rules.name} has a threshold of its own, for which no table by tube voltage is published; "
             "use another rule set or leave the thresholds as they are.",
         )
     if kvp is None:
-        raise InputRefused(
+        raise InputError(
             "kvp-unknown",
             "The input does not state its tube voltage, so the thresholds cannot be adapted to it; score it without "
             "adapted thresholds.",
         )
     if not is_covered(kvp):
         lowest, highest = min(KVP_THRESHOLDS_HU), max(KVP_THRESHOLDS_HU)
-        raise InputRefused(
+        raise InputError(
             "kvp-range",
             f"The tube voltage was {kvp:g} kVp, and thresholds are published for {lowest:g} to {highest:g} kVp only; "
             "score it without adapted thresholds.",

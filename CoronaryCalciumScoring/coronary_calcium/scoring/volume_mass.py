@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from coronary_calcium.arteries import ARTERIES
-from coronary_calcium.errors import InputRefused
-from coronary_calcium.scoring.components import Parts, find_parts
+from coronary_calcium.errors import InputError
+from coronary_calcium.scoring.components import Components, find_components
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.rules import INTERPOLATED, RuleSet, is_covered, thresholds_at
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -22,10 +22,10 @@ def interpolated_pixels(volume: CTVolume, labels: np.ndarray, rules: RuleSet) ->
 
     Slices are made by straight lines between the CT's, from the lowest on, a pixel's size apart, as in
     github.com/nwerf/FQM_Analysis; the rules' threshold, connectivity and minimum area then hold in each of them. A
-    pixel can count when it is labelled in the slice below or above; where these name two arteries, the nearer slice
+    pixel can count when it is labeled in the slice below or above; where these name two arteries, the nearer slice
     decides. Slices that are no further apart than a pixel is wide stay as they are.
 
-    ``labels`` is a (k, j, i) array as ``find_parts`` takes it.
+    ``labels`` is a (k, j, i) array as ``find_components`` takes it.
     """
     step = math.sqrt(volume.spacing[1] * volume.spacing[2])
     spacing = volume.spacing[0]
@@ -42,7 +42,7 @@ def interpolated_pixels(volume: CTVolume, labels: np.ndarray, rules: RuleSet) ->
 
 
 def _between(volume: CTVolume, labels: np.ndarray, k: int, step: float) -> tuple[CTVolume, np.ndarray] | None:
-    """The resampled slices from slice ``k`` up to the next one, which they leave out, around what is labelled."""
+    """The resampled slices from slice ``k`` up to the next one, which they leave out, around what is labeled."""
     spacing, last = volume.spacing[0], volume.shape[0] - 1
     first = math.ceil(k * spacing / step - _ROUNDING)
     stop = (
@@ -63,7 +63,7 @@ def _between(volume: CTVolume, labels: np.ndarray, k: int, step: float) -> tuple
 
 
 def _count(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> dict[str, int]:
-    parts = find_parts(volume, labels, rules)
+    parts = find_components(volume, labels, rules)
     return {artery.name: int(parts.pixels[parts.labels == artery.label].sum()) for artery in ARTERIES}
 
 
@@ -132,7 +132,7 @@ def calibration_of(acquisition: Acquisition, given: float | None = None) -> Mass
     )
 
 
-def calibration_from_rods(rod_hu: float, water_hu: float, rod_mg_per_cm3: float = 200.0) -> MassCalibration:
+def calibration_from_inserts(rod_hu: float, water_hu: float, rod_mg_per_cm3: float = 200.0) -> MassCalibration:
     """The calibration from a rod of known density and water in the same scan.
 
     The factor is density / (HU of the rod - HU of the water): McCollough et al., Radiology 2007;243:527. Raises
@@ -157,7 +157,7 @@ _EVENNESS = 0.05
 
 
 @dataclass(frozen=True)
-class MarkedRods:
+class CalibrationInserts:
     """Where the user marked rod and water: LPS positions in mm, the rod's density, the discs' radius in mm."""
 
     rod: tuple[float, float, float]
@@ -166,31 +166,33 @@ class MarkedRods:
     radius_mm: float = RADIUS_MM
 
 
-def calibration_from_marks(volume: CTVolume, marks: MarkedRods) -> MassCalibration:
+def calibration_from_marks(volume: CTVolume, marks: CalibrationInserts) -> MassCalibration:
     """The calibration from marked rods, each measured in a disc in the slices about its mark.
 
-    Raises InputRefused("mass-rods") when a mark lies outside the scan or at an edge, or when the two do not differ as
+    Raises InputError("mass-rods") when a mark lies outside the scan or at an edge, or when the two do not differ as
     a rod of this density and water do.
     """
     rod, water = _mean_on_grid(volume, marks.rod, marks.radius_mm), _mean_on_grid(volume, marks.water, marks.radius_mm)
     if rod is None or water is None:
         name = "rod" if rod is None else "water"
-        raise _refusal(f"The mark of the {name} lies outside the scan: give its position in mm in patient coordinates.")
+        raise _rejection(
+            f"The mark of the {name} lies outside the scan: give its position in mm in patient coordinates."
+        )
     factor = marks.mg_per_cm3 / (rod - water) if rod > water else None
     if not is_plausible(factor):
         lowest, highest = PLAUSIBLE_MG_PER_CM3_HU
-        raise _refusal(
+        raise _rejection(
             f"The marked rod has {rod:.0f} HU and the water {water:.0f} HU, which gives no factor of {lowest:g} to "
             f"{highest:g} mg/cm3/HU for {marks.mg_per_cm3:g} mg/cm3: check both marks and the rod's density."
         )
     for name, mark, whole in (("rod", marks.rod, rod), ("water", marks.water, water)):
         inner = _mean_on_grid(volume, mark, marks.radius_mm / 2)
         if inner is None or abs(inner - whole) > _EVENNESS * (rod - water):
-            raise _refusal(
+            raise _rejection(
                 f"The disc of {marks.radius_mm:g} mm around the mark of the {name} is not even: mark the middle, or "
                 "give a smaller radius."
             )
-    return calibration_from_rods(rod, water, marks.mg_per_cm3)
+    return calibration_from_inserts(rod, water, marks.mg_per_cm3)
 
 
 def mean_in_disc(volume: CTVolume, position: np.ndarray, radius: float) -> float | None:
@@ -218,8 +220,8 @@ def _mean_on_grid(volume: CTVolume, mark: tuple[float, float, float], radius: fl
     return float(np.mean(known)) if known else None
 
 
-def _refusal(message: str) -> InputRefused:
-    return InputRefused("mass-rods", message)
+def _rejection(message: str) -> InputError:
+    return InputError("mass-rods", message)
 
 
 @dataclass(frozen=True)
@@ -256,7 +258,7 @@ def measure(volume: CTVolume, labels: np.ndarray, rules: RuleSet, calibration: M
     et al., Radiology 2007;243:527). Pixels and whole HU are summed as whole numbers and multiplied once.
     """
     rules = rules.for_volume
-    parts = find_parts(volume, labels, rules)
+    parts = find_components(volume, labels, rules)
     pixels = _by_artery(parts, np.ones(parts.hu.shape, dtype=np.int64))
     whole = np.issubdtype(parts.hu.dtype, np.integer)
     intensity = _by_artery(parts, parts.hu.astype(np.int64 if whole else np.float64))
@@ -271,7 +273,7 @@ def measure(volume: CTVolume, labels: np.ndarray, rules: RuleSet, calibration: M
     )
 
 
-def _by_artery(parts: Parts, values: np.ndarray) -> dict[str, float]:
+def _by_artery(parts: Components, values: np.ndarray) -> dict[str, float]:
     """Sums of ``values``, one a voxel of the parts, by artery."""
     label_of_voxel = np.repeat(parts.labels, parts.pixels)
     return {artery.name: values[label_of_voxel == artery.label].sum().item() for artery in ARTERIES}

@@ -111,7 +111,7 @@ def write_slices(
 ) -> None:
     """Write a simulated scan as DICOM CT_FOLDER images, one file a slice, into a folder that is there.
 
-    ``identity`` is a made-up patient's name and ID; the same ``entropy`` gives the same UIDs again.
+    ``identity`` is a synthetic patient's name and ID; the same ``entropy`` gives the same UIDs again.
     """
     from pydicom.dataset import Dataset, FileMetaDataset  # noqa: PLC0415 (training machines have no pydicom)
     from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid  # noqa: PLC0415

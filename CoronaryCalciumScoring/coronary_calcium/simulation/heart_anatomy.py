@@ -1,6 +1,6 @@
 """A simulated heart: chambers, great vessels, and the coronary tree in its grooves of fat.
 
-The heart's centre is the origin. The long axis points to the left, to the front and to the feet; around it lies
+The heart's center is the origin. The long axis points to the left, to the front and to the feet; around it lies
 the ring of the atrioventricular groove, which carries the right coronary artery on one side and the circumflex on the
 other; the anterior descending artery runs from the ring's upper left to the apex.
 """

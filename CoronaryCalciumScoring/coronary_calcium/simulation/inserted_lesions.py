@@ -1,4 +1,4 @@
-"""Calcium implanted in real scans: real noise and anatomy around coronary and other calcium whose truth is known.
+"""Calcium inserted in real scans: real noise and anatomy around coronary and other calcium whose truth is known.
 
 ``python -m coronary_calcium.simulation.inserted_lesions --scan chest-TCGA-DE-A4MA --dicom DIR --count 12 --output
 CASES``
@@ -43,10 +43,10 @@ _WITHOUT_PLAQUES = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class Implanted:
-    """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's centre (j, i), and the truth.
+class InsertedLesions:
+    """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's center (j, i), and the truth.
 
-    ``other`` (n, 3) are the voxels (k, j, i) of implanted calcium and metal that is not coronary.
+    ``other`` (n, 3) are the voxels (k, j, i) of inserted calcium and metal that is not coronary.
     """
 
     hu: np.ndarray
@@ -58,7 +58,7 @@ class Implanted:
     facts: dict[str, Any]
 
 
-def implant(volume: CTVolume, drawing: dict[str, Any], seed: int, stents: float = 0.0) -> Implanted:
+def insert_lesions(volume: CTVolume, drawing: dict[str, Any], seed: int, stents: float = 0.0) -> InsertedLesions:
     """Implant plaques along the drawn arteries, and calcium with label 0 where the drawing has it.
 
     The calcium replaces the smoothed tissue at its place, blurred by the scan's slice thickness and kernel; then scan
@@ -101,7 +101,7 @@ def implant(volume: CTVolume, drawing: dict[str, Any], seed: int, stents: float 
     hu, added, facts = processed(r, hu, added, scan)
     whole = np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
     facts = {
-        "source": f"calcium implanted in {drawing['published']}",
+        "source": f"calcium inserted in {drawing['published']}",
         "seed": seed,
         "kind": "chest",
         "kvp": kvp,
@@ -109,7 +109,7 @@ def implant(volume: CTVolume, drawing: dict[str, Any], seed: int, stents: float 
     }
     labels = label_voxels(whole, added)
     other = other_voxels(whole, added, labels)
-    return Implanted(whole, labels, other, scan.spacing, scan.field_center, tuple(deposits), facts)
+    return InsertedLesions(whole, labels, other, scan.spacing, scan.field_center, tuple(deposits), facts)
 
 
 def _reaches(deposit: Deposit, z: float, thickness: float) -> bool:
@@ -174,13 +174,13 @@ def _stent(r, scan, drawing, share):
     return stent(r, _jittered(r, scan.path(drawing[name], 1.0)), r.uniform(1.3, 2.2))
 
 
-def implant_case(
+def inserted_case(
     volume: CTVolume, name: str, drawing: dict[str, Any], seed: int, folder: Path, stents: float = 0.0
 ) -> Path:
-    """Write one training case with implants, cropped around the heart; one that is there already is kept."""
-    path = folder / f"implant-{name}-{seed:04d}.npz"
+    """Write one training case with inserted lesions, cropped around the heart; one that is there already is kept."""
+    path = folder / f"insert_lesions-{name}-{seed:04d}.npz"
     if not path.exists():
-        made = implant(volume, drawing, seed, stents)
+        made = insert_lesions(volume, drawing, seed, stents)
         save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts, made.other)
     return path
 
@@ -191,7 +191,7 @@ def load_drawings() -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Write implanted training cases; returns 0."""
+    """Write inserted training cases; returns 0."""
     from coronary_calcium.io import open_ct  # noqa: PLC0415 (training machines have no SimpleITK)
 
     drawings = load_drawings()
@@ -210,7 +210,7 @@ def main(arguments: list[str] | None = None) -> int:
     volume = open_ct(options.dicom).volume
     seeds = range(options.first_seed, options.first_seed + options.count)
     for seed in tqdm(seeds, desc="Implanting", unit="case"):
-        implant_case(volume, options.scan, drawings[options.scan], seed, options.output, options.stents)
+        inserted_case(volume, options.scan, drawings[options.scan], seed, options.output, options.stents)
     return 0
 
 

@@ -29,7 +29,7 @@ def blob(r: np.random.Generator, center, size: tuple[float, float], kind: str, m
 
 
 def wall_plates(r: np.random.Generator, path: np.ndarray, radii: np.ndarray, count: int, kind: str) -> list[Deposit]:
-    """``count`` plates in the wall of a vessel: ``path`` (n, 3) is its centre line, ``radii`` (n,) its radius."""
+    """``count`` plates in the wall of a vessel: ``path`` (n, 3) is its center line, ``radii`` (n,) its radius."""
     deposits = []
     for _ in range(count):
         start = int(r.integers(0, max(len(path) - 2, 1)))
@@ -50,7 +50,7 @@ def valve_leaflets(
 ) -> list[Deposit]:
     """A calcified valve with three leaflets: clumps along the seams and the ring; ``severity`` 0 to 1.
 
-    ``ring`` is the valve's centre, its normal and its radius in mm.
+    ``ring`` is the valve's center, its normal and its radius in mm.
     """
     center, normal, radius = ring
     axes = frame(normal)

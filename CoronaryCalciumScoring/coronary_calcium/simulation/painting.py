@@ -13,13 +13,13 @@ from coronary_calcium.simulation.tissue import AIR, Deposit, Layer
 SUPERSAMPLING = 3
 # ... and at least this finely through the slice: the thinnest plaques are 0.6 mm across.
 FINEST_STEP_MM = 0.6
-# The heart moves up to this far from its centre, and ever less over the last 25 mm.
+# The heart moves up to this far from its center, and ever less over the last 25 mm.
 _MOVING_MM = 85.0
 
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Pixel centres of the image to make: columns ``x``, rows ``y`` and slices ``z`` in mm."""
+    """Pixel centers of the image to make: columns ``x``, rows ``y`` and slices ``z`` in mm."""
 
     x: np.ndarray
     y: np.ndarray
@@ -28,7 +28,7 @@ class Grid:
 
 
 def scan_grid(protocol: Protocol, box: float | None = None) -> Grid:
-    """The protocol's grid; with ``box``, only the part within ``box`` / 2 mm of the heart's centre."""
+    """The protocol's grid; with ``box``, only the part within ``box`` / 2 mm of the heart's center."""
     steps = (np.arange(protocol.pixels) - (protocol.pixels - 1) / 2) * protocol.pixel
     x, y = steps + protocol.center[0], steps + protocol.center[1]
     z = np.arange(protocol.z_range[0], protocol.z_range[1] + 1e-6, protocol.spacing)
@@ -142,7 +142,7 @@ class Motion:
 
     @staticmethod
     def draw(random: np.random.Generator, reach: float) -> "Motion":
-        """Three ghosts along a line, up to about ``reach`` mm apart; none where that is less than half a millimetre."""
+        """Three ghosts along a line, up to about ``reach`` mm apart; none where that is less than half a millimeter."""
         angle = random.uniform(0, 2 * np.pi)
         if reach < 0.5:
             return Motion.none()
@@ -151,7 +151,7 @@ class Motion:
 
 
 def smear(image: np.ndarray, grid: Grid, motion: Motion) -> np.ndarray:
-    """The slice (j, i) with the ghosts of a moving heart, whose centre is at x = y = 0; the chest wall stands still."""
+    """The slice (j, i) with the ghosts of a moving heart, whose center is at x = y = 0; the chest wall stands still."""
     if len(motion.weights) < 2:
         return image
     # Only where it moves, and where from: a quarter of a chest scan.

@@ -27,7 +27,7 @@ TEST_SET = tuple((seed, "chest") for seed in CHEST_SEEDS) + tuple((seed, "cardia
 FIRST_TEST_SEED = CHEST_SEEDS[0]
 
 
-# A voxel is a plaque's when the plaque adds at least this much to it. Below, noise and neighbouring tissue decide
+# A voxel is a plaque's when the plaque adds at least this much to it. Below, noise and neighboring tissue decide
 # whether it passes 130 HU, and a reader would not mark it.
 LABEL_FROM_HU = 45.0
 # Body, scanner, scan and calcium draw from streams of their own: a change in how bodies are drawn leaves the calcium's
@@ -58,7 +58,7 @@ class SimulatedPatient:
     """A scan with its truth: ``labels`` (k, j, i) uint8 holds the artery of each calcified voxel of at least 130 HU.
 
     ``other`` (n, 3) are the voxels (k, j, i) of calcium and metal that is not coronary, ``heart_center`` is the
-    (k, j, i) voxel index of the heart's centre, ``deposits`` everything calcified in it.
+    (k, j, i) voxel index of the heart's center, ``deposits`` everything calcified in it.
     """
 
     volume: CTVolume

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# (thickness, spacing) in mm that chest and gated cardiac protocols reconstruct; weights favour what is common.
+# (thickness, spacing) in mm that chest and gated cardiac protocols reconstruct; weights favor what is common.
 CHEST_SLICES = (
     (1.0, 1.0),
     (1.0, 0.7),

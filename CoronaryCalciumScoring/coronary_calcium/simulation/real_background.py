@@ -1,4 +1,4 @@
-"""Variants of a real scan for implants: gently warped, sliced, sharpened or smoothed, and noised anew."""
+"""Variants of a real scan for inserted lesions: gently warped, sliced, sharpened or smoothed, and noised anew."""
 
 from dataclasses import dataclass
 from typing import Any

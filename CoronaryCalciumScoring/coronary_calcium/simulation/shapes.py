@@ -1,6 +1,6 @@
 """Solid shapes as signed distances, evaluated slice by slice.
 
-Coordinates are patient millimetres (x to the left, y to the back, z to the head). ``distance(x, y, z)`` takes
+Coordinates are patient millimeters (x to the left, y to the back, z to the head). ``distance(x, y, z)`` takes
 broadcastable arrays and returns approximate signed distances in mm, negative inside.
 """
 
@@ -44,7 +44,7 @@ def frame(axis) -> np.ndarray:
 def _power(values: np.ndarray, exponent: float) -> np.ndarray:
     """|values| to the power of ``exponent`` in float32, by logarithms: five times as fast as numpy's own in float64.
 
-    The error, some 1e-6, is a ten thousandth of a millimetre at the body's outline.
+    The error, some 1e-6, is a ten thousandth of a millimeter at the body's outline.
     """
     positive = np.maximum(np.abs(values, dtype=np.float32, casting="same_kind"), np.float32(1e-9))
     return np.exp(np.float32(exponent) * np.log(positive))
@@ -88,7 +88,7 @@ class Ellipsoid:
 class Column:
     """A superelliptic column along z whose half-axes change with height (linear between ``heights``).
 
-    It is turned around z by ``turn`` radians, and its centre moves by ``lean`` mm along x and y a mm of height.
+    It is turned around z by ``turn`` radians, and its center moves by ``lean`` mm along x and y a mm of height.
     """
 
     center: tuple[float, float]
@@ -234,13 +234,13 @@ class Pose:
     lean: tuple[float, float]
 
     def points(self, points: np.ndarray) -> np.ndarray:
-        """The points (n, 3) where they lie then; the heart's centre, at 0, stays."""
+        """The points (n, 3) where they lie then; the heart's center, at 0, stays."""
         moved = np.asarray(points, dtype=float) @ self._rotation.T
         moved[..., :2] += moved[..., 2:] * self.lean
         return moved
 
     def shape(self, shape: Shape) -> Shape:
-        """The shape in this pose; an ellipsoid's centre leans, its form stays."""
+        """The shape in this pose; an ellipsoid's center leans, its form stays."""
         if isinstance(shape, Inside):
             return Inside(self.shape(shape.shape), self.shape(shape.limit))
         if isinstance(shape, Tube):

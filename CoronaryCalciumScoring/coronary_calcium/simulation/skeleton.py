@@ -5,7 +5,7 @@ import numpy as np
 from coronary_calcium.simulation.shapes import Column, Ellipsoid, Tube, smooth_path
 from coronary_calcium.simulation.tissue import Layer
 
-# The chest's top and bottom around the heart's centre, in mm; the scan's range is cut out of this.
+# The chest's top and bottom around the heart's center, in mm; the scan's range is cut out of this.
 TOP, BOTTOM = 210.0, -190.0
 
 

@@ -57,7 +57,7 @@ def draw_build(r: np.random.Generator) -> Build:
     """A patient's age, sex and frame; women are smaller on average."""
     age, female = float(r.uniform(35, 90)), bool(r.random() < 0.5)
     size = float(np.clip(r.normal(1.03 if female else 1.12, 0.07), 0.85, 1.3))
-    # The front of the heart lies against the chest wall: the sternum is about 66 mm in front of its centre. From it to
+    # The front of the heart lies against the chest wall: the sternum is about 66 mm in front of its center. From it to
     # the spine, 100 to 149 mm were measured on three chest scans; the lungs reach further back, beside the spine.
     sternum_y = -size * r.uniform(60, 74) - 3
     spine_y = sternum_y + size * r.uniform(100, 142) + 14

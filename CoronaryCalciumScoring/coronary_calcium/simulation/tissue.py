@@ -49,7 +49,7 @@ class Texture:
         white = r.standard_normal(_TILE, dtype=np.float32)
         fine = _scaled(ndimage.gaussian_filter(white, (1.0, 0.75 / pixel, 0.75 / pixel), mode="wrap"))
         slow = _scaled(ndimage.gaussian_filter(np.roll(white, 5, axis=1), (2.0, 4.5 / pixel, 4.5 / pixel), mode="wrap"))
-        # Vessels of a millimetre or two: the rare peaks of the fine texture.
+        # Vessels of a millimeter or two: the rare peaks of the fine texture.
         self._lung = 18 * slow + 330 * np.clip(fine - r.uniform(1.8, 2.4), 0, None) ** 1.5
         self._fat = r.uniform(4, 12) * slow + r.uniform(3, 10) * fine
         self._soft = r.uniform(2, 6) * slow

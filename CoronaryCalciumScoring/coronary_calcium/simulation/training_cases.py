@@ -18,7 +18,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 from tqdm import tqdm
 
 from coronary_calcium.datasets.case_format import BOX_MM, TrainingCase, case_of, save_case
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.simulation.painting import PaintedBody, scan_grid
 from coronary_calcium.simulation.patient import (
     FIRST_TEST_SEED,
@@ -30,7 +30,7 @@ from coronary_calcium.simulation.patient import (
 from coronary_calcium.simulation.protocol import KERNELS, draw_protocol
 from coronary_calcium.training.samples import SampleOptions, draw_sample
 
-# The heart's reach below and above its centre, where slices are drawn for training.
+# The heart's reach below and above its center, where slices are drawn for training.
 HEART_Z_MM = (-82.0, 78.0)
 # A case keeps a random stretch of at most this many slices: more patients teach more than more slices of one.
 MOST_SLICES = 28
@@ -43,10 +43,10 @@ VARIANTS = 4
 MORE_OTHER_CALCIUM = 1.8
 
 
-def refuse_test_seed(seed: int) -> None:
-    """Raise InputRefused("test-seed") when the seed belongs to the test set."""
+def reject_test_seed(seed: int) -> None:
+    """Raise InputError("test-seed") when the seed belongs to the test set."""
     if seed >= FIRST_TEST_SEED:
-        raise InputRefused(
+        raise InputError(
             "test-seed", f"Seed {seed} is kept for the test set; train on seeds below {FIRST_TEST_SEED} only."
         )
 
@@ -58,9 +58,9 @@ def draw_patients(
 
     Painting the anatomy is what costs, so several patients share it. ``more_on_surface`` is as ``other_calcium`` has
     it, and ``changes`` replace what the protocol draws.
-    Raises InputRefused("test-seed") for a seed of the test set.
+    Raises InputError("test-seed") for a seed of the test set.
     """
-    refuse_test_seed(seed)
+    reject_test_seed(seed)
     r = np.random.default_rng([seed, 99 if kind == "chest" else 100])
     anatomy = draw_anatomy(r)
     step = float(r.choice(SHEET_STEPS_MM))
@@ -96,7 +96,7 @@ def make_cases(
     ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws; ``more_on_surface`` as for
     ``draw_patients``.
     """
-    refuse_test_seed(seed)
+    reject_test_seed(seed)
     name = f"{kind}-{kernel + '-' if kernel else ''}{seed:06d}"
     paths = [folder / f"{name}-{variant}.npz" for variant in range(variants)]
     if all(path.exists() for path in paths):
@@ -140,9 +140,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     seeds = range(options.first_seed, options.first_seed + options.count)
     try:
-        refuse_test_seed(seeds[-1])
-    except InputRefused as refusal:
-        parser.error(str(refusal))
+        reject_test_seed(seeds[-1])
+    except InputError as rejection:
+        parser.error(str(rejection))
     options.output.mkdir(parents=True, exist_ok=True)
     make = partial(
         make_cases,
@@ -164,7 +164,7 @@ if __name__ == "__main__":
     sys.exit(main())
 
 
-# Patients in a worker's memory, from which samples are drawn in turn: neighbours in a batch are of different patients.
+# Patients in a worker's memory, from which samples are drawn in turn: neighbors in a batch are of different patients.
 POOL = 8
 
 
@@ -179,7 +179,7 @@ class SimulatedSamples(IterableDataset):
     def __init__(
         self, first_seed: int, kind: str = "chest", options: SampleOptions | None = None, samples: int = 16
     ) -> None:
-        refuse_test_seed(first_seed)
+        reject_test_seed(first_seed)
         self.first_seed, self.kind, self.samples = first_seed, kind, samples
         self.options = options or SampleOptions()
 

@@ -52,7 +52,7 @@ class Raster:
     step: float
 
 
-def rasterised(deposits: Sequence[Deposit], step: float) -> Raster:
+def rasterized(deposits: Sequence[Deposit], step: float) -> Raster:
     """The deposits on a grid of ``step`` mm around them; where they overlap, the later one counts, as in a scan."""
     bounds = np.array([deposit.shape.bounds for deposit in deposits])
     low, high = bounds[:, :, 0].min(axis=0) - step, bounds[:, :, 1].max(axis=0) + step
@@ -79,7 +79,7 @@ def plaques_of(deposits: Sequence[Deposit]) -> list[Plaque]:
 
 
 def _plaque(number: int, parts: list[Deposit]) -> Plaque:
-    raster = rasterised(parts, VOLUME_STEP_MM)
+    raster = rasterized(parts, VOLUME_STEP_MM)
     voxel = raster.step**3
     bounds = np.array([part.shape.bounds for part in parts])
     low, high = bounds[:, :, 0].min(axis=0), bounds[:, :, 1].max(axis=0)
@@ -101,7 +101,7 @@ def exact_agatston(deposits: Sequence[Deposit]) -> dict[str, float]:
     """The exact score, as the module defines it, by the artery's name and in ``"total"``."""
     scores = dict.fromkeys(("total", *(artery.name for artery in NAMED_ARTERIES)), 0.0)
     for group in _touching([deposit for deposit in deposits if deposit.label]):
-        raster = rasterised(group, SCORE_STEP_MM)
+        raster = rasterized(group, SCORE_STEP_MM)
         hu = np.rint(raster.hu).astype(np.int16)
         volume = CTVolume(hu, (raster.step,) * 3, (0.0, 0.0, 0.0), acquisition=Acquisition(modality="CT", kvp=120.0))
         score = score_labels(volume, raster.labels)

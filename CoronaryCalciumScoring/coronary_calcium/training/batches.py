@@ -14,11 +14,11 @@ import numpy as np
 
 from coronary_calcium.training.cases import CaseFolder
 from coronary_calcium.training.config import Recipe
-from coronary_calcium.training.distributed import Ranks
+from coronary_calcium.training.distributed import Distributed
 from coronary_calcium.training.samples import Batch, draw_batch
 
 
-class Passes:
+class EpochSampler:
     """The order in which a run takes its samples: ``slices`` (case and slice), all once, then all once more."""
 
     def __init__(self, slices: Sequence[tuple[str, int]], seed: int) -> None:
@@ -41,7 +41,7 @@ class Passes:
 
 # Two threads on two cores draw 1.7 times as many samples as one; how far more of them help was not measured.
 MOST_THREADS = 8
-# Batches that wait for the network, for each thread, so that one whose case must first be read holds up nothing.
+# BatchLoader that wait for the network, for each thread, so that one whose case must first be read holds up nothing.
 _WAITING = 2
 
 
@@ -53,7 +53,7 @@ class Place(NamedTuple):
     final: bool
 
 
-def drawing_threads(ranks: Ranks) -> int:
+def loader_threads(ranks: Distributed) -> int:
     """How many threads draw ahead: none on a processor, which the network keeps busy by itself.
 
     On a GPU, the computer's cores are shared by the processes that ``torchrun`` started there.
@@ -64,20 +64,22 @@ def drawing_threads(ranks: Ranks) -> int:
     return max(1, min(MOST_THREADS, cores // processes - 1))
 
 
-class Batches:
+class BatchLoader:
     """Draws the batches of a process; what a batch holds depends on its place, the recipe and the files alone.
 
     With ``threads``, the batches that follow the one that is taken are drawn meanwhile.
     """
 
-    def __init__(self, cases: CaseFolder, recipe: Recipe, ranks: Ranks, passes: Passes | None, threads: int) -> None:
+    def __init__(
+        self, cases: CaseFolder, recipe: Recipe, ranks: Distributed, passes: EpochSampler | None, threads: int
+    ) -> None:
         self._cases, self._recipe, self._ranks, self._passes = cases, recipe, ranks, passes
         self._ahead = threads * _WAITING
         self._pool = ThreadPoolExecutor(threads, "drawing") if threads else None
         self._waiting: dict[Place, Future[Batch]] = {}
 
     def take(self, place: Place) -> Batch:
-        """The batch of a place. Raises InputRefused("no-training-data") when no case is left."""
+        """The batch of a place. Raises InputError("no-training-data") when no case is left."""
         if self._pool is None:
             return self._draw(place)
         wanted = self._following(place)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from coronary_calcium.datasets.case_format import CaseSummary, TrainingCase, load_case, read_summary
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class CaseFolder:
     """The cases of a folder, which may grow while training runs.
 
     Files that appear are found by ``rescan``. At most ``in_memory`` cases are kept, the oldest being dropped first.
-    ``names`` are the files that take part. Raises InputRefused("no-training-data") for what is no folder.
+    ``names`` are the files that take part. Raises InputError("no-training-data") for what is no folder.
     """
 
     def __init__(self, folder: Path, in_memory: int = 200, options: CaseOptions | None = None) -> None:
@@ -42,21 +42,21 @@ class CaseFolder:
         self._loaded: dict[str, TrainingCase] = {}
         self._lock = threading.Lock()
         self._summaries: dict[str, CaseSummary] = {}
-        self._refused: set[str] = set()
+        self._rejected: set[str] = set()
         self._groups: list[tuple[float, list[str]]] = []
         self.names: list[str] = []
         if not self.folder.is_dir():
-            raise InputRefused("no-training-data", f"{folder} is not a folder; name the folder of the case files.")
+            raise InputError("no-training-data", f"{folder} is not a folder; name the folder of the case files.")
         self.rescan()
 
     def rescan(self) -> int:
         """Look for case files again; returns how many take part. A file that is not a case is logged and left out."""
-        for name in sorted({path.name for path in self.folder.glob("*.npz")} - self._summaries.keys() - self._refused):
+        for name in sorted({path.name for path in self.folder.glob("*.npz")} - self._summaries.keys() - self._rejected):
             try:
                 self._summaries[name] = read_summary(self.folder / name)
-            except InputRefused as refusal:
-                _LOG.warning("%s", refusal)
-                self._refused.add(name)
+            except InputError as rejection:
+                _LOG.warning("%s", rejection)
+                self._rejected.add(name)
         kinds = self._options.kinds
         self.names = sorted(
             name
@@ -83,14 +83,14 @@ class CaseFolder:
         ]
 
     def require(self) -> None:
-        """Raise InputRefused("no-training-data") when no file of the folder takes part."""
-        if not self._summaries.keys() - self._refused:
-            raise InputRefused(
+        """Raise InputError("no-training-data") when no file of the folder takes part."""
+        if not self._summaries.keys() - self._rejected:
+            raise InputError(
                 "no-training-data",
                 f"{self.folder} holds no case (*.npz) that can be read; make them with coronary-calcium prepare.",
             )
         if not self._groups:
-            raise InputRefused(
+            raise InputError(
                 "no-training-data",
                 f"None of the {len(self._summaries)} cases in {self.folder} is of the kind or source that the recipe "
                 "asks for; change its [cases] or name another folder.",
@@ -125,12 +125,12 @@ class CaseFolder:
                     break
                 place -= share
             name = names[generator.integers(len(names))]
-            if name not in self._refused:
+            if name not in self._rejected:
                 try:
                     return self.case(name)
-                except InputRefused as refusal:
-                    _LOG.warning("%s", refusal)
-                    self._refused.add(name)
+                except InputError as rejection:
+                    _LOG.warning("%s", rejection)
+                    self._rejected.add(name)
 
     def slices(self) -> list[tuple[str, int]]:
         """Every slice of every case, as the file's name and the slice's index."""

@@ -7,7 +7,7 @@ from dataclasses import MISSING, Field, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.network.denseraunet import SIDE_MULTIPLE
 from coronary_calcium.network.precision import PRECISIONS
 from coronary_calcium.network.preprocessing import INPUT_SIZE
@@ -28,7 +28,7 @@ class NetworkOptions:
 
 
 @dataclass(frozen=True)
-class OptimiserOptions:
+class OptimizerOptions:
     """How weights are changed.
 
     ``name`` is "adamw" or "sgd"; the learning rate rises over ``warmup`` iterations to ``learning_rate`` and falls to
@@ -97,7 +97,7 @@ class Recipe:
     cases: CaseOptions = field(default_factory=CaseOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     samples: SampleOptions = field(default_factory=SampleOptions)
-    optimiser: OptimiserOptions = field(default_factory=OptimiserOptions)
+    optimizer: OptimizerOptions = field(default_factory=OptimizerOptions)
     loss: LossOptions = field(default_factory=LossOptions)
 
     def shares(self) -> Iterator[float]:
@@ -116,7 +116,7 @@ _TABLES = {
     "cases": CaseOptions,
     "network": NetworkOptions,
     "samples": SampleOptions,
-    "optimiser": OptimiserOptions,
+    "optimizer": OptimizerOptions,
     "loss": LossOptions,
 }
 
@@ -126,7 +126,7 @@ def load_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
 
     ``settings`` replace entries of it, each as a line of TOML: "minutes = 8", "network.use_rau = false".
 
-    Raises InputRefused("recipe") when it is absent, not TOML, or has unknown or impossible entries.
+    Raises InputError("recipe") when it is absent, not TOML, or has unknown or impossible entries.
     """
     path = Path(path)
     if not path.is_file() and (RECIPES / f"{path.name}.toml").is_file():
@@ -136,9 +136,9 @@ def load_recipe(path: str | Path, settings: Sequence[str] = ()) -> Recipe:
             entries = tomllib.load(stream)
     except OSError as error:
         known = ", ".join(sorted(file.stem for file in RECIPES.glob("*.toml")))
-        raise InputRefused("recipe", f"There is no recipe {path.name}; name a TOML file or one of {known}.") from error
+        raise InputError("recipe", f"There is no recipe {path.name}; name a TOML file or one of {known}.") from error
     except tomllib.TOMLDecodeError as error:
-        raise InputRefused("recipe", f"The recipe {path.name} is not valid TOML ({error}); correct it.") from error
+        raise InputError("recipe", f"The recipe {path.name} is not valid TOML ({error}); correct it.") from error
     for setting in settings:
         _merge(entries, _parsed_setting(setting))
     return _built(path.stem, entries)
@@ -156,7 +156,7 @@ def _parsed_setting(setting: str) -> dict[str, Any]:
     try:
         return tomllib.loads(setting)
     except tomllib.TOMLDecodeError as error:
-        raise InputRefused(
+        raise InputError(
             "recipe", f'The setting {setting} is not valid TOML; write it as name=value, text as name="text".'
         ) from error
 
@@ -183,11 +183,11 @@ def _checked(name: str, kind: type, entries: Any) -> Any:
     known = {entry.name for entry in fields(kind)}
     if not isinstance(entries, dict) or not entries.keys() <= known:
         unknown = sorted(entries.keys() - known) if isinstance(entries, dict) else [str(entries)]
-        raise InputRefused("recipe", f"Unknown entries in {name}: {', '.join(unknown)}; correct the recipe.")
+        raise InputError("recipe", f"Unknown entries in {name}: {', '.join(unknown)}; correct the recipe.")
     values = {key: tuple(value) if isinstance(value, list) else value for key, value in entries.items()}
     for entry in fields(kind):
         if entry.name in values and not _is_like(values[entry.name], _default(entry)):
-            raise InputRefused("recipe", f"{entry.name} in {name} has an impossible value; correct the recipe.")
+            raise InputError("recipe", f"{entry.name} in {name} has an impossible value; correct the recipe.")
     return kind(**values)
 
 
@@ -228,10 +228,10 @@ def _check_values(recipe: Recipe) -> None:
         or (recipe.samples.crop_pixels > 0 and sizes == [INPUT_SIZE]),
         "epochs go with patches of one size": not (recipe.epochs and recipe.final_patch),
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
-        'the optimiser must be "adamw" or "sgd"': recipe.optimiser.name in ("adamw", "sgd"),
-        'the schedule must be "cosine" or "paper"': recipe.optimiser.schedule in ("cosine", "paper"),
+        'the optimizer must be "adamw" or "sgd"': recipe.optimizer.name in ("adamw", "sgd"),
+        'the schedule must be "cosine" or "paper"': recipe.optimizer.schedule in ("cosine", "paper"),
         "ema must be at least 0 and below 1": 0 <= recipe.ema < 1,
     }
     for sentence, holds in checks.items():
         if not holds:
-            raise InputRefused("recipe", f"In the recipe {recipe.name}, {sentence}; correct it.")
+            raise InputError("recipe", f"In the recipe {recipe.name}, {sentence}; correct it.")

@@ -1,7 +1,7 @@
 """Several processes that train one network, each on its own GPU or processor, as ``torchrun`` starts them.
 
 Each process draws its own samples; gradients are averaged over the processes, so all take the same step. Batch
-normalisation takes the statistics of a process's own batch, as PyTorch's DistributedDataParallel does unless told
+normalization takes the statistics of a process's own batch, as PyTorch's DistributedDataParallel does unless told
 otherwise: with the recipes' batches the coarsest level has 256 values a channel, and synchronising its 130 layers would
 cost two more exchanges each. The running statistics, which inference uses, are averaged over the processes.
 """
@@ -15,12 +15,12 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from coronary_calcium.errors import InputRefused
+from coronary_calcium.errors import InputError
 from coronary_calcium.inference.device import resolve_device
 
 
 @dataclass(frozen=True)
-class Ranks:
+class Distributed:
     """One process among those that train together: its number, how many there are, and its device."""
 
     rank: int
@@ -28,8 +28,8 @@ class Ranks:
     device: torch.device
 
     @classmethod
-    def alone(cls, device: str = "auto") -> "Ranks":
-        """One process, on a device as ``joined_ranks`` takes it. Raises InputRefused as ``resolve_device`` does."""
+    def alone(cls, device: str = "auto") -> "Distributed":
+        """One process, on a device as ``joined_processes`` takes it. Raises InputError as ``resolve_device`` does."""
         return cls(0, 1, torch.device(resolve_device(device)))
 
     @property
@@ -46,7 +46,7 @@ class Ranks:
 
     @torch.no_grad()
     def average_statistics(self, network: nn.Module) -> None:
-        """Average the running statistics of batch normalisation over the processes, in place."""
+        """Average the running statistics of batch normalization over the processes, in place."""
         if self.size == 1:
             return
         statistics = [buffer for buffer in network.buffers() if buffer.is_floating_point()]
@@ -71,14 +71,14 @@ class Ranks:
 
 
 @contextmanager
-def joined_ranks(device: str = "auto") -> Iterator[Ranks]:
+def joined_processes(device: str = "auto") -> Iterator[Distributed]:
     """The processes that ``torchrun`` started, or this one alone; they part when the block ends.
 
-    ``device`` is one of ``proposal.device.DEVICES``. Raises InputRefused as ``resolve_device`` does, and
+    ``device`` is one of ``prediction.device.DEVICES``. Raises InputError as ``resolve_device`` does, and
     "too-few-gpus" when a computer has more processes than GPUs.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-        yield Ranks.alone(device)
+        yield Distributed.alone(device)
         return
     name = resolve_device(device)
     # Processes on a Mac would share its one GPU, for which PyTorch has no exchange; they use the processor.
@@ -86,7 +86,7 @@ def joined_ranks(device: str = "auto") -> Iterator[Ranks]:
     if name == "cuda":
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
-            raise InputRefused(
+            raise InputError(
                 "too-few-gpus",
                 f"This computer has {torch.cuda.device_count()} GPUs and more processes; start as many as GPUs.",
             )
@@ -94,6 +94,6 @@ def joined_ranks(device: str = "auto") -> Iterator[Ranks]:
         torch.cuda.set_device(place)
     distributed.init_process_group("nccl" if name == "cuda" else "gloo")
     try:
-        yield Ranks(distributed.get_rank(), distributed.get_world_size(), place)
+        yield Distributed(distributed.get_rank(), distributed.get_world_size(), place)
     finally:
         distributed.destroy_process_group()

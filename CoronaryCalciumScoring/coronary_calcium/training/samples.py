@@ -10,11 +10,11 @@ from torch.nn import functional
 
 from coronary_calcium.datasets.case_format import TrainingCase
 from coronary_calcium.heart.field import FIELD_SIZE_MM
-from coronary_calcium.network.denseraunet import NEIGHBOURS
+from coronary_calcium.network.denseraunet import NEIGHBORS
 from coronary_calcium.network.preprocessing import (
     INPUT_SIZE,
     OUTSIDE_HU,
-    neighbour_indices,
+    neighbor_indices,
     sample_planes,
     window_coordinates,
 )
@@ -30,7 +30,7 @@ _CONTROL_POINTS = 5
 # How many slices a thicker one is made of, and the thickest spacing in mm that the simulator and scanners use.
 _MERGED_SLICES, _THICKEST_MM = (2, 3), 5.0
 
-# Side of a narrow field of view in mm, and how far its centre is from the heart's.
+# Side of a narrow field of view in mm, and how far its center is from the heart's.
 _ZOOMED_FIELD_MM, _ZOOMED_SHIFT_MM = (150.0, 200.0), 12.0
 
 
@@ -47,8 +47,8 @@ def slice_stack(
         possible = [n for n in _MERGED_SLICES if n * case.spacing[0] <= _THICKEST_MM]
         merged = int(generator.choice(possible)) if possible else 1
     if merged == 1:
-        return case.hu[neighbour_indices(k, len(case.hu))], case.labels[k]
-    middles = k + (np.arange(NEIGHBOURS) - NEIGHBOURS // 2) * merged
+        return case.hu[neighbor_indices(k, len(case.hu))], case.labels[k]
+    middles = k + (np.arange(NEIGHBORS) - NEIGHBORS // 2) * merged
     chosen = np.clip(middles[:, None] + np.arange(merged) - merged // 2, 0, len(case.hu) - 1)
     thick = case.hu[chosen[:, 0]].astype(np.float32)
     for column in chosen.T[1:]:
@@ -101,7 +101,7 @@ def degrade(hu: np.ndarray, options: "SampleOptions", generator: np.random.Gener
         hu = hu + amount * (hu - ndimage.gaussian_filter(hu, (0, sigma, sigma), mode="nearest"))
     if generator.random() < 0.5 and options.noise_hu > 0:
         noise = generator.standard_normal(hu.shape, dtype=np.float32)
-        # A CT's noise is correlated over about a millimetre; unfiltered noise would look like no kernel at all.
+        # A CT's noise is correlated over about a millimeter; unfiltered noise would look like no kernel at all.
         sigma = generator.uniform(0.5, 1.5)
         noise = ndimage.gaussian_filter(noise, (0, sigma, sigma), mode="wrap")
         hu += noise * np.float32(generator.uniform(0, options.noise_hu) / max(float(noise.std()), 1e-6))
@@ -121,8 +121,8 @@ class SampleOptions:
     patch : side of the square in pixels, a multiple of 32; 512 is the whole window.
     calcium_slices, bright_slices : shares of samples from a slice with calcium, and from one with something bright
         near the heart; the rest are any slices.
-    focus : share of patches that are centred near calcium or, where there is none, near something bright.
-    shift_mm : the window's centre is off by up to this along both axes.
+    focus : share of patches that are centered near calcium or, where there is none, near something bright.
+    shift_mm : the window's center is off by up to this along both axes.
     window_mm : smallest and largest side of the window, for other scales and sizes of hearts.
     crop_pixels : when not 0, the window is not about the heart: it is a random square of 128 to this many of the scan's
         own pixels, anywhere in the image, as the paper cuts its samples (section 2.2).
@@ -158,7 +158,7 @@ class SampleOptions:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``hu`` float32 (b, 9, j, i); ``labels`` uint8 (b, j, i), the arteries of the centre slice's calcium."""
+    """``hu`` float32 (b, 9, j, i); ``labels`` uint8 (b, j, i), the arteries of the center slice's calcium."""
 
     hu: torch.Tensor
     labels: torch.Tensor
@@ -217,7 +217,7 @@ def draw_sample(
 def whole_window(case: TrainingCase, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The undisturbed window of slice ``k``, as inference sees it, with its labels; shapes as in ``draw_sample``."""
     j, i = window_coordinates(case.spacing[1:], case.field_center, FIELD_SIZE_MM)
-    hu = sample_planes(case.hu[neighbour_indices(k, len(case.hu))], j, i)
+    hu = sample_planes(case.hu[neighbor_indices(k, len(case.hu))], j, i)
     labels = sample_planes(case.labels[k][None], j, i, outside=0.0, nearest=True)[0].astype(np.uint8)
     labels[hu[len(hu) // 2] < LITERATURE.threshold_hu] = 0
     return hu, labels
@@ -245,7 +245,7 @@ def _draw_window(
 def _draw_crop(
     case: TrainingCase, options: SampleOptions, generator: np.random.Generator
 ) -> tuple[tuple[float, float], float, float]:
-    """A random square of the scan's own pixels, inside the image; its centre, side in mm and angle (0)."""
+    """A random square of the scan's own pixels, inside the image; its center, side in mm and angle (0)."""
     shape = case.hu.shape[1:]
     largest = min(options.crop_pixels, *shape)
     side = int(generator.integers(min(SMALLEST_CROP, largest), largest + 1))

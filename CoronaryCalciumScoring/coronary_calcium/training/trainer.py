@@ -15,21 +15,21 @@ from typing import Any
 import torch
 
 from coronary_calcium.disclaimers import NO_CLINICAL_LABELS, RESEARCH_USE, trained_on
-from coronary_calcium.errors import Cancelled, InputRefused
+from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.precision import NO_FAST_BFLOAT16, usable_precision
-from coronary_calcium.network.preprocessing import normalise
+from coronary_calcium.network.preprocessing import normalize
 from coronary_calcium.network.weights import impossible_values, load_model, save_model
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.training.batches import Batches, Passes, Place, drawing_threads
+from coronary_calcium.training.batches import BatchLoader, EpochSampler, Place, loader_threads
 from coronary_calcium.training.cases import CaseFolder, CaseOptions
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS, read_checkpoint, usable_folders, write_checkpoint
-from coronary_calcium.training.config import OptimiserOptions, Recipe
-from coronary_calcium.training.distributed import Ranks, joined_ranks
+from coronary_calcium.training.config import OptimizerOptions, Recipe
+from coronary_calcium.training.distributed import Distributed, joined_processes
 from coronary_calcium.training.losses import compute_losses
 from coronary_calcium.training.metrics_log import Records
 from coronary_calcium.training.samples import Batch
-from coronary_calcium.training.validation import Validation, picture_sheet, predict, slices_to_show, validate
+from coronary_calcium.training.validation import Validation, picture_sheet, predict_slices, slices_to_show, validate
 
 _SECONDS = 60.0
 
@@ -55,7 +55,7 @@ PAPER_DECAY, PAPER_DECAY_ITERATIONS = 0.99, 2000
 FINAL_SHARE = 0.01
 
 
-def learning_rate(options: OptimiserOptions, iteration: int, fraction: float) -> float:
+def learning_rate(options: OptimizerOptions, iteration: int, fraction: float) -> float:
     """The learning rate of an iteration, counted from 0, when ``fraction`` of the run is over."""
     rise = min(1.0, (iteration + 1) / options.warmup) if options.warmup else 1.0
     if options.schedule == "paper":
@@ -64,8 +64,8 @@ def learning_rate(options: OptimiserOptions, iteration: int, fraction: float) ->
     return options.learning_rate * rise * fall
 
 
-def make_optimiser(network: DenseRAUNet, options: OptimiserOptions) -> torch.optim.Optimizer:
-    """The optimiser of a network's parameters."""
+def make_optimizer(network: DenseRAUNet, options: OptimizerOptions) -> torch.optim.Optimizer:
+    """The optimizer of a network's parameters."""
     # Decay draws weights to 0, which says nothing for biases and BN's scales.
     decayed = [parameter for parameter in network.parameters() if parameter.ndim > 1]
     others = [parameter for parameter in network.parameters() if parameter.ndim <= 1]
@@ -75,17 +75,17 @@ def make_optimiser(network: DenseRAUNet, options: OptimiserOptions) -> torch.opt
     return torch.optim.AdamW(groups, lr=options.learning_rate)
 
 
-# How the ``source`` of a case begins whose calcium is simulated, as patients and implants write it.
-_SIMULATED = ("simulated patient", "calcium implanted in ")
+# How the ``source`` of a case begins whose calcium is simulated, as patients and inserted lesions write it.
+_SIMULATED = ("simulated patient", "calcium inserted in ")
 
 
-def training_statement(sources: Sequence[str], initialised_from: Mapping[str, Any] | None) -> str:
+def training_statement(sources: Sequence[str], initialized_from: Mapping[str, Any] | None) -> str:
     """The card's ``statement``: no clinical labels when all is simulated, else where the cases come from.
 
-    ``initialised_from`` is the card entry of the weights that the training began with; those of a card that says
+    ``initialized_from`` is the card entry of the weights that the training began with; those of a card that says
     nothing of it are taken for simulated, as all were before it was said.
     """
-    earlier = "" if initialised_from is None else trained_on(initialised_from) or NO_CLINICAL_LABELS
+    earlier = "" if initialized_from is None else trained_on(initialized_from) or NO_CLINICAL_LABELS
     if earlier in ("", NO_CLINICAL_LABELS) and all(source.startswith(_SIMULATED) for source in sources):
         return f"{NO_CLINICAL_LABELS} {RESEARCH_USE}"
     before = f"Of the weights that it began with: {earlier}" if earlier else ""
@@ -104,8 +104,8 @@ class Trainer:
 
     Every iteration draws its samples from generators made of the recipe's seed, the iteration's number and the
     process's, so a run that was interrupted goes on exactly as it would have (with the same files, and up to the time
-    that a recipe with a limit in minutes measures). A run that starts takes the weights of the file ``initialise``, if
-    one is given, with a new optimiser; one that goes on keeps its own. Only the first of several ``ranks`` writes.
+    that a recipe with a limit in minutes measures). A run that starts takes the weights of the file ``initialize``, if
+    one is given, with a new optimizer; one that goes on keeps its own. Only the first of several ``ranks`` writes.
     """
 
     def __init__(
@@ -114,11 +114,11 @@ class Trainer:
         train_folder: Path,
         val_folder: Path | None,
         output: Path,
-        initialise: Path | None = None,
-        ranks: Ranks | None = None,
+        initialize: Path | None = None,
+        ranks: Distributed | None = None,
     ) -> None:
         self.recipe = recipe
-        self.ranks = ranks or Ranks.alone()
+        self.ranks = ranks or Distributed.alone()
         self.device = self.ranks.device
         self.output = Path(output)
         usable_folders(Path(train_folder), val_folder, self.output)
@@ -136,16 +136,16 @@ class Trainer:
         switches = recipe.network
         self.network = DenseRAUNet(switches.use_rau, switches.use_edb, switches.use_scse, switches.artery_head)
         self.network.placed_on(self.device)
-        self.initialised_from = self._initialise(initialise) if initialise else None
+        self.initialized_from = self._initialize(initialize) if initialize else None
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
-        self.optimiser = make_optimiser(self.network, recipe.optimiser)
+        self.optimizer = make_optimizer(self.network, recipe.optimizer)
         self.iteration = 0
         self.iterations = recipe.iterations
-        self._passes = Passes(self.train_cases.slices(), recipe.seed) if recipe.epochs else None
+        self._passes = EpochSampler(self.train_cases.slices(), recipe.seed) if recipe.epochs else None
         if self._passes:
             needed = self._passes.iterations(recipe.epochs, recipe.batch * recipe.accumulate * self.ranks.size)
             self.iterations = min(needed, recipe.iterations or needed)
-        self._batches = Batches(self.train_cases, recipe, self.ranks, self._passes, drawing_threads(self.ranks))
+        self._batches = BatchLoader(self.train_cases, recipe, self.ranks, self._passes, loader_threads(self.ranks))
         self.validation: Validation | None = None
         self.clock = Clock()
         self._window: list[dict[str, float]] = []
@@ -173,10 +173,10 @@ class Trainer:
     def step(self) -> dict[str, float]:
         """One iteration; returns the losses, of this process's samples."""
         recipe, fraction = self.recipe, self.fraction
-        rate = learning_rate(recipe.optimiser, self.iteration, fraction)
-        for group in self.optimiser.param_groups:
+        rate = learning_rate(recipe.optimizer, self.iteration, fraction)
+        for group in self.optimizer.param_groups:
             group["lr"] = rate
-        self.optimiser.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad(set_to_none=True)
         parts = []
         for part in range(recipe.accumulate):
             batch = self._draw(part, fraction)
@@ -184,9 +184,9 @@ class Trainer:
             waits = self.ranks.size > 1 and part < recipe.accumulate - 1
             with self.model.no_sync() if waits else nullcontext():
                 parts.append(self._add_gradients(batch))
-        if recipe.optimiser.gradient_norm > 0:
-            torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.optimiser.gradient_norm)
-        self.optimiser.step()
+        if recipe.optimizer.gradient_norm > 0:
+            torch.nn.utils.clip_grad_norm_(self.network.parameters(), recipe.optimizer.gradient_norm)
+        self.optimizer.step()
         self.ranks.average_statistics(self.network)
         self.iteration += 1
         self._update_average()
@@ -201,7 +201,7 @@ class Trainer:
 
     def _add_gradients(self, batch: Batch) -> dict[str, float]:
         """Add a batch's share to the gradients; returns its losses."""
-        inputs = normalise(batch.hu).contiguous(memory_format=torch.channels_last)
+        inputs = normalize(batch.hu).contiguous(memory_format=torch.channels_last)
         mixed = self.precision == "bfloat16"
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=mixed):
             calcium, arteries = self.model(inputs)
@@ -281,31 +281,31 @@ class Trainer:
             _LOG.info("validation after %d iterations: %s", self.iteration, json.dumps(self.validation.as_dict()))
         shown = slices_to_show(held_out or self.train_cases, PICTURED_CASES)
         title = f"Iteration {self.iteration}, {'held-out' if held_out else 'training'} cases. Research use only."
-        sheet = picture_sheet([predict(self.average, case, k, self.device) for case, k in shown], title)
+        sheet = picture_sheet([predict_slices(self.average, case, k, self.device) for case, k in shown], title)
         records.picture(sheet, self.iteration)
 
     def save(self) -> Path:
         """Write the checkpoint, from which training goes on, and the averaged weights with their card.
 
-        Raises InputRefused("diverged"), and leaves what was saved before, when the weights are no numbers any more.
+        Raises InputError("diverged"), and leaves what was saved before, when the weights are no numbers any more.
         """
         if impossible_values(self.network.state_dict()) or impossible_values(self.average.state_dict()):
-            raise InputRefused(
+            raise InputError(
                 "diverged",
                 f"After {self.iteration} iterations the weights are no longer finite numbers; go on from the last "
-                "checkpoint, or start again, with a lower optimiser.learning_rate.",
+                "checkpoint, or start again, with a lower optimizer.learning_rate.",
             )
         state = {
             "network": self.network.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
             "iteration": self.iteration,
             "minutes": self.clock.minutes,
             "recipe": json.dumps(self.recipe.as_dict()),
             "processes": self.ranks.size,
             "window": json.dumps(self._window),
             "validation": self.validation.as_dict() if self.validation else None,
-            "initialised_from": json.dumps(self.initialised_from),
+            "initialized_from": json.dumps(self.initialized_from),
         }
         write_checkpoint(state, self.output)
         training = {
@@ -316,23 +316,23 @@ class Trainer:
             "device": str(self.device),
             "precision": self.precision,
             "processes": self.ranks.size,
-            **({"initialised_from": self.initialised_from} if self.initialised_from else {}),
+            **({"initialized_from": self.initialized_from} if self.initialized_from else {}),
         }
         card = {
             "name": f"DenseRAUNet, recipe {self.recipe.name}",
             "date": datetime.now(UTC).date().isoformat(),
-            "statement": training_statement(self.train_cases.sources(), self.initialised_from),
+            "statement": training_statement(self.train_cases.sources(), self.initialized_from),
             "training": training,
             "metrics": {"validation": self.validation.as_dict() if self.validation else {}},
         }
         save_model(self.average, card, self.output / WEIGHTS)
         return self.output / WEIGHTS
 
-    def _initialise(self, path: Path) -> dict[str, Any]:
+    def _initialize(self, path: Path) -> dict[str, Any]:
         """Take the weights of a file; returns where they come from, for the model card: their own training entry."""
         model = load_model(path, self.device)
         if model.network.architecture != self.network.architecture:
-            raise InputRefused(
+            raise InputError(
                 "initial-weights",
                 f"{path.name} is of another network than the recipe's; change the recipe's [network].",
             )
@@ -340,11 +340,11 @@ class Trainer:
         return {**{name: model.card[name] for name in ("name", "sha256", "statement")}, **model.card["training"]}
 
     def _resume(self) -> None:
-        state = read_checkpoint(self.output, self.recipe, self.initialised_from, self.ranks)
-        self.initialised_from = json.loads(state["initialised_from"])
+        state = read_checkpoint(self.output, self.recipe, self.initialized_from, self.ranks)
+        self.initialized_from = json.loads(state["initialized_from"])
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimizer.load_state_dict(state["optimizer"])
         self.iteration = state["iteration"]
         self.validation = Validation(**state["validation"]) if state["validation"] else None
         self._window = json.loads(state["window"])
@@ -366,15 +366,15 @@ def train(
     val_folder: Path | None,
     output: Path,
     progress: Progress = no_progress,
-    initialise: Path | None = None,
+    initialize: Path | None = None,
     device: str = "auto",
 ) -> Path:
     """Train as ``recipe`` says on the cases of a folder; returns the path of the weights (safetensors).
 
     ``output`` gets the weights with their card, checkpoint.pt, metrics.csv, validation.csv and pictures; a run that is
-    started again in the same folder goes on from its checkpoint. ``initialise`` names weights to start from. Started by
-    ``torchrun``, the processes train together. Raises InputRefused for folders without cases or of something else,
+    started again in the same folder goes on from its checkpoint. ``initialize`` names weights to start from. Started by
+    ``torchrun``, the processes train together. Raises InputError for folders without cases or of something else,
     for weights and for a checkpoint of another network, Cancelled when ``progress`` does.
     """
-    with joined_ranks(device) as ranks:
-        return Trainer(recipe, train_folder, val_folder, output, initialise, ranks).run(progress)
+    with joined_processes(device) as ranks:
+        return Trainer(recipe, train_folder, val_folder, output, initialize, ranks).run(progress)

@@ -9,10 +9,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.datasets.case_format import TrainingCase
-from coronary_calcium.imaging import MEDIASTINUM_WINDOW, grey, rgb, to_rgb
-from coronary_calcium.inference.postprocess import PROPOSAL_LIMITS
+from coronary_calcium.imaging import MEDIASTINUM_WINDOW, gray, rgb, to_rgb
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 from coronary_calcium.network.denseraunet import DenseRAUNet
-from coronary_calcium.network.preprocessing import INPUT_SIZE, normalise
+from coronary_calcium.network.preprocessing import INPUT_SIZE, normalize
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.training.cases import CaseFolder
 from coronary_calcium.training.samples import whole_window
@@ -44,7 +44,7 @@ class Validation:
 
 
 @dataclass(frozen=True, eq=False)
-class Prediction:
+class SlicePrediction:
     """What the network finds in the window of one slice.
 
     ``center_hu`` is the slice in HU, ``labels`` the truth (artery labels) and ``found`` the artery label of what the
@@ -59,16 +59,16 @@ class Prediction:
 
 
 @torch.inference_mode()
-def predict(network: DenseRAUNet, case: TrainingCase, k: int, device: torch.device) -> Prediction:
+def predict_slices(network: DenseRAUNet, case: TrainingCase, k: int, device: torch.device) -> SlicePrediction:
     """Run an evaluating network on the window of one slice."""
     hu, labels = whole_window(case, k)
-    inputs = normalise(torch.from_numpy(hu)[None].to(device)).contiguous(memory_format=torch.channels_last)
+    inputs = normalize(torch.from_numpy(hu)[None].to(device)).contiguous(memory_format=torch.channels_last)
     calcium, arteries = network(inputs)
     center_hu = hu[len(hu) // 2]
-    is_found = (torch.sigmoid(calcium[0, 0]) >= PROPOSAL_LIMITS.probability_threshold).cpu().numpy()
+    is_found = (torch.sigmoid(calcium[0, 0]) >= POSTPROCESSING_LIMITS.high_threshold).cpu().numpy()
     is_found &= center_hu >= LITERATURE.threshold_hu
     artery = UNASSIGNED.label if arteries is None else arteries[0].argmax(dim=0).cpu().numpy() + 1
-    return Prediction(case.name, k, center_hu, labels, np.where(is_found, artery, 0).astype(np.uint8))
+    return SlicePrediction(case.name, k, center_hu, labels, np.where(is_found, artery, 0).astype(np.uint8))
 
 
 def validate(network: DenseRAUNet, folder: CaseFolder, slices: int, device: torch.device) -> Validation:
@@ -79,7 +79,7 @@ def validate(network: DenseRAUNet, folder: CaseFolder, slices: int, device: torc
     tp = fp = fn = right = known = 0
     chosen = _choose(folder, slices)
     for case, k in chosen:
-        prediction = predict(network, case, k, device)
+        prediction = predict_slices(network, case, k, device)
         found, true = prediction.found > 0, prediction.labels > 0
         tp, fp, fn = tp + int((found & true).sum()), fp + int((found & ~true).sum()), fn + int((true & ~found).sum())
         told = found & true & (prediction.labels != UNASSIGNED.label)
@@ -133,10 +133,10 @@ _CAPTION_PIXELS, _GAP_PIXELS = 26, 6
 _GROUND, _INK = (24, 24, 24), (235, 235, 235)
 
 
-def picture_sheet(predictions: list[Prediction], title: str) -> np.ndarray:
+def picture_sheet(predictions: list[SlicePrediction], title: str) -> np.ndarray:
     """A row for each prediction, with CT, truth and prediction; uint8 RGB (rows, columns, 3).
 
-    Calcium has its artery's colour, or that of calcium of no named artery where the network names none.
+    Calcium has its artery's color, or that of calcium of no named artery where the network names none.
     """
     side = _SHOWN_PIXELS * _ENLARGED
     width = 3 * side + 2 * _GAP_PIXELS
@@ -144,7 +144,7 @@ def picture_sheet(predictions: list[Prediction], title: str) -> np.ndarray:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     draw.text((6, 5), title, fill=_INK, font=font)
     columns = [panel * (side + _GAP_PIXELS) for panel in range(3)]
-    for column, heading in zip(columns, ("CT", "Truth", "Prediction"), strict=True):
+    for column, heading in zip(columns, ("CT", "Truth", "SlicePrediction"), strict=True):
         draw.text((column + 6, _CAPTION_PIXELS + 3), heading, fill=_INK, font=font)
     legend = columns[1] + 90
     unnamed = any((prediction.found == UNASSIGNED.label).any() for prediction in predictions)
@@ -159,13 +159,13 @@ def picture_sheet(predictions: list[Prediction], title: str) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def _panels(prediction: Prediction) -> list[np.ndarray]:
+def _panels(prediction: SlicePrediction) -> list[np.ndarray]:
     """CT, truth and prediction around the calcium, uint8 RGB of the shown pixels."""
     marked = np.argwhere((prediction.labels > 0) | (prediction.found > 0))
     middle = marked.mean(axis=0) if len(marked) else np.full(2, INPUT_SIZE / 2)
     j, i = np.clip(np.round(middle - _SHOWN_PIXELS / 2), 0, INPUT_SIZE - _SHOWN_PIXELS).astype(int)
     part = np.s_[j : j + _SHOWN_PIXELS, i : i + _SHOWN_PIXELS]
-    plain = to_rgb(grey(prediction.center_hu[part], MEDIASTINUM_WINDOW))
+    plain = to_rgb(gray(prediction.center_hu[part], MEDIASTINUM_WINDOW))
     panels = [plain]
     for labels in (prediction.labels[part], prediction.found[part]):
         panel = plain.copy()
@@ -175,7 +175,7 @@ def _panels(prediction: Prediction) -> list[np.ndarray]:
     return panels
 
 
-def _caption(prediction: Prediction) -> str:
+def _caption(prediction: SlicePrediction) -> str:
     true, found = prediction.labels > 0, prediction.found > 0
     return (
         f"{Path(prediction.case).stem}, slice {prediction.k}: {int(true.sum())} calcium pixels, "

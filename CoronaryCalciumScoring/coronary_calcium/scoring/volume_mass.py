@@ -85,17 +85,23 @@ class MassCalibration:
     mg_per_cm3_hu : the factor in mg/cm3/HU, as DICOM (0018,9351) and (0018,9352) state it.
     calibrated : whether it holds for this scanner; False for the typical factor.
     source : where it comes from, a phrase for the reader.
+    water_hu : what material without calcium has in HU, as measured beside the rod; 0 by definition of the scale.
 
     """
 
     mg_per_cm3_hu: float
     calibrated: bool
     source: str
+    water_hu: float = 0.0
 
     @property
     def mg_per_mm3_hu(self) -> float:
         """The factor in mg/mm3/HU."""
         return self.mg_per_cm3_hu / 1000.0
+
+    def hu_of(self, mg_per_cm3: float) -> float:
+        """HU of hydroxyapatite of this density in mg/cm3."""
+        return self.water_hu + mg_per_cm3 / self.mg_per_cm3_hu
 
     def mass_of(self, lesion: Lesion) -> float:
         """Mass in mg of a lesion's voxels, those that count for the Agatston score."""
@@ -144,6 +150,7 @@ def calibration_from_inserts(rod_hu: float, water_hu: float, rod_mg_per_cm3: flo
         rod_mg_per_cm3 / (rod_hu - water_hu),
         True,
         f"rod of {rod_mg_per_cm3:g} mg/cm3 ({rod_hu:.1f} HU) and water ({water_hu:.1f} HU) in the scan",
+        water_hu,
     )
 
 

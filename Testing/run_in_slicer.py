@@ -11,12 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 MODULE_FOLDER = Path(__file__).resolve().parent.parent / "CoronaryCalciumScoring"
 # A first start of Slicer on a slow machine takes a minute; the tests take seconds.
 TIMEOUT_SECONDS = 600
-# The module's test looks for the folder of the pictures here (CoronaryCalciumScoringWidgets/self_test_panel.py).
+# The module's test looks for the folder of the pictures here (CoronaryCalciumScoringWidgets/module_test.py).
 SCREENSHOTS_VARIABLE = "CORONARY_CALCIUM_SCREENSHOTS"
 
 # Runs in Slicer's Python once the application is up, and ends it with the result.
@@ -34,15 +35,18 @@ slicer.util.exit(status)
 """
 
 
-def command(executable: Path, environment: dict[str, str]) -> list[str]:
-    """The command line; raises SystemExit when there is no display and no way to make one."""
+def command(executable: Path, environment: dict[str, str], script: Path) -> list[str]:
+    """The command line; ``script`` is a file with ``CODE``, because Slicer's --python-code takes no line break.
+
+    Raises SystemExit when there is no display and no way to make one.
+    """
     display = []
     if sys.platform == "linux" and not environment.get("DISPLAY"):
         if shutil.which("xvfb-run") is None:
             raise SystemExit("There is no display: install xvfb (apt-get install xvfb) or run this on a desktop.")
         display = ["xvfb-run", "--auto-servernum"]
     options = ["--testing", "--no-splash", "--ignore-slicerrc", "--additional-module-paths", str(MODULE_FOLDER)]
-    return [*display, str(executable), *options, "--python-code", CODE]
+    return [*display, str(executable), *options, "--python-script", str(script)]
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,8 +63,16 @@ def main(arguments: list[str] | None = None) -> int:
     if options.screenshots is not None:
         options.screenshots.mkdir(parents=True, exist_ok=True)
         environment[SCREENSHOTS_VARIABLE] = str(options.screenshots.resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "module_test_in_slicer.py"
+        script.write_text(CODE, encoding="utf-8")
+        return _run(command(executable, environment, script), environment)
+
+
+def _run(arguments: list[str], environment: dict[str, str]) -> int:
+    """Run Slicer and wait for its end; returns its exit status."""
     # A session of its own, so that Slicer ends with the launchers that started it.
-    process = subprocess.Popen(command(executable, environment), env=environment, start_new_session=True)
+    process = subprocess.Popen(arguments, env=environment, start_new_session=True)
     try:
         return process.wait(TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:

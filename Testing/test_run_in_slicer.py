@@ -47,15 +47,26 @@ def test_the_modules_test_is_told_where_pictures_go(tmp_path, monkeypatch):
     assert (tmp_path / "pictures" / "seen").is_file()
 
 
-def test_the_code_for_slicer_is_python():
-    compile(run_in_slicer.CODE, "code", "exec")
+def test_slicer_gets_the_code_as_a_file_that_is_there_while_it_runs(slicer_that_ends_with, tmp_path):
+    program = slicer_that_ends_with(0)
+    program.write_text(
+        f'#!/bin/sh\nfor last; do :; done\nprintf "%s\\n" "$@" > {tmp_path}/arguments\ncp "$last" {tmp_path}/code\n'
+    )
+    assert run_in_slicer.main([str(program)]) == 0
+    arguments = (tmp_path / "arguments").read_text().splitlines()
+    assert "--python-code" not in arguments  # Slicer 5.12 takes no value with a line break
+    assert arguments[-2] == "--python-script"
+    assert not Path(arguments[-1]).exists()
+    code = (tmp_path / "code").read_text()
+    assert "CoronaryCalciumScoring" in code
+    compile(code, "code", "exec")
 
 
 def test_without_a_display_it_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setattr(run_in_slicer.sys, "platform", "linux")
     monkeypatch.setattr(run_in_slicer.shutil, "which", lambda name: None)
     with pytest.raises(SystemExit, match="xvfb"):
-        run_in_slicer.command(tmp_path / "Slicer", {})
+        run_in_slicer.command(tmp_path / "Slicer", {}, tmp_path / "code.py")
 
 
 def test_a_wrong_path_is_said(tmp_path):

@@ -177,8 +177,8 @@ def _is_warning(entry: object) -> bool:
 class LesionRow:
     """A lesion as the list shows it.
 
-    ``slice_number`` is its main slice, k, as in the exported tables; ``ras`` its place there in mm; ``probability``
-    the network's, None where it proposed nothing.
+    ``slice_number`` is its main slice, k, as in the exported tables; ``ras`` its place there in mm, and ``radius_mm``
+    how far its voxels' centers lie from that at most; ``probability`` the network's, None where it proposed nothing.
     """
 
     id: int
@@ -188,6 +188,7 @@ class LesionRow:
     maximum_hu: float
     probability: float | None
     ras: tuple[float, float, float]
+    radius_mm: float = 0.0
 
 
 def lesion_rows(score: CaseScore, volume: CTVolume, prediction: StoredPrediction | None) -> list[LesionRow]:
@@ -198,7 +199,9 @@ def lesion_rows(score: CaseScore, volume: CTVolume, prediction: StoredPrediction
 def _row(lesion: Lesion, volume: CTVolume, prediction: StoredPrediction | None) -> LesionRow:
     k, j, i = np.unravel_index(lesion.voxels, volume.shape)
     main = k == lesion.main_slice
-    x, y, z = volume.position((lesion.main_slice, j[main].mean(), i[main].mean()))
+    place = np.array((lesion.main_slice, j[main].mean(), i[main].mean()))
+    x, y, z = volume.position(tuple(place))
+    distances = np.linalg.norm((np.column_stack((k, j, i)) - place) * volume.spacing, axis=1)
     return LesionRow(
         lesion.id,
         lesion.artery,
@@ -207,4 +210,5 @@ def _row(lesion: Lesion, volume: CTVolume, prediction: StoredPrediction | None) 
         lesion.maximum_hu,
         prediction.probability_of(lesion) if prediction else None,
         (-float(x), -float(y), float(z)),
+        float(distances.max()),
     )

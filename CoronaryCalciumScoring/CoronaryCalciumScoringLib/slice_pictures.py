@@ -11,11 +11,12 @@ import slicer
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from .slice_views import LEVEL_HU, WINDOW_HU
+from .slice_views import LEVEL_HU, WINDOW_HU, jump_to
 
 if TYPE_CHECKING:
     from coronary_calcium.reports.pictures import ViewPicture
 
+Mark = tuple[tuple[float, float, float], float]
 # The larger side of a picture, in pixels.
 SIDE_PIXELS = 480
 # Of a view that nobody has set: the field of view of a heart, in mm.
@@ -66,8 +67,13 @@ def views_at(ras: tuple[float, float, float], field_mm: float = FIELD_MM) -> lis
     return views
 
 
-def draw_views(volumeNode, segmentationNode, views: list[View], side: int = SIDE_PIXELS) -> "tuple[ViewPicture, ...]":
-    """The views with the CT in the window for calcium and the segments over it, each ``side`` pixels large."""
+def draw_views(
+    volumeNode, segmentationNode, views: list[View], side: int = SIDE_PIXELS, mark: Mark | None = None
+) -> "tuple[ViewPicture, ...]":
+    """The views with the CT in the window for calcium and the segments over it, each ``side`` pixels large.
+
+    ``mark`` is a lesion to be framed as in the reader's views: its place (RAS) and how far it reaches, in mm.
+    """
     # The reports need packages that Slicer can be without when it imports this.
     from coronary_calcium.reports.pictures import ViewPicture
 
@@ -77,6 +83,8 @@ def draw_views(volumeNode, segmentationNode, views: list[View], side: int = SIDE
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene)
     volume = _copy_of_volume(scene, volumeNode)
     _copy_of_segmentation(scene, segmentationNode, volume)
+    if mark is not None:
+        jump_to(scene, *mark)
     drawn = tuple(
         ViewPicture(_draw(scene, logic, volume, view, f"View{number}", side), view.caption)
         for number, view in enumerate(views)
@@ -140,10 +148,13 @@ def _draw(scene, application_logic, volume, view: View, name: str, side: int) ->
     image.SetMapper(mapper)
     image.GetProperty().SetDisplayLocationToBackground()
     renderer.AddViewProp(image)
-    group, segments = slicer.vtkMRMLDisplayableManagerGroup(), slicer.vtkMRMLSegmentationsDisplayableManager2D()
+    group = slicer.vtkMRMLDisplayableManagerGroup()
     group.SetRenderer(renderer)
-    segments.SetMRMLApplicationLogic(application_logic)
-    group.AddDisplayableManager(segments)
+    # A view's segments, and the ring of its mark.
+    managers = (slicer.vtkMRMLSegmentationsDisplayableManager2D(), slicer.vtkMRMLModelSliceDisplayableManager())
+    for manager in managers:
+        manager.SetMRMLApplicationLogic(application_logic)
+        group.AddDisplayableManager(manager)
     group.SetMRMLDisplayableNode(node)
     window.Render()
     picture = _png(window)

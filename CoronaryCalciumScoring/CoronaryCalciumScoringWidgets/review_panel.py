@@ -242,7 +242,7 @@ class ReviewPanel:
         self.clicks.switch(active and self._ui.clickCheckBox.checked)
 
     def _showLesion(self, row: LesionRow) -> None:
-        jump_to(slicer.mrmlScene, row.ras)
+        jump_to(slicer.mrmlScene, row.ras, row.radius_mm)
 
     def _showCandidates(self, shown: bool) -> None:
         """Show or hide the candidates; the first time they are searched for beside the window."""

@@ -49,6 +49,23 @@ def test_the_plaque_lies_in_the_middle_of_all_three_views_in_its_arterys_color_a
         assert np.abs(outline - 255 * np.array(LAD.color)).max() < 40
 
 
+def test_a_mark_frames_the_lesion_in_all_three_views_and_hides_no_pixel_of_it(nodes):
+    volume, segmentation, place = nodes
+    views, radius_mm = views_at(place), 4.0
+    bare = draw_views(volume, segmentation, views, SIDE)
+    for before, after in zip(bare, draw_views(volume, segmentation, views, SIDE, (place, radius_mm)), strict=True):
+        changed = (pixels(before) != pixels(after)).any(axis=2)
+        rows, columns = np.nonzero(changed)
+        distances_mm = np.hypot(rows - MIDDLE, columns - MIDDLE) / PIXELS_PER_MM
+        assert distances_mm.min() > radius_mm + 2.0
+        assert distances_mm.max() < radius_mm + 6.0
+        # All around: some of the ring in each of twelve directions.
+        directions = np.floor(np.arctan2(rows - MIDDLE, columns - MIDDLE) / (np.pi / 6))
+        assert len(set(directions)) >= 12
+        # A line, not a disc: inside it the picture is the one without the mark.
+        assert changed.mean() < 0.03
+
+
 def test_without_segments_the_views_are_gray_and_right_of_the_patient_is_left_of_the_picture(nodes, scene):
     volume, _, place = nodes
     empty = add_segmentation(volume, np.zeros(volume.GetImageData().GetDimensions()[::-1], np.uint8), "Nothing")

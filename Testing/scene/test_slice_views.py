@@ -12,6 +12,7 @@ from CoronaryCalciumScoringLib.segmentation import add_segmentation, artery_segm
 from CoronaryCalciumScoringLib.slice_views import LEVEL_HU, WINDOW_HU, hide_mark, jump_to, show_in_slices  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.volume_node import array_of  # noqa: E402
+from vtk.util.numpy_support import vtk_to_numpy  # noqa: E402
 
 
 def test_the_ct_is_shown_in_the_reports_window(scene):
@@ -31,12 +32,20 @@ def test_all_views_jump_to_a_lesion_and_one_ring_marks_it(scene):
     jump_to(scene.mrml, (1.0, 2.0, 3.0))
     jump_to(scene.mrml, (4.0, 5.0, 6.0))
     assert [node.GetSliceToRAS().GetElement(row, 3) for row in range(3)] == [4.0, 5.0, 6.0]
-    (mark,) = slicer.util.getNodesByClass("vtkMRMLMarkupsFiducialNode", scene.mrml)
-    assert mark.GetNumberOfControlPoints() == 1
-    assert mark.GetNthControlPointPosition(0) == (4.0, 5.0, 6.0)
+    (mark,) = slicer.util.getNodesByClass("vtkMRMLModelNode", scene.mrml)
+    assert np.allclose(np.reshape(mark.GetPolyData().GetBounds(), (3, 2)).mean(axis=1), (4.0, 5.0, 6.0), atol=0.1)
     assert not mark.GetSaveWithScene()
+    assert not mark.GetDisplayNode().GetVisibility3D()
     hide_mark(scene.mrml)
     assert not mark.GetDisplayNode().GetVisibility()
+
+
+def test_the_ring_lies_outside_the_lesion_however_large_that_is(scene):
+    for radius_mm in (0.0, 5.0, 20.0):
+        jump_to(scene.mrml, (1.0, 2.0, 3.0), radius_mm)
+        (mark,) = slicer.util.getNodesByClass("vtkMRMLModelNode", scene.mrml)
+        reach = np.linalg.norm(vtk_to_numpy(mark.GetPolyData().GetPoints().GetData()) - (1.0, 2.0, 3.0), axis=1)
+        assert reach.min() == pytest.approx(max(radius_mm + 4.0, 8.0), abs=0.01)
 
 
 class Brush:

@@ -1,5 +1,6 @@
 """The network over a whole CT, with stand-ins for the network whose answers are known."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -295,21 +296,41 @@ def test_a_lesion_of_which_the_network_is_nowhere_sure_is_left_out():
         assert np.count_nonzero(labels) == (8 if proposed else 0)
 
 
-def test_a_large_lesion_of_which_the_network_is_sure_in_one_place_alone_is_left_out():
-    voxel = float(np.prod(SPACING))
-    columns = int(LIMITS.large_lesion_mm3 // voxel)
-    for mean, longer, proposed in (
-        (0.3, 0, True),
-        (0.3, 1, False),
-        (LIMITS.large_lesion_mean_probability + 0.01, 1, True),
-    ):
-        count = columns + longer
-        volume = _volume(((4, 5), (40, 41), (50, 50 + count), 300))
-        probability = np.zeros(SHAPE)
-        probability[4, 40, 50 : 50 + count] = (mean * count - 0.9) / (count - 1)
-        probability[4, 40, 50] = 0.9
-        labels = label_lesions(volume, _prediction(volume, probability, volume.hu >= 130))
-        assert np.count_nonzero(labels) == (count if proposed else 0)
+@pytest.mark.parametrize(
+    ("core", "longer", "proposed"), [(0.3, 0, True), (0.3, 1, False), (LIMITS.large_lesion_core_probability, 1, True)]
+)
+def test_a_large_lesion_of_whose_bright_core_the_network_is_uncertain_is_left_out(core, longer, proposed):
+    count = int(LIMITS.large_lesion_mm3 // float(np.prod(SPACING))) + longer
+    bright = math.ceil(LIMITS.core_share * count)
+    volume = _volume(((4, 5), (40, 41), (50, 50 + count), 300), ((4, 5), (40, 41), (60, 60 + bright), 500))
+    # The border may be as uncertain as it likes; one voxel of it decides that the lesion is looked at at all.
+    probability = np.where(volume.hu >= 130, 0.06, 0.0)
+    probability[volume.hu == 500] = core + 0.001
+    probability[4, 40, 50] = 0.9
+    labels = label_lesions(volume, _prediction(volume, probability, volume.hu >= 130))
+    assert np.count_nonzero(labels) == (count if proposed else 0)
+
+
+@pytest.mark.parametrize(("highest", "grown"), [(LIMITS.seed_3d + 0.001, True), (0.99 * LIMITS.seed_3d, False)])
+def test_a_lesion_of_which_the_network_is_confident_is_taken_whole_in_all_slices(highest, grown):
+    # A core in one slice; above it, touching, what motion has blurred, and at last what is too improbable.
+    volume = _volume(((4, 8), (40, 42), (50, 52), 300))
+    probability = np.zeros(SHAPE)
+    probability[4, 40:42, 50:52] = highest
+    probability[5, 40:42, 50:52] = LIMITS.low_threshold_3d + 0.001
+    probability[6, 40:42, 50:52] = 0.9 * LIMITS.low_threshold_3d
+    probability[7, 40:42, 50:52] = 0.4
+    labels = label_lesions(volume, _prediction(volume, probability, volume.hu >= 130))
+    assert np.flatnonzero(labels.any(axis=(1, 2))).tolist() == ([4, 5] if grown else [4])
+
+
+def test_where_an_artery_touches_the_aortic_root_its_own_piece_stands():
+    # A plaque of which the network is confident; touching it in the next slices, a bright sheet of which it is not.
+    plaque, sheet = ((4, 5), (40, 44), (50, 54), 400), ((5, 7), (36, 48), (50, 62), 600)
+    volume = _volume(plaque, sheet)
+    probability = np.where(volume.hu == 400, 0.99, 0.0) + np.where(volume.hu == 600, 0.03, 0.0)
+    labels = label_lesions(volume, _prediction(volume, probability, volume.hu >= 130))
+    assert np.array_equal(labels > 0, volume.hu == 400)
 
 
 def test_a_lesion_goes_to_the_artery_of_most_of_its_voxels():

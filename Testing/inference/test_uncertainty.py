@@ -78,6 +78,17 @@ def test_lesions_in_doubt_on_both_sides_make_two_warnings():
     assert "in slice 5, and took it in; without it the score would be 80.0 (risk category 11-100)" in taken_in
 
 
+def test_of_a_lesion_that_is_taken_in_part_the_rest_is_told():
+    # A plaque that touches a large bright sheet of which the network is uncertain: only the plaque counts.
+    volume, prediction = _case((3, 20, 0.99))
+    volume.hu[4, 0:8, 2:42] = 700
+    prediction.probability[4, 0:8, 2:42] = 0.03
+    score = score_labels(volume, label_lesions(volume, prediction))
+    assert score.total.agatston == 20 * PIXEL
+    (warning,) = uncertainty_warnings(volume, prediction, score, LITERATURE, FIVE_CATEGORIES)
+    assert "not sure of 1 lesion, in slice 4, and left it out; with it the score would be 1360.0" in warning.message
+
+
 def test_sure_lesions_alone_are_no_reason_to_warn():
     assert _warned((3, 20, SURE)) == [] == _warned()
 

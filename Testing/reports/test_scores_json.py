@@ -119,7 +119,7 @@ def test_with_a_given_mask_nothing_is_said_of_a_network():
     content = scores(scored_case(mask_given=True))
     assert content["provenance"]["weights"] is None
     assert content["rules"]["high_threshold"] is None
-    for name in ("low_threshold", "lesion_probability", "large_lesion_mm3", "large_lesion_mean_probability"):
+    for name in ("low_threshold", "lesion_probability", "seed_3d", "large_lesion_core_probability"):
         assert content["rules"][name] is None
     assert content["coverage"]["labels_from"] == "mask"
     assert content["coverage"]["heart_found"] is None

@@ -1,8 +1,8 @@
-"""Choose the limits of what is proposed (``rules.POSTPROCESSING_LIMITS``) on simulated patients that nothing else uses.
+"""Choose the limits of what is proposed (``inference.postprocess``) on simulated patients that nothing else uses.
 
 ``coronary-calcium simulate --protocol chest --n N --seed S --output PATIENTS``, then ``python
 Testing/tools/choose_postprocessing_limits.py PATIENTS --kept FOLDER --lesion-probability 0.7 0.8 0.9``: a line for
-every combination of the values that are named; the limits of rules.py stand for the others. The network runs once on
+every combination of the values that are named; the shipped limits stand for the others. The network runs once on
 each patient. Training cases do as well, but a case's window is marked to its edges, ribs and spine included.
 
 The last columns: how many of the wrong risk categories, and of the right ones, are others without the lesions in doubt.
@@ -91,7 +91,7 @@ def answer(patient: Patient, path: Path, lowest: float) -> Answer:
 def rows_of(patient: Patient, weights: Path | None, folder: Path, options: list[PostprocessingLimits]) -> list[Row]:
     """A patient with every choice of limits."""
     path = run_network(patient, weights, folder)
-    one = answer(patient, path, min(limits.low_threshold for limits in options))
+    one = answer(patient, path, min(min(limits.low_threshold, limits.low_threshold_3d) for limits in options))
     truth = score_labels(one.volume, one.labels)
     names = FIVE_CATEGORIES.categories
     rows = []

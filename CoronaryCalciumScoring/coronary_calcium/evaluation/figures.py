@@ -52,11 +52,12 @@ DEFINITIONS: dict[str, str] = {
     f"also those below {_HU}, without a minimum area, and with the weight of its maximum (1 below 200 HU). The heart's "
     "region is not applied either.",
     "cac_filter_rate": "CAC filter rate: the share of patients whose risk category is right with post-processing, "
-    f"which is the score that the program gives: pixels of at least {_HU} in the heart's region, with their rims "
-    f"(probability at least {LIMITS.low_threshold:g}, joined to a marked pixel in the slice), connected "
-    f"components of which the network is sure (highest probability at least {LIMITS.lesion_probability:g}, mean "
-    f"at least {LIMITS.large_lesion_mean_probability:g} above {LIMITS.large_lesion_mm3:g} mm3), parts of "
-    f"at least {_AREA}.",
+    f"which is the score that the program gives: pixels of at least {_HU} in the heart's region with their borders "
+    f"(probability at least {LIMITS.low_threshold:g}, joined to a marked pixel in the slice; at least "
+    f"{LIMITS.low_threshold_3d:g} in all slices of a lesion whose highest is at least {LIMITS.seed_3d:g}), connected "
+    f"components of which the network is confident (highest probability at least {LIMITS.lesion_probability:g}; above "
+    f"{LIMITS.large_lesion_mm3:g} mm3 a mean of at least {LIMITS.large_lesion_core_probability:g} over the brightest "
+    f"{LIMITS.core_share:.0%}), parts of at least {_AREA}.",
     "doubt": "Wrong and right risk categories with a warning that names the slices of lesions in doubt, left out or "
     "counted: by them the category would be another, or the score would differ by more than that of another scan.",
     "rejected": "A patient that is rejected has no score: it counts as wrong in both CAC rates, and is in no other "

@@ -13,6 +13,7 @@ from coronary_calcium.heart.field import HeartField
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, Timing, no_progress, part_of
 from coronary_calcium.scoring import CaseScore, score_labels
+from coronary_calcium.scoring.calcium_quantities import CaseQuantities, case_quantities
 from coronary_calcium.scoring.interpretation import MesaRisk, ScoreInterpretation, interpret_score, mesa_risk
 from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
 from coronary_calcium.scoring.reader_vs_ai import ReaderVsAI, reader_vs_ai
@@ -84,6 +85,13 @@ class CaseResult:
     def quantities(self) -> Quantities:
         """Volume by the rule set, interpolated volume and calcium mass."""
         return measure(self.volume, self.labels, self.rules, calibrated(self.volume, self.options))
+
+    @cached_property
+    def all_quantities(self) -> CaseQuantities | None:
+        """Every quantity, lesion by lesion; None unless the user asked for it."""
+        if not self.options.all_quantities:
+            return None
+        return case_quantities(self.volume, self.score, self.quantities.calibration)
 
     @cached_property
     def interpretation(self) -> ScoreInterpretation:

@@ -33,12 +33,18 @@ def test_every_choice_arrives():
         "--compare-rules",
         "--kvp-adapted",
         "--mass-calibration=0.78",
+        "--quantities=all",
         "--risk-scheme=four-400",
         f"--mesa={MESA},diabetes,family-history",
     )
     factors = RiskFactors(63, False, "chinese", 210, 45, 140, diabetes=True, family_history=True)
     assert scoring_options_of(options) == ScoringOptions(
-        kvp_adapted=True, compare_rules=True, mass_factor=0.78, risk_scheme=FOUR_400, risk_factors=factors
+        kvp_adapted=True,
+        compare_rules=True,
+        mass_factor=0.78,
+        risk_scheme=FOUR_400,
+        risk_factors=factors,
+        all_quantities=True,
     )
 
 

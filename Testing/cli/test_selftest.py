@@ -4,6 +4,7 @@ import json
 
 import pytest
 from coronary_calcium.cli.main import main
+from coronary_calcium.phantom import scan_conditions
 from dicom_factory import write_series
 
 
@@ -64,3 +65,28 @@ def test_a_scan_without_the_insert_is_rejected(tmp_path, capsys):
 def test_a_voltage_without_published_thresholds_is_rejected(capsys):
     assert main(["selftest", "--kvp=140", "--kvp-adapted"]) == 3
     assert "70 to 135 kVp" in capsys.readouterr().err
+
+
+def test_quantities_are_compared_over_conditions_as_table_and_picture(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(scan_conditions, "CONDITIONS", scan_conditions.CONDITIONS[:2])
+    monkeypatch.setattr(scan_conditions, "REPEATS", 2)
+    assert main(["selftest", "--quantities", "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    for condition in scan_conditions.CONDITIONS:
+        assert condition.title in printed
+    content = json.loads((tmp_path / "quantities.json").read_text(encoding="utf-8"))
+    assert [row["title"] for row in content["conditions"]] == [row.title for row in scan_conditions.CONDITIONS]
+    assert content["conditions"][0]["errors"]["integrated_mass_mg"]["error"] < 0.05
+    assert (tmp_path / "quantities.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_quantities_of_a_given_scan_are_shown_by_cylinder_and_as_the_scan_is_changed(capsys, tmp_path):
+    assert main(["selftest", "--output", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["selftest", "--quantities", "--phantom", str(tmp_path / "dicom"), "--output", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert "5 mm, 800" in printed
+    assert "slices of 5 mm" in printed
+    assert not (tmp_path / "quantities.png").exists()
+    last = json.loads((tmp_path / "quantities.json").read_text(encoding="utf-8"))["conditions"][-1]
+    assert last["errors"]["integrated_mass_mg"]["variation"] < last["errors"]["agatston"]["variation"]

@@ -133,6 +133,18 @@ def _facts(series: "SeriesSummary") -> str:
     return f"{series.series_uid} ({series.description or series.modality}, {series.slices} slices{thickness}{kernel})"
 
 
+def _all_quantities(result: "CaseResult") -> list[str]:
+    """Every quantity, a line each, where they were asked for."""
+    if result.all_quantities is None:
+        return []
+    from coronary_calcium.scoring.quantity_table import quantity_table  # noqa: PLC0415 (brings numpy and scipy)
+
+    table = quantity_table(result.all_quantities)
+    lines = ["", f"{'Quantity':<28}" + "".join(f"{name:>11}" for name in table.columns)]
+    lines += [f"{row.title:<28}" + "".join(f"{cell:>11}" for cell in row.cells) for row in table.rows]
+    return [*lines, *table.notes, ""]
+
+
 def _comparison(result: "CaseResult") -> list[str]:
     """The same lesions by every rule set, a line each; nothing when it was not asked for."""
     if not result.compared:
@@ -190,6 +202,7 @@ def print_result(result: "CaseResult", report: Path) -> None:
         lines.append(
             f"Another scan would lie within {interpretation.repeatability_limit:.0f} of this score in 95 % of patients."
         )
+    lines += _all_quantities(result)
     lines += _comparison(result)
     lines += _difference(result)
     lines += [f"Warning: {warning.message}" for warning in result.warnings]

@@ -134,6 +134,13 @@ def add_choices(score: argparse.ArgumentParser) -> None:
         "(DICOM's LPS, mm), rod=X:Y:Z,water=X:Y:Z and, where they differ, density=200 in mg/cm3 and radius=5 in mm",
     )
     group.add_argument(
+        "--quantities",
+        choices=("standard", "all"),
+        default="standard",
+        help="all: also integrated, volume-fraction and spatially weighted calcium, density and diffusivity, in every "
+        "output",
+    )
+    group.add_argument(
         "--risk-scheme", type=_risk_scheme, metavar="NAME", help="five (default), four-300 or four-400 categories"
     )
     group.add_argument(
@@ -174,6 +181,7 @@ def scoring_options_of(options: argparse.Namespace) -> "ScoringOptions":
         compare_ai=options.compare_ai,
         risk_scheme=options.risk_scheme or FIVE_CATEGORIES,
         risk_factors=options.mesa,
+        all_quantities=options.quantities == "all",
     )
 
 

@@ -9,7 +9,12 @@ from coronary_calcium.cli.console import SCORED, WRONG_USAGE, TerminalProgress, 
 from coronary_calcium.disclaimers import RESEARCH_USE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from coronary_calcium.phantom.insert_quantities import InsertQuantities
     from coronary_calcium.phantom.measurement import Measurement
+    from coronary_calcium.phantom.scan_conditions import ConditionErrors
+    from coronary_calcium.scoring.calcium_quantities import CalciumQuantity, Value
 
 # What a scanner can do; the simulator would scan beyond it, at the price of memory and time.
 _THICKNESS_MM = (0.2, 10.0)
@@ -40,7 +45,18 @@ def add_selftest(commands: argparse._SubParsersAction) -> None:
     )
     simulation.add_argument("--kvp", type=int, choices=(80, 100, 120, 140), default=120, help="default: 120")
     selftest.add_argument("--kvp-adapted", action="store_true", help="adapt the thresholds to the tube voltage")
-    selftest.add_argument("--output", type=Path, help="folder for selftest.json and the simulated scan as DICOM")
+    selftest.add_argument(
+        "--quantities",
+        action="store_true",
+        help="measure every quantity (integrated mass and others) and how it repeats: the digital insert over tube "
+        "voltage, dose, kernel and slice thickness in about a minute, or the scan of --phantom resampled, with more "
+        "noise and blur, and moved",
+    )
+    selftest.add_argument(
+        "--output",
+        type=Path,
+        help="folder for selftest.json and the simulated scan as DICOM, or for the table and picture of --quantities",
+    )
     selftest.set_defaults(run=_selftest)
 
 
@@ -51,6 +67,8 @@ def _selftest(options: argparse.Namespace) -> int:
     if wrong:
         say(wrong)
         return WRONG_USAGE
+    if options.quantities:
+        return _quantities(options)
     from coronary_calcium.phantom.measurement import measure_insert, write_measurement  # noqa: PLC0415
     from coronary_calcium.scoring.rules import LITERATURE, adapted_to  # noqa: PLC0415
 
@@ -63,6 +81,75 @@ def _selftest(options: argparse.Namespace) -> int:
             write_measurement(volume, measurement, options.output, with_scan=options.phantom is None)
     sys.stdout.write("\n".join(_table(measurement)))
     return SCORED
+
+
+def _quantities(options: argparse.Namespace) -> int:
+    """Print how every quantity does under each condition; write it as JSON and, of the digital insert, as a picture."""
+    from coronary_calcium.phantom.insert_quantities import insert_quantities  # noqa: PLC0415
+    from coronary_calcium.phantom.quantity_picture import write_errors  # noqa: PLC0415
+    from coronary_calcium.phantom.scan_conditions import changed_errors, digital_errors  # noqa: PLC0415
+    from coronary_calcium.progress import part_of  # noqa: PLC0415
+
+    lines = []
+    with TerminalProgress() as progress:
+        if options.phantom:
+            volume, placement = _found(options, part_of(progress, 0.0, 0.4))
+            lines += _insert_table(insert_quantities(volume, placement))
+            conditions = changed_errors(volume, placement, part_of(progress, 0.4, 1.0))
+        else:
+            conditions = digital_errors(progress=progress)
+        if options.output is not None:
+            write_errors(conditions, options.output, picture=not options.phantom)
+    sys.stdout.write("\n".join([*lines, *_errors_table(conditions)]))
+    return SCORED
+
+
+def _insert_table(measured: "Sequence[InsertQuantities]") -> list[str]:
+    """Truth beside each quantity, a line a cylinder."""
+    from coronary_calcium.scoring.calcium_quantities import QUANTITIES  # noqa: PLC0415
+
+    titles = "".join(f"{_short(quantity):>20}" for quantity in QUANTITIES)
+    lines = ["", f"{'Insert':<14}{'true mg':>9}{'true mm3':>10}{titles}"]
+    for one in measured:
+        cylinder = one.cylinder
+        cells = [_cell(one.values[quantity.name]) for quantity in QUANTITIES]
+        name = f"{cylinder.diameter_mm:g} mm, {cylinder.mg_per_cm3:.0f}"
+        lines.append(
+            f"{name:<14}{cylinder.mass_mg:>9.2f}{cylinder.volume_mm3:>10.2f}"
+            + "".join(f"{cell:>20}" for cell in cells)
+            + ("" if one.counted else "  not counted; measured where it lies")
+        )
+    return lines
+
+
+def _cell(value: "Value | None") -> str:
+    if value is None:
+        return "-"
+    return f"{value.number:.2f}" + ("" if value.sd is None else f" +- {value.sd:.2f}")
+
+
+def _errors_table(conditions: "Sequence[ConditionErrors]") -> list[str]:
+    """Error, bias and variation of each quantity, a line a condition."""
+    from coronary_calcium.scoring.calcium_quantities import QUANTITIES  # noqa: PLC0415
+
+    def percent(value: float | None) -> str:
+        return "-" if value is None else f"{round(100 * value)}"
+
+    lines = [
+        "",
+        "In %, over the cylinders of 5 and 3 mm: mean absolute error / bias / variation between scans.",
+        f"{'Scan':<26}" + "".join(f"{_short(quantity):>20}" for quantity in QUANTITIES),
+    ]
+    for condition in conditions:
+        errors = [condition.errors[quantity.name] for quantity in QUANTITIES]
+        cells = [f"{percent(one.error)} / {percent(one.bias)} / {percent(one.variation)}" for one in errors]
+        lines.append(f"{condition.title:<26}" + "".join(f"{cell:>20}" for cell in cells))
+    return [*lines, "", RESEARCH_USE, ""]
+
+
+def _short(quantity: "CalciumQuantity") -> str:
+    """A quantity's title, as short as a column is."""
+    return quantity.title.replace("Volume-fraction mass", "Vol.-fraction mass")
 
 
 def _wrong_number(options: argparse.Namespace) -> str | None:

@@ -1,11 +1,17 @@
 """Error and repeatability of each quantity, condition by condition, as one picture."""
 
+import dataclasses
 import io
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+import coronary_calcium
+from coronary_calcium.disclaimers import RESEARCH_USE
+from coronary_calcium.errors import not_written
 from coronary_calcium.phantom.scan_conditions import ConditionErrors
 
 # What is compared, with Okabe and Ito's colors, which readers with any of the common color vision deficiencies can
@@ -22,6 +28,26 @@ _SCALE = 2  # drawn larger and made smaller, for smooth edges
 _WIDTH, _ROW, _TOP, _BOTTOM, _LEFT, _GAP, _RIGHT = 940, 34, 92, 46, 190, 34, 24
 _PANELS = (("error", "Mean absolute error, %", 80), ("variation", "Variation between scans (CV), %", 60))
 _INK, _GRID, _MARK = "#1b1f24", "#d8dce1", 6
+
+
+def write_errors(conditions: Sequence[ConditionErrors], folder: Path, *, picture: bool) -> None:
+    """Write quantities.json and, with ``picture``, quantities.png into a folder, which is made.
+
+    Raises InputError("output") when the folder cannot be written to.
+    """
+    content = {
+        "intended_use": RESEARCH_USE,
+        "version": coronary_calcium.__version__,
+        "cylinders": "5 and 3 mm",
+        "conditions": [dataclasses.asdict(condition) for condition in conditions],
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "quantities.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        if picture:
+            (folder / "quantities.png").write_bytes(draw_errors(conditions))
+    except OSError as error:
+        raise not_written("The results", folder, error) from error
 
 
 def draw_errors(conditions: Sequence[ConditionErrors]) -> bytes:

@@ -61,12 +61,13 @@ class ConditionErrors:
 
 
 def digital_errors(
-    conditions: tuple[Condition, ...] = CONDITIONS, progress: Progress = no_progress
+    conditions: tuple[Condition, ...] | None = None, progress: Progress = no_progress
 ) -> tuple[ConditionErrors, ...]:
-    """Scan the digital insert under each condition and measure every quantity.
+    """Scan the digital insert under each condition, ``CONDITIONS`` by default, and measure every quantity.
 
     The calibration is that of rod and water in each scan. Raises Cancelled when ``progress`` does.
     """
+    conditions = CONDITIONS if conditions is None else conditions
     found, done, number = [], 0, sum(len(condition.scans()) for condition in conditions)
     for condition in conditions:
         measured = []

@@ -74,7 +74,7 @@ def write_case(
             progress(0.0, "Writing scores")
             content = scores(result)
             write_scores(content, partial / SCORES)
-            write_lesions(result.score, result.quantities.calibration, partial / LESIONS)
+            write_lesions(result.score, result.quantities.calibration, partial / LESIONS, result.all_quantities)
             progress(0.05, "Writing segmentation")
             write_segmentation(result.volume, result.labels, partial / SEGMENTATION)
             pictures = draw_pictures(result, part_of(progress, 0.3, 0.8))

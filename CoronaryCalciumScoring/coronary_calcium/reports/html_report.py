@@ -13,6 +13,7 @@ from coronary_calcium.reports.identity import Identity
 from coronary_calcium.reports.pictures import DETAIL_WINDOW, SLAB_MM, CasePictures, ViewPicture
 from coronary_calcium.resources import resource
 from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.scoring.quantity_table import quantity_table
 from coronary_calcium.scoring.reader_vs_ai import listed_changes
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ def write_report(
             changes=[] if result.difference is None else listed_changes(result.difference),
             key_pictures=pictures.lesions[:KEY_PICTURES],
             calibration=result.quantities.calibration,
+            quantities=None if result.all_quantities is None else quantity_table(result.all_quantities),
             created=datetime.fromisoformat(facts["provenance"]["created"]).astimezone(),
             research_use=RESEARCH_USE,
             how_marked=result.how_marked,

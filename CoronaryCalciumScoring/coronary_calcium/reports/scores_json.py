@@ -10,6 +10,14 @@ import coronary_calcium
 from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
+from coronary_calcium.scoring.calcium_distribution import DENSITY_SCORE_SOURCE, DIFFUSIVITY_SOURCE
+from coronary_calcium.scoring.calcium_quantities import (
+    QUANTITIES,
+    CaseQuantities,
+    GroupQuantities,
+    LesionQuantities,
+    Value,
+)
 from coronary_calcium.scoring.components import minimum_pixels
 from coronary_calcium.scoring.interpretation import ASSUMED_BMI, CAC_DRS_SOURCE, MESA_SOURCE, RESCAN_SOURCE
 from coronary_calcium.scoring.lesions import LESION_CONNECTIVITY, Lesion
@@ -45,6 +53,7 @@ def scores(result: "CaseResult") -> dict[str, Any]:
         "warnings": [{"code": warning.code, "message": warning.message} for warning in result.warnings],
         "acquisition": _acquisition(result),
         "rules": _rules(result),
+        "all_quantities": None if result.all_quantities is None else _all_quantities(result.all_quantities),
         "rules_compared": [_compared(scored) for scored in result.compared],
         "reader_vs_ai": None if result.difference is None else _difference(result.difference),
         "coverage": _coverage(result),
@@ -83,6 +92,52 @@ def _rescan(agatston: float, limit: float | None) -> dict[str, float] | None:
         "agatston_low": max(agatston - limit, 0.0),
         "agatston_high": agatston + limit,
         "assumed_body_mass_index": ASSUMED_BMI,
+    }
+
+
+def _all_quantities(quantities: CaseQuantities) -> dict[str, Any]:
+    return {
+        "definitions": {
+            quantity.name: {"definition": quantity.definition, "unit": quantity.unit, "source": quantity.source}
+            for quantity in QUANTITIES
+        },
+        "total": _group(quantities.total),
+        "by_artery": {name: _group(group) for name, group in quantities.by_artery.items()},
+        "lesions": [_lesion_quantities(one) for one in quantities.lesions],
+        "arteries_with_calcium": quantities.arteries_with_calcium,
+        "diffusivity": quantities.diffusivity,
+        "sources": [DENSITY_SCORE_SOURCE, DIFFUSIVITY_SOURCE],
+    }
+
+
+def _values(values: dict[str, Value | None]) -> dict[str, Any]:
+    return {name: None if value is None else {"value": value.number, "sd": value.sd} for name, value in values.items()}
+
+
+def _group(group: GroupQuantities) -> dict[str, Any]:
+    return {
+        "lesions": group.lesions,
+        "lesions_not_measured": group.not_measured,
+        "mean_hu": group.mean_hu,
+        "maximum_hu": group.maximum_hu,
+        "density_mg_per_cm3": group.density_mg_per_cm3,
+        "density_score": group.density_score,
+        **_values(group.values),
+    }
+
+
+def _lesion_quantities(one: LesionQuantities) -> dict[str, Any]:
+    region = one.region
+    return {
+        "id": one.lesion.id,
+        "density_mg_per_cm3": one.density_mg_per_cm3,
+        "density_score": one.density_score,
+        "background_hu": None if region is None else region.background_hu,
+        "background_even": None if region is None else region.even,
+        "noise_hu": None if region is None else region.noise_hu,
+        "reach_mm": None if region is None else region.reach_mm,
+        "reason": one.reason,
+        **_values(one.values),
     }
 
 

@@ -20,6 +20,7 @@ class ScoringOptions:
     compare_ai : run the network beside a given label map too, and say what the reader changed.
     risk_scheme : the scheme of risk categories.
     risk_factors : what the MESA risk asks for; None: no such risk.
+    all_quantities : also measure integrated mass and whatever else ``calcium_quantities`` knows.
 
     """
 
@@ -30,6 +31,7 @@ class ScoringOptions:
     compare_ai: bool = False
     risk_scheme: RiskScheme = FIVE_CATEGORIES
     risk_factors: RiskFactors | None = None
+    all_quantities: bool = False
 
 
 DEFAULT_OPTIONS = ScoringOptions()

@@ -1,19 +1,40 @@
-"""The extension's build files: a file that is not listed is missing from the installed extension."""
+"""The extension's build files: what they install, and what they say of the extension."""
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 MODULE = ROOT / "CoronaryCalciumScoring"
 INDEX_ENTRY = MODULE / "Resources" / "ExtensionsIndex" / "CoronaryCalciumScoring.json"
 
 
-def listed(variable):
-    """The files of one list in the module's CMakeLists.txt."""
-    text = (MODULE / "CMakeLists.txt").read_text(encoding="utf-8")
-    (content,) = re.findall(rf"set\({variable}\n(.*?)\n  \)", text, flags=re.DOTALL)
-    return content.replace("${MODULE_NAME}", "CoronaryCalciumScoring").split()
+STUB = """
+cmake_minimum_required(VERSION 3.20)
+project(Stub NONE)
+macro(slicerMacroBuildScriptedModule)
+  cmake_parse_arguments(STUB "WITH_GENERIC_TESTS" "NAME" "SCRIPTS;RESOURCES" ${ARGN})
+  file(WRITE ${CMAKE_BINARY_DIR}/scripts "${STUB_SCRIPTS}")
+  file(WRITE ${CMAKE_BINARY_DIR}/resources "${STUB_RESOURCES}")
+endmacro()
+add_subdirectory("@MODULE@" module)
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """What the module's CMakeLists.txt gives to Slicer's macro, by the names of its lists."""
+    cmake = shutil.which("cmake")
+    if cmake is None:
+        pytest.skip("needs cmake")
+    folder = tmp_path_factory.mktemp("cmake")
+    (folder / "CMakeLists.txt").write_text(STUB.replace("@MODULE@", MODULE.as_posix()), encoding="utf-8")
+    subprocess.run([cmake, "-S", folder, "-B", folder / "build"], check=True, capture_output=True)
+    return {name: (folder / "build" / name).read_text().split(";") for name in ("scripts", "resources")}
 
 
 def present(folder, pattern):
@@ -22,30 +43,19 @@ def present(folder, pattern):
     return sorted(path.relative_to(MODULE).as_posix() for path in files if not path.name.startswith("."))
 
 
-def compare(variable, files):
-    """Fail with the lines to add and to remove."""
-    names = listed(variable)
-    missing = "\n".join(f"  {name}" for name in files if name not in names)
-    gone = "\n".join(f"  {name}" for name in names if name not in files)
-    assert not missing, f"add to {variable} in CoronaryCalciumScoring/CMakeLists.txt:\n{missing}"
-    assert not gone, f"remove from {variable} in CoronaryCalciumScoring/CMakeLists.txt:\n{gone}"
-    assert len(names) == len(set(names)), f"{variable} lists a file twice"
-
-
 def extension_setting(name):
     """A setting of the top CMakeLists.txt, which Slicer's tools read as one line in quotes."""
     (value,) = re.findall(rf'^set\({name} "(.*)"\)$', (ROOT / "CMakeLists.txt").read_text(), flags=re.MULTILINE)
     return value
 
 
-def test_every_python_file_is_listed_and_every_listed_one_exists():
-    compare("MODULE_PYTHON_SCRIPTS", present(".", "*.py"))
+def test_every_python_file_is_installed(installed):
+    assert sorted(installed["scripts"]) == present(".", "*.py")
 
 
-def test_every_resource_is_listed_and_every_listed_one_exists():
-    # The pictures are the README's: nothing installed shows them.
+def test_every_resource_is_installed_but_the_readmes_pictures(installed):
     used = [name for name in present("Resources", "*") if not name.startswith("Resources/Pictures/")]
-    compare("MODULE_PYTHON_RESOURCES", used)
+    assert sorted(installed["resources"]) == used
 
 
 def test_the_readmes_pictures_are_small():

@@ -1,14 +1,16 @@
 """A review: the reader's segmentation of a CT, its edits, its live scores, and what the network had proposed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from coronary_calcium.arteries import Artery
 from coronary_calcium.scoring.agatston import CaseScore, score_labels
+from coronary_calcium.scoring.lesion_warnings import LESION_CODES, lesion_warnings
 from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.scoring.rules import ADAPTED_WARNING, RuleSet, adapted_warnings
-from coronary_calcium.volume import Acquisition, CaseWarning
+from coronary_calcium.volume import Acquisition, CaseWarning, each_once
 
 from .candidates import Candidates, add_candidates_node, find_candidates, remove_candidates_node, show_candidates
 from .edits import Edit, EditResult, Edits, History
@@ -66,13 +68,13 @@ class Review:
         self._kept_warnings = [
             warning
             for warning in (score_warnings(tableNode) if tableNode else ())
-            if not warning.code.startswith(SEGMENT_WARNINGS) and warning.code != ADAPTED_WARNING
+            if not warning.code.startswith(SEGMENT_WARNINGS) and warning.code not in (ADAPTED_WARNING, *LESION_CODES)
         ]
         self._candidatesNode = None
         self._own_edit = True  # the first scores are of no edit
         self.rules_name, self.options = stored_options(segmentationNode, self.kvp)
         self.rules: RuleSet = rules_for(self.rules_name, self.options, self.kvp)
-        self.ai_score = self._score_prediction()
+        self._score_prediction()
         self._moved = False  # whether the last edit has changed a label
         self.edits = Edits(segmentationNode, volumeNode, history, self.rules)
         self.onChanged: list[Callable[[CaseScore | None], object]] = []
@@ -97,7 +99,7 @@ class Review:
             self._candidates = self._candidates and self._candidates.by(volume, rules)
         self.rules_name, self.options, self.rules = rules_name, options, rules
         self.edits.rules = rules
-        self.ai_score = self._score_prediction()
+        self._score_prediction()
         if self.segmentationNode.GetScene():
             store_options(self.segmentationNode, rules_name, options)
         self._own_edit = True  # other rules are no edit
@@ -109,8 +111,12 @@ class Review:
         finally:
             self._own_edit = False
 
-    def _score_prediction(self) -> CaseScore | None:
-        return score_labels(self.ct.volume, self.prediction.labels, self.rules) if self.prediction else None
+    def _score_prediction(self) -> None:
+        """Score what the network found, and what it left out, by the rules in use."""
+        prediction, volume = self.prediction, self.ct.volume
+        uncertainty = prediction.uncertainty if prediction else None
+        self.ai_score = score_labels(volume, prediction.labels, self.rules) if prediction else None
+        self._left_out = uncertainty.left_out_lesions(volume, self.rules) if uncertainty else ()
 
     @property
     def marking_threshold_hu(self) -> float:
@@ -138,11 +144,19 @@ class Review:
 
     @property
     def warnings(self) -> tuple[CaseWarning, ...]:
-        """What a reader of the scores must know: warnings of the run, of the CT and of the segments, each code once."""
-        by_code: dict[str, CaseWarning] = {}
-        for warning in (*self._kept_warnings, *self.live.warnings):
-            by_code.setdefault(warning.code, warning)
-        return adapted_warnings(by_code.values(), self.rules)
+        """What a reader of the scores must know: of the scan, of the segments and of the lesions as they are now."""
+        return each_once(*self._scan_warnings, *self._lesion_warnings)
+
+    @property
+    def _scan_warnings(self) -> tuple[CaseWarning, ...]:
+        return adapted_warnings((*self._kept_warnings, *self.live.warnings), self.rules)
+
+    @property
+    def _lesion_warnings(self) -> tuple[CaseWarning, ...]:
+        if self.score is None:
+            return ()
+        uncertainty = self.prediction.uncertainty if self.prediction else None
+        return lesion_warnings(self.score, self.options.risk_scheme, uncertainty, self._left_out)
 
     def close(self) -> None:
         """Stop watching and remove the candidates; what the reader did stays in the scene."""
@@ -213,26 +227,19 @@ class Review:
 
     def case_result(self) -> "CaseResult":
         """The reader's result as the engine's reports take it: the label map is given, no network has marked it."""
-        from coronary_calcium.pipeline import CaseResult
-        from coronary_calcium.scoring.reader_vs_ai import reader_vs_ai
+        from coronary_calcium.pipeline import compared_with, score_given
 
-        labels = self.labels()
-        volume = scene_ct(self.volumeNode, self._acquisition).volume
-        score = score_labels(volume, labels, self.rules)
-        return CaseResult(
-            volume=volume,
-            labels=labels,
-            score=score,
-            prediction=None,
-            model_card=None,
-            rules=self.rules,
-            device="none",
-            seconds={"review": self.statistics.seconds},
-            warnings=self.warnings,
-            mask_given=True,
-            options=self.options,
-            difference=reader_vs_ai(score, self.ai_score, self.prediction.model) if self.prediction else None,
+        result = score_given(
+            scene_ct(self.volumeNode, self._acquisition).volume,
+            self.labels(),
+            self.rules,
+            self.options,
+            scan=self._scan_warnings,
+            uncertainty=self.prediction.uncertainty if self.prediction else None,
         )
+        if self.prediction:
+            result = compared_with(result, self.prediction.labels, self.prediction.model)
+        return replace(result, seconds={"review": self.statistics.seconds})
 
     def view_pictures(self) -> "tuple[ViewPicture, ...]":
         """The slice views as they stand; without a layout, views of the lesion with the highest score, if any."""

@@ -1,11 +1,13 @@
 """The network's prediction as it was, kept in the scene beside the segmentation that the reader corrects."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from coronary_calcium.arteries import BY_LABEL
 from coronary_calcium.scoring.agatston import CaseScore, score_labels
+from coronary_calcium.scoring.lesion_warnings import Uncertainty
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.reader_vs_ai import network_facts
 
@@ -33,6 +35,7 @@ class StoredPrediction:
     score : the scores of ``labels``; their lesions carry no probability.
     probabilities : mean probability of each lesion of ``score``, in their order; None where it is not known.
     model : name, checksum and statement of the network.
+    uncertainty : what the network was uncertain of; None in scenes of version 1, which did not keep it.
 
     """
 
@@ -40,6 +43,7 @@ class StoredPrediction:
     score: CaseScore
     probabilities: tuple[float | None, ...]
     model: dict[str, Any]
+    uncertainty: Uncertainty | None = None
 
     def probability_of(self, lesion: Lesion) -> float | None:
         """The network's probability of a lesion of the reader, over the voxels that both marked; None without any.
@@ -64,6 +68,7 @@ def store_prediction(segmentationNode, volumeNode, labels: np.ndarray, result: "
     facts = {
         "probabilities": [lesion.probability for lesion in result.score.lesions],
         "model": network_facts(result.model_card or {}),
+        "uncertainty": _uncertainty_as_json(result.uncertainty),
     }
     node.SetAttribute(FACTS_ATTRIBUTE, json.dumps(facts))
     segmentationNode.SetNodeReferenceID(PREDICTION_ROLE, node.GetID())
@@ -86,7 +91,33 @@ def read_stored_prediction(segmentationNode, volumeNode, ct: SceneCT) -> StoredP
     probabilities = _probabilities(facts.get("probabilities"))
     if len(probabilities) != len(score.lesions):  # the kept segmentation was edited: its lesions are others now
         probabilities = (None,) * len(score.lesions)
-    return StoredPrediction(labels, score, probabilities, _model(facts.get("model")))
+    uncertainty = _uncertainty(facts.get("uncertainty"), labels.size)
+    return StoredPrediction(labels, score, probabilities, _model(facts.get("model")), uncertainty)
+
+
+def _uncertainty_as_json(uncertainty: Uncertainty | None) -> dict[str, Any] | None:
+    if uncertainty is None:
+        return None
+    return {
+        entry.name: value.tolist() if isinstance(value := getattr(uncertainty, entry.name), np.ndarray) else value
+        for entry in fields(Uncertainty)
+    }
+
+
+def _uncertainty(kept: object, voxels: int) -> Uncertainty | None:
+    """What a scene says that the network was uncertain of on a CT of so many voxels; None where it cannot be so."""
+    try:
+        counted, left_out = (np.array(kept[name], np.int64).reshape(-1) for name in ("counted", "left_out"))
+        labels = np.array(kept["left_out_labels"], np.int64).reshape(-1)
+        lesions, slices_run = int(kept["lesions"]), int(kept["slices_run"])
+    except (TypeError, KeyError, ValueError, OverflowError):
+        return None
+    indices = np.concatenate([counted, left_out])
+    ascending = (np.diff(counted) > 0).all() and (np.diff(left_out) > 0).all()
+    possible = labels.size == left_out.size and np.isin(labels, list(BY_LABEL)).all()
+    if not (ascending and possible and ((indices >= 0) & (indices < voxels)).all()):
+        return None
+    return Uncertainty(counted, left_out, labels.astype(np.uint8), lesions, slices_run)
 
 
 def _probabilities(kept: object) -> tuple[float | None, ...]:

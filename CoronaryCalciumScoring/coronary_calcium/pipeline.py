@@ -1,7 +1,8 @@
 """A CT volume in, a scored case out: the one path that the command line and the Slicer module share."""
 
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from coronary_calcium.progress import Progress, Timing, no_progress, part_of
 from coronary_calcium.scoring import CaseScore, score_labels
 from coronary_calcium.scoring.calcium_quantities import CaseQuantities, case_quantities
 from coronary_calcium.scoring.interpretation import MesaRisk, ScoreInterpretation, interpret_score, mesa_risk
+from coronary_calcium.scoring.lesion_warnings import Uncertainty, lesion_warnings
 from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
 from coronary_calcium.scoring.reader_vs_ai import ReaderVsAI, reader_vs_ai
 from coronary_calcium.scoring.rule_comparison import ScoredByRules, compare_rules
@@ -26,15 +28,27 @@ from coronary_calcium.scoring.volume_mass import (
     calibration_of,
     measure,
 )
-from coronary_calcium.volume import CaseWarning, CTVolume
+from coronary_calcium.volume import CaseWarning, CTVolume, each_once
 
 if TYPE_CHECKING:
     from coronary_calcium.inference.predict import Prediction
+    from coronary_calcium.network.weights import LoadedModel
 
-# Arteries of 400 mm in all and 4 mm across have 5 mL, lumen included; blur makes calcium look up to twice as large.
-MOST_CALCIUM_MM3 = 10_000.0
-# One every 2 mm of those arteries.
-MOST_LESIONS = 200
+
+@dataclass(frozen=True, eq=False)
+class PredictedLesions:
+    """What the network found on a CT.
+
+    Attributes
+    ----------
+    prediction : its probabilities and arteries.
+    labels : (k, j, i) uint8, the label map of the lesions that follow from them (``inference.postprocess``).
+    model_card : the network's card with its checksum.
+    """
+
+    prediction: "Prediction"
+    labels: np.ndarray
+    model_card: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,30 +60,42 @@ class CaseResult:
     volume : the CT.
     labels : (k, j, i) uint8, the artery of every voxel marked as calcium (``arteries``).
     score : the scores of ``labels``.
-    prediction : what the network proposed; None when a label map was given.
-    model_card : the network's card with its checksum; None when a label map was given.
     rules : how the scores were counted.
-    device : where the network ran, such as ``"cpu"``; ``"none"`` when it did not run.
-    seconds : wall-clock seconds by stage.
     warnings : all warnings, those of the CT first.
-    mask_given : whether ``labels`` were given in place of the network's.
     options : what else the user chose.
+    seconds : wall-clock seconds by stage.
+    predicted : what the network found; None when ``labels`` were given in place of it.
+    uncertainty : what the network was uncertain of; None when it has not marked the lesions.
     difference : what the reader of a given label map changed in the network's prediction; None where there was none.
-
+    device : where the network ran, such as ``"cpu"``; ``"none"`` when it did not run.
     """
 
     volume: CTVolume
     labels: np.ndarray
     score: CaseScore
-    prediction: "Prediction | None"
-    model_card: dict[str, Any] | None
     rules: RuleSet
-    device: str
-    seconds: dict[str, float]
     warnings: tuple[CaseWarning, ...]
-    mask_given: bool
     options: ScoringOptions = DEFAULT_OPTIONS
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    predicted: PredictedLesions | None = None
+    uncertainty: Uncertainty | None = None
     difference: ReaderVsAI | None = None
+    device: str = "none"
+
+    @property
+    def mask_given(self) -> bool:
+        """Whether ``labels`` were given in place of the network's."""
+        return self.predicted is None
+
+    @property
+    def prediction(self) -> "Prediction | None":
+        """What the network gave; None when a label map was given."""
+        return self.predicted.prediction if self.predicted else None
+
+    @property
+    def model_card(self) -> dict[str, Any] | None:
+        """The card of the network that marked the calcium; None when a label map was given."""
+        return self.predicted.model_card if self.predicted else None
 
     @property
     def how_marked(self) -> str:
@@ -124,12 +150,13 @@ def score_case(
     timing: Timing | None = None,
     options: ScoringOptions = DEFAULT_OPTIONS,
 ) -> CaseResult:
-    """Propose the calcium of a CT, or take it from ``labels``, and score it.
+    """Find the calcium of a CT, or take it from ``labels``, and score it: the steps below, one after the other.
 
     ``labels`` is a (k, j, i) uint8 array on the volume's grid; with it the network is neither loaded nor run, unless
     ``options.compare_ai`` asks what the reader changed in its prediction. ``proposed`` is an earlier prediction to
-    compare ``labels`` with instead. ``device`` is ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``. ``timing`` has timed
-    what went before. With ``options.kvp_adapted``, ``rules`` are adapted to the scan's tube voltage first.
+    compare ``labels`` with instead.
+    ``device`` is ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``. ``timing`` has timed what went before. With
+    ``options.kvp_adapted``, ``rules`` are adapted to the scan's tube voltage first.
 
     Raises InputError when the CT, the weights or the device cannot be used, or the rules cannot be adapted, and
     Cancelled when ``progress`` does.
@@ -140,60 +167,164 @@ def score_case(
     calibrated(volume, options)  # rejected before the minutes of work, not after
     with timing.timed("find heart"):
         field = find_heart(volume, part_of(progress, 0.0, 0.08))
-    warnings = [*adapted_warnings(volume.warnings, rules), *contrast_warning(volume, field)]
-    if field.found:
-        warnings += field.warnings  # a heart that is cut lacks calcium, whoever marks what is there
-    if labels is not None:
-        with timing.timed("score"):
-            score = score_labels(volume, labels, rules)
-        warnings += [*_mask_warning(score), *_amount_warning(score)]
-        difference, ran_on = None, "none"
-        if proposed is not None:
-            difference = reader_vs_ai(score, score_labels(volume, proposed, rules))
-        elif options.compare_ai:
-            prediction, marked, card = _predict(volume, field, model_path, device, rules, progress, timing)
-            difference = reader_vs_ai(score, score_labels(volume, marked, rules), card)
-            ran_on = prediction.device
-            warnings += [*field.warnings, *prediction.warnings]
-        progress(1.0, "Scored")
-        return CaseResult(
-            volume,
-            np.asarray(labels, dtype=np.uint8),
-            score,
-            None,
-            None,
-            rules,
-            ran_on,
-            timing.seconds,
-            _unique(warnings),
-            True,
-            options,
-            difference,
-        )
-    if not field.found:
-        warnings += field.warnings
-    prediction, labels, card = _predict(volume, field, model_path, device, rules, progress, timing)
-    with timing.timed("score"):
-        from coronary_calcium.inference.postprocess import uncertainty_warnings  # noqa: PLC0415 (torch, as in _predict)
-
-        score = score_labels(volume, labels, rules, prediction.probability)
-        doubt = uncertainty_warnings(volume, prediction, score, rules, options.risk_scheme)
+    run_network = partial(_load_and_predict, volume, field, model_path, device, rules, progress, timing)
+    if labels is None:
+        result = score_predicted(volume, field, run_network(), rules, options, timing)
+    elif options.compare_ai and proposed is None:
+        predicted = run_network()
+        scan = scan_warnings(volume, field, rules, predicted)
+        result = score_given(volume, labels, rules, options, scan, timing=timing)
+        result = compared_with(result, predicted.labels, predicted.model_card, predicted.prediction.device)
+    else:
+        result = score_given(volume, labels, rules, options, scan_warnings(volume, field, rules), timing=timing)
+        result = result if proposed is None else compared_with(result, proposed)
     progress(1.0, "Scored")
+    return result
+
+
+def _load_and_predict(
+    volume: CTVolume,
+    field: HeartField,
+    weights: Path | None,
+    device: str,
+    rules: RuleSet,
+    progress: Progress,
+    timing: Timing,
+) -> PredictedLesions:
+    model, chosen = load_network(weights, device, progress, timing)
+    return predict_lesions(volume, field, model, chosen, rules, part_of(progress, 0.1, 0.97), timing)
+
+
+def load_network(
+    weights: Path | None, device: str, progress: Progress = no_progress, timing: Timing | None = None
+) -> "tuple[LoadedModel, str]":
+    """The network and the device to run it on; the shipped weights when ``weights`` is None.
+
+    Raises InputError when weights or device cannot be used.
+    """
+    # torch takes seconds to import and is not there in a Slicer without it: a given label map needs none of this.
+    with (timing or Timing()).timed("load network"):
+        progress(0.08, "Loading the network")
+        from coronary_calcium.inference.device import memory_rejected, resolve_device  # noqa: PLC0415
+        from coronary_calcium.network.weights import load_model  # noqa: PLC0415
+
+        chosen = resolve_device(device)
+        with memory_rejected():
+            return load_model(weights, device=chosen), chosen
+
+
+def predict_lesions(
+    volume: CTVolume,
+    field: HeartField,
+    model: "LoadedModel",
+    device: str = "cpu",
+    rules: RuleSet = LITERATURE,
+    progress: Progress = no_progress,
+    timing: Timing | None = None,
+    *,
+    every_slice: bool = False,
+    keep_raw: bool = False,
+) -> PredictedLesions:
+    """Run the network where the heart is, and make lesions of what it says.
+
+    ``every_slice`` runs it also where nothing could count; ``keep_raw`` keeps what it says in whole windows. Raises
+    InputError when memory does not suffice or the network's answer is of no use, Cancelled when ``progress`` does.
+    """
+    from coronary_calcium.inference.device import memory_rejected  # noqa: PLC0415
+    from coronary_calcium.inference.postprocess import label_lesions  # noqa: PLC0415
+    from coronary_calcium.inference.predict import predict  # noqa: PLC0415
+
+    timing = timing or Timing()
+    with timing.timed("network"), memory_rejected():
+        prediction = predict(volume, field, model, device, rules, progress, skip=not every_slice, everywhere=keep_raw)
+    with timing.timed("lesions"):
+        labels = label_lesions(volume, prediction, rules)
+    return PredictedLesions(prediction, labels, model.card)
+
+
+def score_predicted(
+    volume: CTVolume,
+    field: HeartField,
+    predicted: PredictedLesions,
+    rules: RuleSet = LITERATURE,
+    options: ScoringOptions = DEFAULT_OPTIONS,
+    timing: Timing | None = None,
+) -> CaseResult:
+    """The scores of what the network found, with all warnings."""
+    from coronary_calcium.inference.postprocess import uncertainty_of  # noqa: PLC0415
+
+    timing = timing or Timing()
+    prediction = predicted.prediction
+    with timing.timed("score"):
+        score = score_labels(volume, predicted.labels, rules, prediction.probability)
+        uncertainty = uncertainty_of(volume, prediction, score, rules)
+        left_out = uncertainty.left_out_lesions(volume, rules)
+    found = scan_warnings(volume, field, rules, predicted)
     return CaseResult(
         volume=volume,
-        labels=labels,
+        labels=predicted.labels,
         score=score,
-        prediction=prediction,
-        model_card=card,
         rules=rules,
-        device=prediction.device,
-        seconds=timing.seconds,
-        warnings=_unique(
-            [*warnings, *prediction.warnings, *(doubt or _zero_warning(score, prediction)), *_amount_warning(score)]
-        ),
-        mask_given=False,
+        warnings=each_once(*found, *lesion_warnings(score, options.risk_scheme, uncertainty, left_out)),
         options=options,
+        seconds=timing.seconds,
+        predicted=predicted,
+        uncertainty=uncertainty,
+        device=prediction.device,
     )
+
+
+def score_given(
+    volume: CTVolume,
+    labels: np.ndarray,
+    rules: RuleSet = LITERATURE,
+    options: ScoringOptions = DEFAULT_OPTIONS,
+    scan: Sequence[CaseWarning] = (),
+    uncertainty: Uncertainty | None = None,
+    timing: Timing | None = None,
+) -> CaseResult:
+    """The scores of a given label map, (k, j, i) integers on the volume's grid.
+
+    ``scan`` are the ``scan_warnings``; ``uncertainty`` is that of the network whose lesions a reader has corrected.
+    """
+    timing = timing or Timing()
+    with timing.timed("score"):
+        score = score_labels(volume, labels, rules)
+        left_out = uncertainty.left_out_lesions(volume, rules) if uncertainty else ()
+    return CaseResult(
+        volume=volume,
+        labels=np.asarray(labels, dtype=np.uint8),
+        score=score,
+        rules=rules,
+        warnings=each_once(*scan, *lesion_warnings(score, options.risk_scheme, uncertainty, left_out)),
+        options=options,
+        seconds=timing.seconds,
+        uncertainty=uncertainty,
+    )
+
+
+def compared_with(
+    result: CaseResult, ai_labels: np.ndarray, model_card: Mapping[str, Any] | None = None, device: str = "none"
+) -> CaseResult:
+    """A reader's result with what it changed in the network's label map, (k, j, i) on the same grid."""
+    ai_score = score_labels(result.volume, ai_labels, result.rules)
+    return replace(result, difference=reader_vs_ai(result.score, ai_score, model_card), device=device)
+
+
+def scan_warnings(
+    volume: CTVolume,
+    field: HeartField,
+    rules: RuleSet,
+    predicted: PredictedLesions | None = None,
+) -> tuple[CaseWarning, ...]:
+    """What must be known of the scan, whatever is marked on it: of the CT, contrast, the heart and the network's run.
+
+    That the heart was not found matters only where the network was asked.
+    """
+    # A heart that is cut lacks calcium, whoever marks what is there.
+    heart = field.warnings if field.found or predicted else ()
+    run = predicted.prediction.warnings if predicted else ()
+    return each_once(*adapted_warnings(volume.warnings, rules), *contrast_warning(volume, field), *heart, *run)
 
 
 def calibrated(volume: CTVolume, options: ScoringOptions) -> MassCalibration:
@@ -204,83 +335,3 @@ def calibrated(volume: CTVolume, options: ScoringOptions) -> MassCalibration:
     if options.rods is not None:
         return calibration_from_marks(volume, options.rods)
     return calibration_of(volume.acquisition, options.mass_factor)
-
-
-def _predict(
-    volume: CTVolume,
-    field: HeartField,
-    model_path: Path | None,
-    device: str,
-    rules: RuleSet,
-    progress: Progress,
-    timing: Timing,
-) -> tuple["Prediction", np.ndarray, dict[str, Any]]:
-    """The network's prediction, the lesions' label map and the network's card."""
-    # torch takes seconds to import and is not there in a Slicer without it: a given label map needs none of this.
-    with timing.timed("load network"):
-        progress(0.08, "Loading the network")
-        from coronary_calcium.inference.device import memory_rejected, resolve_device  # noqa: PLC0415
-        from coronary_calcium.inference.postprocess import label_lesions  # noqa: PLC0415
-        from coronary_calcium.inference.predict import predict  # noqa: PLC0415
-        from coronary_calcium.network.weights import load_model  # noqa: PLC0415
-
-        chosen = resolve_device(device)
-        with memory_rejected():
-            model = load_model(model_path, device=chosen)
-    with timing.timed("network"), memory_rejected():
-        prediction = predict(volume, field, model, device=chosen, rules=rules, progress=part_of(progress, 0.1, 0.97))
-    with timing.timed("lesions"):
-        labels = label_lesions(volume, prediction, rules)
-    return prediction, labels, model.card
-
-
-def _mask_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
-    """``mask-empty`` or ``mask-not-counted`` when the given label map comes to nothing."""
-    if score.total.lesions:
-        return ()
-    if not score.labeled_voxels:
-        return (CaseWarning("mask-empty", "The mask marks nothing, so the score of 0 says nothing about the patient."),)
-    return (
-        CaseWarning(
-            "mask-not-counted",
-            f"None of the {score.labeled_voxels} voxels that the mask marks counts: they are below "
-            f"{score.rules.for_volume.threshold_hu:g} HU or in parts that are too small; check that the mask was drawn "
-            "on this CT.",
-        ),
-    )
-
-
-def _zero_warning(score: CaseScore, prediction: "Prediction") -> tuple[CaseWarning, ...]:
-    """``nothing-marked`` when the network marked nothing, although there was something that it could have marked."""
-    if score.total.lesions or not prediction.slices_run:
-        return ()
-    return (
-        CaseWarning(
-            "nothing-marked",
-            f"The network marked nothing, although {prediction.slices_run} slices hold spots of "
-            f"{score.rules.threshold_hu:.0f} HU and more in the heart's region: look at them before you rely on a "
-            "score of 0.",
-        ),
-    )
-
-
-def _amount_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
-    """``implausible-amount`` when more is marked than coronary arteries can hold."""
-    if score.total.volume_mm3 <= MOST_CALCIUM_MM3 and score.total.lesions <= MOST_LESIONS:
-        return ()
-    return (
-        CaseWarning(
-            "implausible-amount",
-            f"{score.total.lesions} lesions of {score.total.volume_mm3 / 1000:.1f} mL are more than coronary arteries "
-            "hold: bone, metal, contrast medium or noise was probably marked as well; check the lesions before you use "
-            "the score.",
-        ),
-    )
-
-
-def _unique(warnings: list[CaseWarning]) -> tuple[CaseWarning, ...]:
-    """The warnings without repetitions of a code, the first of each kept."""
-    kept: dict[str, CaseWarning] = {}
-    for warning in warnings:
-        kept.setdefault(warning.code, warning)
-    return tuple(kept.values())

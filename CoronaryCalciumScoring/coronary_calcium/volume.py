@@ -19,6 +19,14 @@ class CaseWarning:
     message: str
 
 
+def each_once(*warnings: CaseWarning) -> tuple[CaseWarning, ...]:
+    """The warnings without repetitions of a code, the first of each kept."""
+    kept: dict[str, CaseWarning] = {}
+    for warning in warnings:
+        kept.setdefault(warning.code, warning)
+    return tuple(kept.values())
+
+
 @dataclass(frozen=True)
 class Acquisition:
     """What the score depends on in how the scan was made; never who was scanned. None means not stated.

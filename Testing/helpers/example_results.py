@@ -4,7 +4,7 @@ import numpy as np
 from coronary_calcium.disclaimers import NO_CLINICAL_LABELS, RESEARCH_USE
 from coronary_calcium.heart.field import HeartField, Window
 from coronary_calcium.inference.predict import Prediction
-from coronary_calcium.pipeline import CaseResult
+from coronary_calcium.pipeline import CaseResult, PredictedLesions
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume
@@ -60,7 +60,7 @@ def example_labels(volume) -> np.ndarray:
 def case_result(volume, labels, *, mask_given=False, found=True, card=CARD):
     """A result as if the network had proposed ``labels``, or as if they had been given."""
     if mask_given:
-        prediction, probability = None, None
+        predicted, probability = None, None
     else:
         probability = np.where(labels > 0, 0.75, 0.0).astype(np.float32)
         windows = (Window(2, 14, 30.5, 25.25), Window(14, 15, 31.0, 25.0))
@@ -75,17 +75,16 @@ def case_result(volume, labels, *, mask_given=False, found=True, card=CARD):
             device="cpu",
             seconds=1.5,
         )
+        predicted = PredictedLesions(prediction, labels, card)
     return CaseResult(
         volume=volume,
         labels=labels,
         score=score_labels(volume, labels, LITERATURE, probability),
-        prediction=prediction,
-        model_card=None if mask_given else card,
+        predicted=predicted,
         rules=LITERATURE,
         device="none" if mask_given else "cpu",
         seconds={"read": 0.25, "network": 1.5},
         warnings=volume.warnings,
-        mask_given=mask_given,
     )
 
 

@@ -29,6 +29,7 @@ def scoring_engine(volume, *, labels, device, progress):
         device=device,
         mask_given=True,
         model_card=None,
+        uncertainty=None,
     )
 
 

@@ -5,9 +5,10 @@ import pytest
 from coronary_calcium import pipeline
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS as LIMITS
-from coronary_calcium.inference.postprocess import label_lesions, uncertainty_warnings
+from coronary_calcium.inference.postprocess import label_lesions, uncertainty_of
 from coronary_calcium.inference.predict import Prediction
 from coronary_calcium.scoring import score_labels
+from coronary_calcium.scoring.lesion_warnings import UNCERTAINTY_CODES, lesion_warnings
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
@@ -33,7 +34,14 @@ def _warned(*lesions):
     volume, prediction = _case(*lesions)
     score = score_labels(volume, label_lesions(volume, prediction))
     assert score.total.agatston == sum(PIXEL * pixels for _, pixels, certainty in lesions if certainty != UNSURE)
-    return [warning.message for warning in uncertainty_warnings(volume, prediction, score, LITERATURE, FIVE_CATEGORIES)]
+    return _messages(volume, prediction, score)
+
+
+def _messages(volume, prediction, score):
+    uncertainty = uncertainty_of(volume, prediction, score, LITERATURE)
+    left_out = uncertainty.left_out_lesions(volume, LITERATURE)
+    given = lesion_warnings(score, FIVE_CATEGORIES, uncertainty, left_out)
+    return [warning.message for warning in given if warning.code in UNCERTAINTY_CODES]
 
 
 def test_a_uncertain_lesion_that_changes_the_risk_category_is_told_with_slice_and_score():
@@ -85,8 +93,8 @@ def test_of_a_lesion_that_is_taken_in_part_the_rest_is_told():
     prediction.probability[4, 0:8, 2:42] = 0.03
     score = score_labels(volume, label_lesions(volume, prediction))
     assert score.total.agatston == 20 * PIXEL
-    (warning,) = uncertainty_warnings(volume, prediction, score, LITERATURE, FIVE_CATEGORIES)
-    assert "not sure of 1 lesion, in slice 4, and left it out; with it the score would be 1360.0" in warning.message
+    (message,) = _messages(volume, prediction, score)
+    assert "not sure of 1 lesion, in slice 4, and left it out; with it the score would be 1360.0" in message
 
 
 def test_sure_lesions_alone_are_no_reason_to_warn():
@@ -96,9 +104,10 @@ def test_sure_lesions_alone_are_no_reason_to_warn():
 @pytest.mark.parametrize(("certainty", "code"), [(UNSURE, "uncertain-lesions"), (0.3, "nothing-marked")])
 def test_a_scored_case_warns_of_a_zero_once(monkeypatch, certainty, code):
     volume, prediction = _case((7, 2, certainty))
-    proposed = (prediction, label_lesions(volume, prediction), {"sha256": "0" * 64})
+    predicted = pipeline.PredictedLesions(prediction, label_lesions(volume, prediction), {"sha256": "0" * 64})
     monkeypatch.setattr(pipeline, "find_heart", lambda volume, progress: prediction.covered)
-    monkeypatch.setattr(pipeline, "_predict", lambda *arguments: proposed)
+    monkeypatch.setattr(pipeline, "load_network", lambda *arguments: (None, "cpu"))
+    monkeypatch.setattr(pipeline, "predict_lesions", lambda *arguments: predicted)
     result = pipeline.score_case(volume)
     codes = [warning.code for warning in result.warnings]
     assert result.score.total.agatston == 0

@@ -25,7 +25,7 @@ from coronary_calcium.evaluation.statistics import (
     wilson,
 )
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS as LIMITS
-from coronary_calcium.inference.postprocess import UNCERTAINTY_CODES
+from coronary_calcium.scoring.lesion_warnings import UNCERTAINTY_CODES
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 from coronary_calcium.scoring.rules import LITERATURE
 

@@ -9,12 +9,13 @@ from coronary_calcium.arteries import ARTERIES, BY_LABEL
 from coronary_calcium.evaluation.patients import OpenedPatient
 from coronary_calcium.evaluation.results import LesionOutcome, PatientMeasurement
 from coronary_calcium.evaluation.statistics import Counts
-from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS, label_lesions, uncertainty_warnings
-from coronary_calcium.inference.predict import Prediction, countable_voxels, predict, seen_voxels
+from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
+from coronary_calcium.inference.predict import seen_voxels
 from coronary_calcium.network.weights import LoadedModel
+from coronary_calcium.pipeline import predict_lesions, score_predicted
 from coronary_calcium.progress import Timing
 from coronary_calcium.scoring import CaseScore, score_labels
-from coronary_calcium.scoring.risk import FIVE_CATEGORIES, risk_category
+from coronary_calcium.scoring.risk import risk_category
 from coronary_calcium.scoring.rules import LITERATURE
 
 # Every marked pixel counts, whatever its HU and however small its island; the islands only give the weights.
@@ -31,19 +32,17 @@ def measure(
     """
     timing = timing or Timing()
     volume, truth = opened.volume, opened.labels
-    with timing.timed("network"):
-        raw = predict(volume, opened.field, model, device, skip=not every_slice, everywhere=True)
+    predicted = predict_lesions(
+        volume, opened.field, model, device, timing=timing, every_slice=every_slice, keep_raw=True
+    )
+    result = score_predicted(volume, opened.field, predicted, timing=timing)
+    raw, labels, found_score = predicted.prediction, predicted.labels, result.score
     with timing.timed("measure"):
-        countable = countable_voxels(volume, opened.field, LITERATURE)
-        scored = _only(raw, countable)
-        labels = label_lesions(volume, scored, LITERATURE)
-        mask = raw.probability >= POSTPROCESSING_LIMITS.high_threshold
-        true_score, found_score = score_labels(volume, truth), score_labels(volume, labels)
+        mask = np.asarray(raw.raw) >= POSTPROCESSING_LIMITS.high_threshold
+        true_score = score_labels(volume, truth)
         unfiltered = score_labels(volume, mask.astype(np.uint8), UNFILTERED).total.agatston
         true_counted, found_counted = _counted(true_score, truth.shape), _counted(found_score, truth.shape)
-        doubt = uncertainty_warnings(volume, scored, found_score, LITERATURE, FIVE_CATEGORIES)
         unseen = ~seen_voxels(volume, opened.field)
-    codes = {warning.code: None for warning in (*volume.warnings, *opened.field.warnings, *raw.warnings, *doubt)}
     measured = PatientMeasurement(
         marked=compare_masks(truth > 0, labels > 0),
         counted=compare_masks(true_counted, found_counted),
@@ -61,18 +60,9 @@ def measure(
         slices_run=raw.slices_run,
         slices_skipped=raw.slices_skipped,
         seconds=dict(timing.seconds),
-        warnings=tuple(codes),
+        warnings=tuple(warning.code for warning in result.warnings),
     )
     return measured, labels
-
-
-def _only(raw: Prediction, countable: np.ndarray) -> Prediction:
-    """The prediction as scoring takes it: nothing where nothing could count."""
-    return replace(
-        raw,
-        probability=np.where(countable, raw.probability, np.float16(0)),
-        artery=np.where(countable, raw.artery, np.uint8(0)),
-    )
 
 
 def _counted(score: CaseScore, shape: tuple[int, ...]) -> np.ndarray:

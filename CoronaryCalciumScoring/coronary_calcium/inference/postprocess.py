@@ -1,5 +1,6 @@
 """From the network's probability to lesions (the paper, section 2.5), and what stays uncertain of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,11 +10,10 @@ from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
 from coronary_calcium.inference.predict import Prediction
 from coronary_calcium.scoring.agatston import CaseScore, score_labels
 from coronary_calcium.scoring.components import find_components
-from coronary_calcium.scoring.interpretation import repeatability_limit
+from coronary_calcium.scoring.lesion_warnings import Uncertainty
 from coronary_calcium.scoring.lesions import Lesion
-from coronary_calcium.scoring.risk import RiskScheme
 from coronary_calcium.scoring.rules import LITERATURE, RuleSet
-from coronary_calcium.volume import CaseWarning, CTVolume
+from coronary_calcium.volume import CTVolume
 
 
 @dataclass(frozen=True)
@@ -203,60 +203,37 @@ def marked_voxels(
 
 # All that holds a marked pixel, however sure the network is of the whole.
 WITH_UNCERTAIN = replace(POSTPROCESSING_LIMITS, lesion_probability=0.0, large_lesion_core_probability=0.0)
-LEFT_OUT, TAKEN_IN = "uncertain-lesions", "uncertain-lesions-counted"
-UNCERTAINTY_CODES = (LEFT_OUT, TAKEN_IN)
-# A warning names the slices of so many lesions.
-_NAMED = 3
 
 
-def uncertainty_warnings(
-    volume: CTVolume, prediction: Prediction, score: CaseScore, rules: RuleSet, scheme: RiskScheme
-) -> tuple[CaseWarning, ...]:
-    """Warnings when lesions in doubt decide the risk category, or change the score by more than another scan would.
+def uncertainty_of(volume: CTVolume, prediction: Prediction, score: CaseScore, rules: RuleSet) -> Uncertainty:
+    """What the network was uncertain of: lesions that ``label_lesions`` left out, and counted ones.
 
-    ``uncertain-lesions`` of those that were left out, ``uncertain-lesions-counted`` of those that were not. ``score``
-    is that of the lesions which ``label_lesions`` keeps, on the same ``volume`` and by the same ``rules``.
+    ``score`` is that of the lesions which ``label_lesions`` keeps, on the same ``volume`` and by the same ``rules``.
     """
-    wider = score_labels(volume, label_lesions(volume, prediction, rules, WITH_UNCERTAIN), rules)
-    kept = np.zeros(volume.hu.size, bool)
-    for lesion in score.lesions:
-        kept[lesion.voxels] = True
-    left_out = [lesion for lesion in wider.lesions if not kept[lesion.voxels].all()]
-    taken_in, sure = is_uncertain(score, prediction)
-    others = ((LEFT_OUT, left_out, wider.total.agatston), (TAKEN_IN, taken_in, sure))
-    return tuple(
-        _warning(code, lesions, other, scheme)
-        for code, lesions, other in others
-        if lesions and _decides(score.total.agatston, other, scheme)
+    labels = label_lesions(volume, prediction, rules, WITH_UNCERTAIN)
+    kept = _voxels_of(score.lesions)
+    # Of a lesion that was taken in part, the rest was left out.
+    wider = [lesion for lesion in score_labels(volume, labels, rules).lesions if not np.isin(lesion.voxels, kept).all()]
+    left_out = np.setdiff1d(_voxels_of(wider), kept, assume_unique=True)
+    return Uncertainty(
+        counted=_voxels_of(is_uncertain(score, prediction)[0]),
+        left_out=left_out,
+        left_out_labels=labels.reshape(-1)[left_out],
+        lesions=score.total.lesions,
+        slices_run=prediction.slices_run,
     )
 
 
 def is_uncertain(
     score: CaseScore, prediction: Prediction, limits: PostprocessingLimits = POSTPROCESSING_LIMITS
 ) -> tuple[list[Lesion], float]:
-    """The scored lesions whose highest probability is below the sure one of the ``limits``; the score without them."""
+    """The scored lesions whose highest probability is below the confident one; the score without them."""
     probability = prediction.probability.reshape(-1)
     highest = {lesion.id: probability[lesion.voxels].max() for lesion in score.lesions}
     sure = sum(lesion.agatston for lesion in score.lesions if highest[lesion.id] >= limits.confident_probability)
     return [lesion for lesion in score.lesions if highest[lesion.id] < limits.confident_probability], sure
 
 
-def _decides(total: float, other: float, scheme: RiskScheme) -> bool:
-    """Whether the ``other`` score stands for something else than the ``total``."""
-    if scheme.category(other) != scheme.category(total):
-        return True
-    return bool(total) and abs(other - total) > repeatability_limit(total)
-
-
-def _warning(code: str, lesions: list[Lesion], agatston: float, scheme: RiskScheme) -> CaseWarning:
-    """``lesions`` by descending score, and the score with them (left out) or without them (taken in)."""
-    slices = sorted({lesion.main_slice for lesion in lesions[:_NAMED]})
-    listed = ", ".join(map(str, slices[:-1])) + (" and " if slices[1:] else "") + str(slices[-1])
-    number, them = ("1 lesion", "it") if len(lesions) == 1 else (f"{len(lesions)} lesions", "them")
-    place = f"{'the largest in' if lesions[_NAMED:] else 'in'} slice{'s' if slices[1:] else ''} {listed}"
-    sure, done, change = ("not", "left", "out; with") if code == LEFT_OUT else ("only just", "took", "in; without")
-    return CaseWarning(
-        code,
-        f"The network was {sure} sure of {number}, {place}, and {done} {them} {change} {them} the score would be "
-        f"{agatston:.1f} (risk category {scheme.category(agatston)}): look there before you rely on this score.",
-    )
+def _voxels_of(lesions: Iterable[Lesion]) -> np.ndarray:
+    """The flat (k, j, i) indices of the lesions' voxels, ascending."""
+    return np.sort(np.concatenate([np.empty(0, np.int64), *(lesion.voxels for lesion in lesions)]))

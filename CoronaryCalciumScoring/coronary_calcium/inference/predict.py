@@ -46,6 +46,7 @@ class Prediction:
     device : where it ran in the end.
     seconds : wall time.
     warnings : ``gpu-memory`` when the GPU's memory did not suffice.
+    raw : float16 (k, j, i), the probability in whole windows, where ``predict`` was asked to keep it.
 
     """
 
@@ -58,6 +59,7 @@ class Prediction:
     device: str
     seconds: float
     warnings: tuple[CaseWarning, ...] = ()
+    raw: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,8 @@ def predict(
     Only pixels that could count matter: in ``field.region`` and a window, at or above the threshold, in an in-slice
     part of at least the minimum area. Whatever the network said of any other pixel could not change a score, so the
     result is 0 there, and a window without such a pixel in a slice is not run (``skip=False`` runs it all the same,
-    with the same result). Where windows overlap, the higher probability stands. With ``everywhere`` the probability is
-    kept in whole windows, for those who ask what the network alone says: it must not be scored as it is.
+    with the same result). Where windows overlap, the higher probability stands. With ``everywhere`` the probability in
+    whole windows is kept beside it (``Prediction.raw``), for those who ask what the network alone says.
 
     ``progress`` may raise Cancelled. When a GPU's memory does not suffice, smaller batches are tried and then the
     CPU, with a warning. Raises ValueError when ``field`` is not of the volume's shape (a programming error), and
@@ -112,6 +114,10 @@ def predict(
         progress(done / len(tasks), f"Looking for calcium: slice {done} of {len(tasks)}")
     covered = {k for window in field.windows for k in range(window.k0, window.k1)}
     run = {task.k for task in tasks}
+    raw = probability if everywhere else None
+    if everywhere:
+        probability = np.where(countable, probability, np.float16(0))
+        artery = np.where(countable, artery, np.uint8(0))
     return Prediction(
         probability=probability,
         artery=artery,
@@ -122,6 +128,7 @@ def predict(
         device=runner.device,
         seconds=time.perf_counter() - started,
         warnings=tuple(runner.warnings),
+        raw=raw,
     )
 
 

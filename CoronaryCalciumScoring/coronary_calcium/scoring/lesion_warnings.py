@@ -1,0 +1,185 @@
+"""Warnings about the lesions of a score: uncertain ones, none at all, more than coronary arteries hold.
+
+They are computed from the lesions as they are now and from what the network was uncertain of, so that in a review they
+follow every edit as the scores do.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from coronary_calcium.scoring.agatston import CaseScore, score_components
+from coronary_calcium.scoring.components import components_of_voxels
+from coronary_calcium.scoring.interpretation import repeatability_limit
+from coronary_calcium.scoring.lesions import Lesion
+from coronary_calcium.scoring.risk import RiskScheme
+from coronary_calcium.scoring.rules import RuleSet
+from coronary_calcium.volume import CaseWarning, CTVolume
+
+# Arteries of 400 mm in all and 4 mm across have 5 mL, lumen included; blur makes calcium look up to twice as large.
+MOST_CALCIUM_MM3 = 10_000.0
+# One every 2 mm of those arteries.
+MOST_LESIONS = 200
+
+LEFT_OUT, COUNTED = "uncertain-lesions", "uncertain-lesions-counted"
+UNCERTAINTY_CODES = (LEFT_OUT, COUNTED)
+# Every code that this module gives, with the names that the first two had in version 1.
+LESION_CODES = (
+    *UNCERTAINTY_CODES,
+    "doubtful-lesions",
+    "doubtful-lesions-counted",
+    "nothing-marked",
+    "implausible-amount",
+    "mask-empty",
+    "mask-not-counted",
+)
+# A warning names the slices of so many lesions.
+_NAMED = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Uncertainty:
+    """What the network was uncertain of on a CT; voxels are flat (k, j, i) indices, ascending.
+
+    Attributes
+    ----------
+    counted : voxels of the lesions that it counted although it was not confident of them.
+    left_out : voxels of the lesions that it left out, and
+    left_out_labels : uint8, the label (``arteries``) that each of these would have.
+    lesions : how many lesions it counted.
+    slices_run : slices that the network ran on: those with something that could count.
+    """
+
+    counted: np.ndarray
+    left_out: np.ndarray
+    left_out_labels: np.ndarray
+    lesions: int
+    slices_run: int
+
+    def left_out_lesions(self, volume: CTVolume, rules: RuleSet) -> tuple[Lesion, ...]:
+        """The lesions that were left out, scored by these rules, by descending score."""
+        return score_components(
+            volume, components_of_voxels(volume, self.left_out, self.left_out_labels, rules), rules
+        ).lesions
+
+
+def lesion_warnings(
+    score: CaseScore,
+    scheme: RiskScheme,
+    uncertainty: Uncertainty | None = None,
+    left_out: Sequence[Lesion] = (),
+) -> tuple[CaseWarning, ...]:
+    """What must be known of the lesions that a score counts.
+
+    ``uncertainty`` is the network's, None where no network has marked anything, and ``left_out`` its
+    ``left_out_lesions`` by the rules of the score. ``uncertain-lesions`` and ``uncertain-lesions-counted`` are given
+    when such lesions decide the risk category, or change the score by more than the repeatability limit.
+    """
+    if uncertainty is None:
+        return (*_mask_warning(score), *_amount_warning(score))
+    uncertain = _uncertain_warnings(score, scheme, uncertainty, left_out)
+    return (*(uncertain or _zero_warning(score, uncertainty)), *_amount_warning(score))
+
+
+def _uncertain_warnings(
+    score: CaseScore, scheme: RiskScheme, uncertainty: Uncertainty, left_out: Sequence[Lesion]
+) -> tuple[CaseWarning, ...]:
+    # A lesion that the reader has marked since, even in part, is left out no more.
+    absent = [lesion for lesion, share in _shares(left_out, _voxels_of(score.lesions)) if not share]
+    # A lesion that the reader has drawn anew around an uncertain one is the reader's: half of it decides.
+    counted = [lesion for lesion, share in _shares(score.lesions, uncertainty.counted) if share >= 0.5]
+    total = score.total.agatston
+    cases = ((LEFT_OUT, absent, total + _sum(absent)), (COUNTED, counted, _sum(_without(score.lesions, counted))))
+    return tuple(
+        _uncertain_warning(code, lesions, other, scheme)
+        for code, lesions, other in cases
+        if lesions and _decides(total, other, scheme)
+    )
+
+
+def _voxels_of(lesions: Sequence[Lesion]) -> np.ndarray:
+    return np.concatenate([np.empty(0, np.int64), *(lesion.voxels for lesion in lesions)])
+
+
+def _shares(lesions: Sequence[Lesion], voxels: np.ndarray) -> list[tuple[Lesion, float]]:
+    """Each lesion with the share of its voxels that are among ``voxels``; looked up for all at once, as edits wait."""
+    if not lesions or not voxels.size:
+        return [(lesion, 0.0) for lesion in lesions]
+    sizes = np.array([lesion.voxels.size for lesion in lesions])
+    among = np.add.reduceat(np.isin(_voxels_of(lesions), voxels), np.cumsum(sizes) - sizes, dtype=np.int64)
+    return list(zip(lesions, among / sizes))
+
+
+def _sum(lesions: Iterable[Lesion]) -> float:
+    return sum(lesion.agatston for lesion in lesions)
+
+
+def _without(lesions: Iterable[Lesion], others: Sequence[Lesion]) -> list[Lesion]:
+    gone = {lesion.id for lesion in others}
+    return [lesion for lesion in lesions if lesion.id not in gone]
+
+
+def _decides(total: float, other: float, scheme: RiskScheme) -> bool:
+    """Whether the ``other`` score stands for something else than the ``total``."""
+    if scheme.category(other) != scheme.category(total):
+        return True
+    return bool(total) and abs(other - total) > repeatability_limit(total)
+
+
+def _uncertain_warning(code: str, lesions: Sequence[Lesion], agatston: float, scheme: RiskScheme) -> CaseWarning:
+    """``lesions`` by descending score, and the score with them (left out) or without them (counted)."""
+    slices = sorted({lesion.main_slice for lesion in lesions[:_NAMED]})
+    listed = ", ".join(map(str, slices[:-1])) + (" and " if slices[1:] else "") + str(slices[-1])
+    number, them = ("1 lesion", "it") if len(lesions) == 1 else (f"{len(lesions)} lesions", "them")
+    place = f"{'the largest in' if lesions[_NAMED:] else 'in'} slice{'s' if slices[1:] else ''} {listed}"
+    sure, done, change = ("not", "left", "out; with") if code == LEFT_OUT else ("only just", "took", "in; without")
+    return CaseWarning(
+        code,
+        f"The network was {sure} sure of {number}, {place}, and {done} {them} {change} {them} the score would be "
+        f"{agatston:.1f} (risk category {scheme.category(agatston)}): look there before you rely on this score.",
+    )
+
+
+def _mask_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
+    """``mask-empty`` or ``mask-not-counted`` when what was marked comes to nothing."""
+    if score.total.lesions:
+        return ()
+    if not score.labeled_voxels:
+        return (CaseWarning("mask-empty", "The mask marks nothing, so the score of 0 says nothing about the patient."),)
+    return (
+        CaseWarning(
+            "mask-not-counted",
+            f"None of the {score.labeled_voxels} voxels that the mask marks counts: they are below "
+            f"{score.rules.for_volume.threshold_hu:g} HU or in parts that are too small; check that the mask was drawn "
+            "on this CT.",
+        ),
+    )
+
+
+def _zero_warning(score: CaseScore, uncertainty: Uncertainty) -> tuple[CaseWarning, ...]:
+    """``nothing-marked`` when the network marked nothing, although there was something that it could have marked."""
+    if score.total.lesions or uncertainty.lesions or not uncertainty.slices_run:
+        return ()
+    return (
+        CaseWarning(
+            "nothing-marked",
+            f"The network marked nothing, although {uncertainty.slices_run} slices hold spots of "
+            f"{score.rules.threshold_hu:.0f} HU and more in the heart's region: look at them before you rely on a "
+            "score of 0.",
+        ),
+    )
+
+
+def _amount_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
+    """``implausible-amount`` when more is marked than coronary arteries can hold."""
+    if score.total.volume_mm3 <= MOST_CALCIUM_MM3 and score.total.lesions <= MOST_LESIONS:
+        return ()
+    return (
+        CaseWarning(
+            "implausible-amount",
+            f"{score.total.lesions} lesions of {score.total.volume_mm3 / 1000:.1f} mL are more than coronary arteries "
+            "hold: bone, metal, contrast medium or noise was probably marked as well; check the lesions before you use "
+            "the score.",
+        ),
+    )

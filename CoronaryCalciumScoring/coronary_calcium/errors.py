@@ -1,7 +1,7 @@
 """The two ways a run ends early: the input was rejected, or the user cancelled."""
 
 NOT_ENOUGH_MEMORY = (
-    "There is not enough memory for this input: close other programs, or use a computer with more of it."
+    "There is not enough memory for this input: close other programs, or use a computer with more memory."
 )
 
 

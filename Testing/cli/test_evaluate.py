@@ -57,7 +57,7 @@ def test_an_evaluation_writes_page_table_and_numbers(tmp_path, stub):
     assert figures["pixels"]["marked"]["f1"] == pytest.approx(2 * 46 / (2 * 46 + 4 + 4))
     assert (figures["lesions"]["detected"], figures["lesions"]["true"]) == (4, 6)
     assert (figures["lesions"]["artery_right"], figures["lesions"]["artery_of"]) == (2, 4)
-    assert figures["lesions"]["false_positives_a_scan"] == 1
+    assert figures["lesions"]["false_positives_per_scan"] == 1
     assert figures["cac_filter_rate"]["right"] == figures["cac_filter_rate"]["of"] == 2
     assert set(content["groups"]["Protocol"]) == {"chest", "cardiac"}
     assert content["provenance"]["weights"]["sha256"] == CARD["sha256"]

@@ -49,7 +49,7 @@ def test_the_test_set_is_made_and_a_second_run_makes_only_what_is_not_complete(m
     kept = (tmp_path / "set" / FOLDERS[1] / "truth.json").stat().st_mtime_ns
     outcome = run("simulate", "--test-set", "--output", tmp_path / "set")
     assert outcome.code == 0 and made[2:] == [900_105]
-    assert outcome.err.endswith(f"Wrote 1 simulated patient(s) to {tmp_path / 'set'} (1 were there)\n")
+    assert outcome.err.endswith(f"Wrote 1 simulated patient(s) to {tmp_path / 'set'} (1 were already there)\n")
     assert (tmp_path / "set" / FOLDERS[1] / "truth.json").stat().st_mtime_ns == kept
     assert (tmp_path / "set" / FOLDERS[0] / "truth.json").exists()
 

@@ -249,7 +249,7 @@ OUTER = b"""<?xml version="1.0"?><!DOCTYPE plist [<!ENTITY x SYSTEM "file:///etc
 )
 def test_a_file_that_is_no_list_of_outlines_is_rejected_in_words(tmp_path, content):
     (tmp_path / "7.xml").write_bytes(content)
-    with pytest.raises(InputError, match=r"^The XML file is not OsiriX's list of outlines, or damaged"):
+    with pytest.raises(InputError, match=r"^The XML file is not an OsiriX list of outlines, or is damaged"):
         read_outlines(tmp_path / "7.xml")
 
 

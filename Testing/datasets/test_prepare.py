@@ -214,9 +214,9 @@ def test_the_command_says_what_it_made_and_what_it_left_out(patients, tmp_path):
     assert outcome.code == 0, outcome
     assert outcome.err.splitlines() == [
         "Left out patient-chest-000002: It lacks labels.nrrd: simulate the patient again.",
-        f"1 training case(s) in {tmp_path / 'cases'}: 1 made, 0 were there. Left out: 1.",
+        f"1 training case(s) in {tmp_path / 'cases'}: 1 new, 0 already there. Left out: 1.",
     ]
-    assert "1 were there" in run("prepare", "--data", patients, "--output", tmp_path / "cases").err
+    assert "1 already there" in run("prepare", "--data", patients, "--output", tmp_path / "cases").err
 
 
 def test_the_command_rejects_in_one_sentence(patients, tmp_path):

@@ -182,7 +182,7 @@ def test_a_case_saved_from_slicer_comes_with_what_was_known_of_its_scan(tmp_path
 )
 def test_facts_of_the_wrong_kind_are_rejected(tmp_path, changes):
     write_reviewed(tmp_path, **changes)
-    assert "case.json does not hold what it should" in left_out(tmp_path)
+    assert "case.json does not contain what it should" in left_out(tmp_path)
 
 
 def test_a_case_without_its_ct_is_left_out(tmp_path):

@@ -64,7 +64,7 @@ def test_the_page_shows_other_rules_and_risks_only_when_asked_for(tmp_path):
         assert words not in plain.text
     assert "(not calibrated)" in plain.text
     assert "(not calibrated)" not in page.text
-    assert "CAC-DRS A2/N2: 2 vessels at least with calcium" in page.text
+    assert "CAC-DRS A2/N2: at least 2 vessels with calcium" in page.text
 
 
 def test_the_terminal_prints_the_rule_sets_side_by_side(capsys, tmp_path):

@@ -50,9 +50,9 @@ def test_noise_of_60_hu_moves_the_factor_by_a_few_percent_only():
         (CalibrationInserts(ROD, (70.0, 30.0, -10.0)), "water lies outside the scan"),
         (CalibrationInserts(WATER, ROD), "check both marks"),
         (CalibrationInserts(ROD, WATER, 20.0), "check both marks"),
-        (CalibrationInserts((38.0, 30.0, 15.0), WATER), "around the mark of the rod is not even"),
-        (CalibrationInserts(ROD, (62.0, 30.0, 15.0)), "around the mark of the water is not even"),
-        (CalibrationInserts(ROD, WATER, radius_mm=12.0), "is not even"),
+        (CalibrationInserts((38.0, 30.0, 15.0), WATER), "around the mark of the rod is not uniform"),
+        (CalibrationInserts(ROD, (62.0, 30.0, 15.0)), "around the mark of the water is not uniform"),
+        (CalibrationInserts(ROD, WATER, radius_mm=12.0), "is not uniform"),
     ],
 )
 def test_marks_that_give_no_factor_are_rejected(marks, words):
@@ -101,7 +101,7 @@ def test_marks_come_from_the_command_line():
         ("rod=1:2:3,water=1:2:3,color=red", "each once"),
         ("rod=1:2,water=1:2:3", "three numbers"),
         ("rod=1:2:nan,water=1:2:3", "three numbers"),
-        ("rod=1:2:x,water=1:2:3", "no number"),
+        ("rod=1:2:x,water=1:2:3", "not a number"),
         ("rod=1:2:3,water=1:2:3,density=0", "density must be 10 to 2000"),
         ("rod=1:2:3,water=1:2:3,radius=99", "radius must be 1 to 50"),
     ],

@@ -62,8 +62,8 @@ def test_each_kind_of_change_is_told_apart():
     assert difference.of_artery("RCA") == (0.0, BLOCK)
     assert difference.of_total == (4 * BLOCK, 0.0)
     assert difference.summary == (
-        "The reader added 1 lesion (4.0 Agatston), removed 1 lesion (4.0 Agatston) and gave 1 lesion to another "
-        "artery; 2 are as the network proposed."
+        "The reader added 1 lesion (4.0 Agatston), removed 1 lesion (4.0 Agatston) and reassigned 1 lesion to "
+        "another artery; 2 are as the AI found them."
     )
 
 
@@ -73,7 +73,7 @@ def test_a_lesion_of_other_voxels_is_resized_and_not_new():
     difference = reader_vs_ai(*(score_labels(volume, own) for own in labels))
     assert [change.kind for change in difference.changes] == [RESIZED]
     assert difference.of_total == (BLOCK, -1.0)
-    assert difference.summary.endswith("changed the extent of 1 lesion; none is as the network proposed.")
+    assert difference.summary.endswith("changed the extent of 1 lesion; none is as the AI found it.")
 
 
 def test_a_proposed_lesion_that_was_split_between_arteries_is_not_removed():
@@ -84,7 +84,7 @@ def test_a_proposed_lesion_that_was_split_between_arteries_is_not_removed():
 
 
 def test_nothing_changed_and_nothing_there_are_said_so():
-    assert compared([2, 4], [2, 4]).summary == "The reader changed no lesion; 2 are as the network proposed."
+    assert compared([2, 4], [2, 4]).summary == "The reader changed no lesions; 2 are as the AI found them."
     nothing = compared([0], [0])
     assert (nothing.changes, nothing.unchanged, nothing.of_total) == ((), 0, (0.0, 0.0))
     assert [change.kind for change in compared([2], [0]).changes] == [ADDED]
@@ -105,8 +105,8 @@ def test_the_changes_of_any_two_results_explain_the_difference_of_their_scores()
 def test_a_report_lists_the_first_changes_and_counts_the_others():
     listed = dict(listed_changes(compared([4] * 20, [0] * 20)))
     assert listed["Added"].count("RCA, slice 1 (4.0)") == MOST_CHANGES
-    assert listed["Not listed here"] == "12 more, which scores.json has"
-    assert dict(listed_changes(compared([3, 5], [2, 2])))["Given to another artery"] == (
+    assert listed["Not listed here"] == "12 more, listed in scores.json"
+    assert dict(listed_changes(compared([3, 5], [2, 2])))["Reassigned to another artery"] == (
         "LAD → LCX, slice 1 (4.0); LAD → not assigned, slice 1 (4.0)"
     )
 
@@ -132,8 +132,8 @@ def test_the_difference_is_in_every_report(result, tmp_path):
     assert told["change_of_agatston"]["by_artery"]["RCA"] == content["agatston"]["by_artery"]["RCA"] > 0
     page = page_of(result, tmp_path)
     assert told["summary"] in page.text
-    assert "Network Change" in page.text
-    assert "Given to another artery not assigned → LM, slice 12" in page.text
+    assert "AI Change" in page.text
+    assert "Reassigned to another artery not assigned → LM, slice 12" in page.text
     assert any(told["summary"] in sentence for sentence in statements(result))
 
 
@@ -156,5 +156,5 @@ def test_the_command_compares_a_mask_with_a_saved_prediction(tmp_path):
     for option in (["--compare-ai"], ["--prediction", mask]):
         outcome = run("score", ct, *option, "--output", tmp_path / "no")
         assert outcome.code == 2
-        assert f"{option[0]} compares a reader's mask: name it with --mask." in outcome.err
+        assert f"{option[0]} compares a reader's mask with the AI: give the mask with --mask." in outcome.err
     assert run("score", ct, "--mask", mask, "--compare-ai", "--prediction", mask, "--output", tmp_path / "no").code == 2

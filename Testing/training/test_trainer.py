@@ -216,7 +216,7 @@ def test_a_run_starts_from_given_weights_and_the_card_tells_of_them(folders, tra
     resumed = Trainer(TINY, folders[0], None, tmp_path, initialize=weights)
     assert resumed.iteration == 1 and resumed.initialized_from == again["initialized_from"]
     assert Trainer(TINY, folders[0], None, tmp_path).initialized_from == again["initialized_from"]
-    with pytest.raises(InputError, match="began with other weights"):
+    with pytest.raises(InputError, match="started from other weights"):
         Trainer(TINY, folders[0], None, trained[1], initialize=weights)
 
 

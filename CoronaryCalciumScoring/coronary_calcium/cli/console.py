@@ -24,7 +24,7 @@ _LINE_EVERY_S = 60.0
 
 
 def say(text: str) -> None:
-    """One line for the user on stderr; control characters, which a header may hold, do not reach the terminal."""
+    """One line for the user on stderr; control characters, which a header may contain, do not reach the terminal."""
     sys.stderr.write("".join(letter if letter.isprintable() else "?" for letter in text) + "\n")
 
 
@@ -61,7 +61,7 @@ class TerminalProgress(_Bar):
 
 
 class LongProgress(_Bar):
-    """Progress over hours: a bar with the time that remains, or a line a minute where stderr is no terminal."""
+    """Progress over hours: a bar with the time that remains, or a line per minute where stderr is not a terminal."""
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
@@ -95,7 +95,7 @@ class LongProgress(_Bar):
 
 
 class PatientProgress(_Bar):
-    """A bar over many patients on stderr with the time left; a line a patient when stderr is not a terminal."""
+    """A bar over many patients on stderr with the time left; a line per patient when stderr is not a terminal."""
 
     def __init__(self, patients: int) -> None:
         # Patients differ tenfold in their slices: the time left follows the mean, not the last ones.
@@ -103,7 +103,7 @@ class PatientProgress(_Bar):
         self._done = 0
 
     def __call__(self, text: str, kept: bool) -> None:
-        """One patient more is done; those ``kept`` from an earlier run say nothing of the time that the others take."""
+        """One patient more is done; those ``kept`` from an earlier run say nothing about the time left."""
         self._done += 1
         if self._bar.disable:
             say(f"{self._done} of {self._bar.total}: {text}")
@@ -149,13 +149,13 @@ def _comparison(result: "CaseResult") -> list[str]:
     """The same lesions by every rule set, a line each; nothing when it was not asked for."""
     if not result.compared:
         return []
-    columns = f"{'Rules':<22}{'Smallest part':>14}{'Neighbors':>12}{'Lesions':>9}{'Agatston':>11}{'Volume mm3':>12}"
+    columns = f"{'Rules':<22}{'Min. component':>15}{'Neighbors':>12}{'Lesions':>9}{'Agatston':>11}{'Volume mm3':>12}"
     lines = ["", f"{columns}{'Mass mg':>9}  Volume by"]
     for scored in result.compared:
         rules, total = scored.rules, scored.score.total
         pixels = f"{scored.minimum_pixels} pixel{'' if scored.minimum_pixels == 1 else 's'}"
         lines.append(
-            f"{rules.name:<22}{pixels:>14}{rules.connectivity:>12}{total.lesions:>9}{total.agatston:>11.2f}"
+            f"{rules.name:<22}{pixels:>15}{rules.connectivity:>12}{total.lesions:>9}{total.agatston:>11.2f}"
             f"{scored.quantities.volume_mm3.total:>12.1f}{scored.quantities.mass_mg.total:>9.1f}"
             f"  {rules.volume_method} from {rules.for_volume.threshold_hu:g} HU"
         )
@@ -163,19 +163,19 @@ def _comparison(result: "CaseResult") -> list[str]:
 
 
 def _difference(result: "CaseResult") -> list[str]:
-    """The reader's scores beside the network's; nothing when there is no prediction to compare with."""
+    """The reader's scores beside the AI's; nothing when there is no prediction to compare with."""
     difference = result.difference
     if difference is None:
         return []
-    lines = ["", f"{'Artery':<12}{'Network':>10}{'Reader':>10}{'Change':>10}"]
+    lines = ["", f"{'Artery':<12}{'AI':>10}{'Reader':>10}{'Change':>10}"]
     rows = [(artery.name, *difference.of_artery(artery.name)) for artery in ARTERIES]
-    for name, proposed, change in [*rows, ("Total", *difference.of_total)]:
-        lines.append(f"{name:<12}{proposed:>10.2f}{proposed + change:>10.2f}{change:>+10.2f}")
+    for name, predicted, change in [*rows, ("Total", *difference.of_total)]:
+        lines.append(f"{name:<12}{predicted:>10.2f}{predicted + change:>10.2f}{change:>+10.2f}")
     return [*lines, difference.summary, ""]
 
 
 def print_result(result: "CaseResult", report: Path) -> None:
-    """The scores as a table, what they stand for, the warnings, and where the report is."""
+    """The scores as a table, their interpretation, the warnings, and where the report is."""
     score, interpretation, quantities = result.score, result.interpretation, result.quantities
     volume, mass = quantities.volume_mm3, quantities.mass_mg
     lines = ["", f"{'Artery':<12}{'Lesions':>8}{'Agatston':>12}{'Volume mm3':>13}{'Mass mg':>10}"]
@@ -189,18 +189,23 @@ def print_result(result: "CaseResult", report: Path) -> None:
         f"CAC-DRS {interpretation.cac_drs}",
     ]
     if not score.total.lesions:
-        found = "no voxel that the mask marks counts" if result.mask_given else "the network found no coronary calcium"
+        found = (
+            "none of the voxels that the mask marks counts"
+            if result.mask_given
+            else "the network found no coronary calcium"
+        )
         lines.append(f"The score is 0: {found}.")
     if not quantities.calibration.calibrated:
         lines.append(f"Mass is not calibrated ({quantities.calibration.source}).")
     if result.mesa is not None:
         lines.append(
-            f"10-year risk of coronary heart disease (MESA): {100 * result.mesa.with_calcium:.1f} % with calcium, "
-            f"{100 * result.mesa.without_calcium:.1f} % from the risk factors alone"
+            f"10-year risk of coronary heart disease (MESA): {100 * result.mesa.with_calcium:.1f} % with the calcium "
+            f"score, {100 * result.mesa.without_calcium:.1f} % from the risk factors alone"
         )
     if interpretation.repeatability_limit is not None:
         lines.append(
-            f"Another scan would lie within {interpretation.repeatability_limit:.0f} of this score in 95 % of patients."
+            f"95 % repeatability limit: +/- {interpretation.repeatability_limit:.0f} "
+            "(two cardiac scans on the same day)"
         )
     lines += _all_quantities(result)
     lines += _comparison(result)
@@ -208,12 +213,12 @@ def print_result(result: "CaseResult", report: Path) -> None:
     lines += [f"Warning: {warning.message}" for warning in result.warnings]
     lines += [result.how_marked, RESEARCH_USE, "", f"Report: {report.resolve()}", ""]
     text = "\n".join(lines)
-    # A path may hold letters that the terminal's encoding lacks.
+    # A path may contain letters that the terminal's encoding lacks.
     encoding = sys.stdout.encoding or "utf-8"
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
-# As documented in the README.
+# As documented in docs/command-line.md.
 SCORED, WRONG_USAGE, REJECTED, INTERRUPTED = 0, 2, 3, 130
 # In bytes; the limit of the file systems in use.
 _LONGEST_NAME = 255
@@ -227,10 +232,10 @@ def named_path(text: str) -> Path:
 
 
 def usable_output(folder: Path) -> bool:
-    """Whether results can be written there, told before minutes of work rather than after; makes nothing."""
+    """Whether results can be written there, checked before minutes of work rather than after; creates nothing."""
     existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))
     if not existing.is_dir():
-        say(f"--output {folder}: {existing} is no folder; name a folder.")
+        say(f"--output {folder}: {existing} is not a folder; name a folder.")
         return False
     if len(os.fsencode(folder.name)) > _LONGEST_NAME or not os.access(existing, os.W_OK | os.X_OK):
         say(f"--output {folder} cannot be written; name a folder that you may write to.")

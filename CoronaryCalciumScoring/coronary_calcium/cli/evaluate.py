@@ -35,7 +35,9 @@ def add_evaluate(commands: argparse._SubParsersAction) -> None:
         help="folder of patients: as coronary-calcium simulate or the Slicer module writes them, folders with a CT "
         "(dicom/ or ct.nrrd) and labels.nrrd, or training cases (.npz)",
     )
-    evaluate.add_argument("--weights", type=named_path, help="other weights than the shipped ones (.safetensors)")
+    evaluate.add_argument(
+        "--weights", type=named_path, help="weights to use instead of the shipped ones (.safetensors)"
+    )
     evaluate.add_argument(
         "--table",
         action="append",
@@ -45,15 +47,20 @@ def add_evaluate(commands: argparse._SubParsersAction) -> None:
         "tables.html, .md and .json, and each row's evaluation into a folder of its name",
     )
     evaluate.add_argument("--output", type=named_path, help="folder for the results (default: only print them)")
-    evaluate.add_argument("--limit", type=int, metavar="N", help="only N of the patients, spread evenly over all")
-    evaluate.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time (default: 1)")
-    evaluate.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="default: auto")
+    evaluate.add_argument("--limit", type=int, metavar="N", help="only N of the patients, spread evenly")
+    evaluate.add_argument("--jobs", type=int, default=1, metavar="N", help="patients in parallel (default: 1)")
+    evaluate.add_argument(
+        "--device",
+        choices=("auto", "cuda", "mps", "cpu"),
+        default="auto",
+        help="where the network runs (default: auto)",
+    )
     evaluate.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),
         default="float32",
-        help="bfloat16 is faster where the processor has it, and not used where it is slower; scoring itself uses "
-        "float32 (default)",
+        help="bfloat16 is faster on CPUs and GPUs that have it, and not used where it is slower; scoring itself "
+        "uses float32 (default)",
     )
     evaluate.add_argument(
         "--every-slice",
@@ -185,7 +192,7 @@ def _line(result: "PatientResult", known: bool) -> str:
     measured = result.measured
     if measured is None:
         return f"{result.name}: rejected"
-    seconds = "known" if known else f"{sum(measured.seconds.values()):.0f} s"
+    seconds = "already measured" if known else f"{sum(measured.seconds.values()):.0f} s"
     true, found = measured.true_agatston["total"], measured.found_agatston["total"]
     return f"{result.name}: Agatston {true:.1f} true, {found:.1f} found, {seconds}"
 
@@ -213,7 +220,7 @@ def _key_figures(content: dict[str, Any]) -> list[str]:
         f"Pixel F1           {_two(pixels['f1'])} (precision {_two(pixels['precision'])}, "
         f"recall {_two(pixels['recall'])})",
         f"Lesions detected   {lesions['detected']} of {lesions['true']} ({_two(lesions['sensitivity'])}), "
-        f"{_two(lesions['false_positives_a_scan'])} false ones a scan",
+        f"{_two(lesions['false_positives_per_scan'])} false ones per scan",
         f"Artery right       {lesions['artery_right']} of {lesions['artery_of']} "
         f"({_two(lesions['artery_right_share'])})",
         f"CAC rate           {rate['right']} of {rate['of']} ({_two(rate['rate'])}), without post-processing",

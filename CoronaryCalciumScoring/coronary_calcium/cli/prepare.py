@@ -16,12 +16,12 @@ def add_prepare(commands: argparse._SubParsersAction) -> None:
         "prepare",
         help="make training cases from a data set",
         description="Make training cases from simulated patients, cases saved from Slicer, COCA, orCaScore or the NLST "
-        "annotations. Cases that are there are kept, so an interrupted run goes on. A list in the output folder "
-        "(prepared-*.json) tells what was left out, and why.",
+        "annotations. Existing cases are kept, so an interrupted run goes on. A list in the output folder "
+        "(prepared-*.json) says what was left out, and why.",
     )
     parser.add_argument("--data", type=named_path, required=True, help="folder of the data set")
     parser.add_argument("--output", type=named_path, required=True, help="folder for the training cases")
-    parser.add_argument("--layout", choices=LAYOUT_NAMES, default="auto", help="the data set (default: found out)")
+    parser.add_argument("--layout", choices=LAYOUT_NAMES, default="auto", help="the data set (default: detected)")
     parser.set_defaults(run=_prepare)
 
 
@@ -43,7 +43,7 @@ def _prepare(options: argparse.Namespace) -> int:
     if more > 0:
         say(f"... and {more} more, listed in {list_path(data, options.output)}")
     say(
-        f"{len(prepared.made) + len(prepared.kept)} training case(s) in {options.output}: {len(prepared.made)} made, "
-        f"{len(prepared.kept)} were there. Left out: {len(prepared.left_out)}."
+        f"{len(prepared.made) + len(prepared.kept)} training case(s) in {options.output}: {len(prepared.made)} new, "
+        f"{len(prepared.kept)} already there. Left out: {len(prepared.left_out)}."
     )
     return SCORED

@@ -39,22 +39,22 @@ def add_dicomweb(score: argparse.ArgumentParser) -> None:
     )
     web.add_argument("--from-dicomweb", metavar="URL", help="fetch the CT from this server; with --study and --series")
     web.add_argument("--study", metavar="UID", help="the study to fetch from")
-    web.add_argument("--to-dicomweb", metavar="URL", help="store both DICOM objects on this server, too")
+    web.add_argument("--to-dicomweb", metavar="URL", help="also store both DICOM objects on this server")
 
 
 def usable_input(options: argparse.Namespace) -> bool:
-    """Whether exactly one CT is named, told before any work."""
+    """Whether exactly one CT is named, checked before any work."""
     from coronary_calcium.dicomweb import is_uid  # noqa: PLC0415 - not needed for --help
 
     if (options.input is None) == (options.from_dicomweb is None):
-        say("Name one CT: a file or folder, or --from-dicomweb URL with --study UID and --series UID.")
+        say("Give one CT: a file or folder, or --from-dicomweb URL with --study UID and --series UID.")
         return False
     if options.from_dicomweb is None:
         if options.study is not None:
-            say("--study belongs to --from-dicomweb; leave it out.")
+            say("--study is used with --from-dicomweb only; leave it out.")
         return options.study is None
     if not all(uid is not None and is_uid(uid) for uid in (options.study, options.series)):
-        say("--from-dicomweb needs --study UID and --series UID, each of digits and dots.")
+        say("--from-dicomweb needs --study UID and --series UID, both made of digits and dots.")
         return False
     return True
 
@@ -84,7 +84,7 @@ def store_objects(url: str, folder: Path) -> int:
     try:
         store(url, [folder / DICOM_SEGMENTATION, folder / DICOM_REPORT])
     except KeyboardInterrupt:
-        say(f"Interrupted while the DICOM objects were sent; the results are in {folder}.")
+        say(f"Interrupted while sending the DICOM objects; the results are in {folder}.")
         return INTERRUPTED
     say("Stored segmentation.dcm and report-sr.dcm on the DICOMweb server.")
     return SCORED
@@ -99,22 +99,22 @@ _MESA_NUMBERS = {
 }
 _MESA_FLAGS = ("diabetes", "smoker", "lipid-medication", "pressure-medication", "family-history")
 _SEXES = ("male", "female")
-# Rods of calibration phantoms: density in mg/cm3 of hydroxyapatite, and the radius of a disc inside one, in mm.
+# Calibration inserts of phantoms: density in mg/cm3 of hydroxyapatite, and the radius of a disk inside one, in mm.
 _DENSITIES, _RADII_MM = (10.0, 2000.0), (1.0, 50.0)
 
 
 def add_choices(score: argparse.ArgumentParser) -> None:
     """Add the options, in a group of their own."""
     group = score.add_argument_group("rules, calibration and interpretation")
-    compared = score.add_argument_group("network and reader").add_mutually_exclusive_group()
+    compared = score.add_argument_group("reader versus AI").add_mutually_exclusive_group()
     compared.add_argument(
-        "--compare-ai", action="store_true", help="with --mask: run the network too, and report what the reader changed"
+        "--compare-ai", action="store_true", help="with --mask: also run the network and report what the reader changed"
     )
     compared.add_argument(
         "--prediction",
         "--proposal",  # its name in version 1
         type=named_path,
-        help="with --mask: an earlier prediction of the network to compare with instead",
+        help="with --mask: compare with this earlier prediction of the network instead",
     )
     group.add_argument("--rules", choices=RULE_SETS, default=LITERATURE.name, help="rule set (default: literature)")
     group.add_argument("--compare-rules", action="store_true", help="score the same lesions by every rule set")
@@ -130,8 +130,8 @@ def add_choices(score: argparse.ArgumentParser) -> None:
         "--mass-rods",
         type=_rods,
         metavar="MARKS",
-        help="calibrate mass with a phantom in the scan: the middles of its rod and water in patient coordinates "
-        "(DICOM's LPS, mm), rod=X:Y:Z,water=X:Y:Z and, where they differ, density=200 in mg/cm3 and radius=5 in mm",
+        help="calibrate mass with a phantom in the scan: the centers of its calibration rod and water in patient "
+        "coordinates (DICOM's LPS, mm), rod=X:Y:Z,water=X:Y:Z and, if different, density=200 in mg/cm3, radius=5 in mm",
     )
     group.add_argument(
         "--quantities",
@@ -147,17 +147,18 @@ def add_choices(score: argparse.ArgumentParser) -> None:
         "--mesa",
         type=_risk_factors,
         metavar="FACTORS",
-        help="10-year risk of coronary heart disease from risk factors with commas between, in mg/dl and mmHg: "
-        "age=63,sex=male,ethnicity=white,cholesterol=210,hdl=45,pressure=140 and, where they hold, "
+        help="10-year risk of coronary heart disease from risk factors separated by commas, in mg/dl and mmHg: "
+        "age=63,sex=male,ethnicity=white,cholesterol=210,hdl=45,pressure=140 and, where they apply, "
         + ",".join(_MESA_FLAGS),
     )
 
 
 def usable_comparison(options: argparse.Namespace) -> bool:
-    """Whether there is a reader's mask to compare with the network, told before any work."""
+    """Whether there is a reader's mask to compare with the network, checked before any work."""
     if options.mask is None and (options.compare_ai or options.prediction is not None):
         say(
-            f"{'--compare-ai' if options.compare_ai else '--prediction'} compares a reader's mask: name it with --mask."
+            f"{'--compare-ai' if options.compare_ai else '--prediction'} compares a reader's mask with the AI: "
+            "give the mask with --mask."
         )
         return False
     return True
@@ -194,7 +195,7 @@ def _mass_factor(text: str) -> float:
         factor = None
     if factor is None or not is_plausible(factor):
         lowest, highest = PLAUSIBLE_MG_PER_CM3_HU
-        raise argparse.ArgumentTypeError(f"{text} is no factor in mg/cm3/HU; those are {lowest:g} to {highest:g}")
+        raise argparse.ArgumentTypeError(f"{text} is not a factor in mg/cm3/HU; give {lowest:g} to {highest:g}")
     return factor
 
 
@@ -205,15 +206,15 @@ def _rods(text: str) -> "CalibrationInserts":
     given = dict(words)
     if len(given) != len(words) or not {"rod", "water"} <= set(given) <= {"rod", "water", "density", "radius"}:
         raise argparse.ArgumentTypeError(
-            "give rod=X:Y:Z,water=X:Y:Z, each once, and density=... or radius=... if need be"
+            "give rod=X:Y:Z,water=X:Y:Z, each once, and density=... or radius=... if needed"
         )
     try:
         rod, water = (tuple(float(part) for part in given[name].split(":")) for name in ("rod", "water"))
         density, radius = float(given.get("density", ROD_MG_PER_CM3)), float(given.get("radius", RADIUS_MM))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text} holds something that is no number") from None
+        raise argparse.ArgumentTypeError(f"{text} contains something that is not a number") from None
     if len(rod) != 3 or len(water) != 3 or not all(map(math.isfinite, (*rod, *water))):
-        raise argparse.ArgumentTypeError("a mark is three numbers in mm with colons between, such as rod=12.5:-40:310")
+        raise argparse.ArgumentTypeError("a point is three numbers in mm separated by colons, such as rod=12.5:-40:310")
     for name, value, (lowest, highest) in (("density", density, _DENSITIES), ("radius", radius, _RADII_MM)):
         if not lowest <= value <= highest:
             raise argparse.ArgumentTypeError(f"{name} must be {lowest:g} to {highest:g}, not {value:g}")
@@ -224,7 +225,7 @@ def _risk_scheme(name: str) -> "RiskScheme":
     from coronary_calcium.scoring.risk import RISK_SCHEMES  # noqa: PLC0415
 
     if name not in RISK_SCHEMES:
-        raise argparse.ArgumentTypeError(f"no scheme is called {name}; choose from {', '.join(RISK_SCHEMES)}")
+        raise argparse.ArgumentTypeError(f"there is no scheme {name}; choose from {', '.join(RISK_SCHEMES)}")
     return RISK_SCHEMES[name]
 
 
@@ -265,21 +266,23 @@ def add_score(commands: argparse._SubParsersAction) -> None:
         nargs="?",
         help="DICOM folder, file or ZIP, or a .nrrd, .nii, .nii.gz, .mha or .mhd (or see --from-dicomweb)",
     )
-    score.add_argument(
-        "--output", type=named_path, required=True, help="folder for the results; made when it is not there"
-    )
+    score.add_argument("--output", type=named_path, required=True, help="folder for the results; created if missing")
     score.add_argument(
         "--mask",
         type=named_path,
         help="label map (1 LM, 2 LAD, 3 LCX, 4 RCA) or DICOM SEG to score in place of the network's",
     )
-    score.add_argument("--series", metavar="UID", help="the series to score, when the folder holds several")
-    score.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="default: auto")
-    score.add_argument("--weights", type=named_path, help="other weights than the shipped ones (.safetensors)")
+    score.add_argument("--series", metavar="UID", help="the series to score, if the folder holds several")
+    score.add_argument(
+        "--device",
+        choices=("auto", "cuda", "mps", "cpu"),
+        default="auto",
+        help="where the network runs (default: auto)",
+    )
+    score.add_argument("--weights", type=named_path, help="weights to use instead of the shipped ones (.safetensors)")
     dicom = score.add_argument_group(
         "DICOM objects",
-        "They refer to the CT's DICOM images and carry the patient's identity from them, as every DICOM object does; "
-        "the other files never do.",
+        "They refer to the CT's DICOM images and carry the patient's identity from them, as every DICOM object does.",
     )
     dicom.add_argument("--dicom-seg", action="store_true", help="also write segmentation.dcm, a DICOM segmentation")
     dicom.add_argument("--dicom-sr", action="store_true", help="also write report-sr.dcm, a Structured Report")
@@ -310,7 +313,7 @@ def _score(options: argparse.Namespace) -> int:
         with timing.timed("read"):
             opened = open_ct(path, series_uid=options.series, progress=part_of(progress, 0.05, 0.1))
             if extras.dicom_seg or extras.dicom_sr:
-                require_sources(opened.volume)  # told before the minutes of work, not after
+                require_sources(opened.volume)  # before the minutes of work, not after
             if options.with_identity:
                 extras = replace(extras, identity=read_identity(opened.volume))
             labels, proposed = (

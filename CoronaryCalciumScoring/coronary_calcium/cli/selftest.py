@@ -189,7 +189,7 @@ def _simulated(options, progress):
 
 
 def _table(measurement: "Measurement") -> list[str]:
-    """Truth beside measurement, a line a cylinder."""
+    """Truth beside measurement, a line per cylinder."""
     lines = [
         "",
         f"{'Insert':<16}{'mg/cm3':>7}{'Agatston':>12}{'':>10}{'Volume mm3':>13}{'':>10}{'':>14}{'Mass mg':>9}{'':>10}",

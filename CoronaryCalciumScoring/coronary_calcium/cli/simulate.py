@@ -22,7 +22,7 @@ def add_simulate(commands: argparse._SubParsersAction) -> None:
     simulate = commands.add_parser(
         "simulate",
         help="make simulated patients with known calcium",
-        description="Write simulated patients as DICOM series with their ground truth, one folder a patient.",
+        description="Write simulated patients as DICOM series with their ground truth, one folder per patient.",
     )
     simulate.add_argument("--n", type=int, help="how many patients (default: 1)")
     simulate.add_argument(
@@ -34,10 +34,10 @@ def add_simulate(commands: argparse._SubParsersAction) -> None:
     simulate.add_argument(
         "--test-set",
         action="store_true",
-        help="make the 144 patients on which weights are measured, 100 chest and 44 cardiac scans; those that are in "
-        "the output folder are kept, so an interrupted run goes on",
+        help="make the 144 patients on which weights are measured, 100 chest and 44 cardiac scans; those already "
+        "in the output folder are kept, so an interrupted run goes on",
     )
-    simulate.add_argument("--jobs", type=int, default=1, metavar="N", help="patients at a time (default: 1)")
+    simulate.add_argument("--jobs", type=int, default=1, metavar="N", help="patients in parallel (default: 1)")
     simulate.add_argument("--output", type=Path, required=True, help="folder for the patients")
     simulate.set_defaults(run=_simulate)
 
@@ -58,7 +58,7 @@ def _simulate(options: argparse.Namespace) -> int:
         kept = 0
     else:
         kept = _make_many(make, wanted, options)
-    there = f" ({kept} were there)" if kept else ""
+    there = f" ({kept} were already there)" if kept else ""
     say(f"Wrote {len(wanted) - kept} simulated patient(s) to {options.output}{there}")
     return SCORED
 
@@ -110,7 +110,7 @@ def _make_many(make: partial, wanted: Sequence[Wanted], options: argparse.Namesp
     kept = [one for one in wanted if options.test_set and is_complete(_folder(one, options.output))]
     with PatientProgress(len(wanted)) as progress:
         for one in kept:
-            progress(f"{_folder(one, options.output).name} was there", True)
+            progress(f"{_folder(one, options.output).name} was already there", True)
         waiting = [one for one in wanted if one not in kept]
         with closing(outcomes(make, waiting, options.jobs)) as made:
             for one, _ in made:

@@ -32,7 +32,7 @@ def add_train(commands: argparse._SubParsersAction) -> None:
         "--data",
         type=named_path,
         required=True,
-        help="folder of training cases, which may grow meanwhile, or any data set that `prepare` knows",
+        help="folder of training cases, which may grow during training, or any data set that `prepare` reads",
     )
     train.add_argument("--validation", type=named_path, help="folder of cases held out for validation")
     train.add_argument("--output", type=named_path, required=True, help="folder for the run")
@@ -49,9 +49,11 @@ def add_train(commands: argparse._SubParsersAction) -> None:
         default=[],
         dest="settings",
         metavar="NAME=VALUE",
-        help="another value than the recipe's, as minutes=8 or network.use_rau=false; may be given again",
+        help="replaces a value of the recipe, such as minutes=8 or network.use_rau=false; may be repeated",
     )
-    train.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="default: auto")
+    train.add_argument(
+        "--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="where to train (default: auto)"
+    )
     train.set_defaults(run=_train)
 
 

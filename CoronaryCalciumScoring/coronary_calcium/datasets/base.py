@@ -27,7 +27,7 @@ def read_json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         raise InputError("data-set-file", f"{path.name} is damaged or cannot be read: copy it again.") from None
     if not isinstance(content, dict):
-        raise InputError("data-set-file", f"{path.name} does not hold what it should: copy it again.")
+        raise InputError("data-set-file", f"{path.name} does not contain what it should: copy it again.")
     return content
 
 
@@ -141,7 +141,7 @@ def checked_scores(stated: Mapping[str, Any]) -> dict[str, float]:
     found = {}
     for name, value in stated.items():
         if isinstance(value, bool) or not isinstance(value, int | float) or not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} is no score")
+            raise ValueError(f"{name} is not a score")
         found[name] = float(value)
     return found
 

@@ -98,7 +98,7 @@ def read_summary(path: Path) -> CaseSummary:
             shape, _, _ = np.lib.format.read_array_header_1_0(stream)
             return CaseSummary(dict(json.loads(str(archive["facts"]))), int(shape[0]))
     except (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, zipfile.BadZipFile, zlib.error) as error:
-        raise _rejected(path, "it cannot be read, being damaged or another kind of file") from error
+        raise _rejected(path, "it is damaged or another kind of file") from error
 
 
 def load_case(path: Path) -> TrainingCase:
@@ -116,7 +116,7 @@ def load_case(path: Path) -> TrainingCase:
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
-        raise _rejected(path, "it cannot be read, being damaged or another kind of file") from error
+        raise _rejected(path, "it is damaged or another kind of file") from error
     if hu.ndim != 3 or hu.shape != labels.shape or hu.dtype != np.int16 or labels.dtype != np.uint8:
         raise _rejected(path, "hu must be int16 and labels uint8, both of the same (k, j, i) shape")
     if len(spacing) != 3 or len(center) != 2 or min(spacing) <= 0:
@@ -125,7 +125,7 @@ def load_case(path: Path) -> TrainingCase:
     if labels.max(initial=0) > highest:
         raise _rejected(path, f"labels must be 0 to {highest}")
     if other is not None and not (other.ndim == 2 and other.shape[1] == 3 and (other < hu.shape).all()):
-        raise _rejected(path, "other must be voxel indices (k, j, i) inside of the case")
+        raise _rejected(path, "other must be voxel indices (k, j, i) inside the case")
     return case_of(path.name, hu, labels, spacing, center, facts, other)
 
 

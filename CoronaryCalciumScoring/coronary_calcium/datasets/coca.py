@@ -84,7 +84,7 @@ def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
             "COCA's scores are read with openpyxl, which is not installed: pip install "
             "'coronary-calcium-scoring[datasets]'.",
         ) from None
-    damaged = InputError("data-set-file", f"{path.name} is damaged or no Excel workbook: download it again.")
+    damaged = InputError("data-set-file", f"{path.name} is damaged or not an Excel workbook: download it again.")
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(member.file_size for member in archive.infolist()) > MAXIMUM_TABLE_BYTES:
@@ -199,11 +199,13 @@ def _fit(outlines: tuple[osirix.Outline, ...], volume: CTVolume, *, alone: bool)
     if not stated and not alone:
         raise InputError(
             "outlines-elsewhere",
-            "The folder holds several series, and the XML file does not tell on which the outlines were drawn: leave "
-            "only that one in the folder.",
+            "The folder holds several series, and the XML file does not say on which one the outlines were drawn: "
+            "leave only that one in the folder.",
         )
     if not stated and outlines:
-        return (CaseWarning("outlines-unchecked", "The outlines state no sums of HU, so their place is not checked."),)
+        return (
+            CaseWarning("outlines-unchecked", "The outlines state no sums of HU, so their position is not checked."),
+        )
     if matching < stated:
         text = f"{stated - matching} of {stated} outlines do not hold exactly the HU that they state."
         return (CaseWarning("outlines-inexact", text),)

@@ -61,7 +61,7 @@ def _as_scanned(volume: CTVolume, stated: Any) -> CTVolume:
         return check_ct(replace(volume, acquisition=acquisition, warnings=kept))
     except TypeError:  # such as text in the place of a number
         raise InputError(
-            "data-set-file", f"{REVIEWED_FACTS} does not hold what it should: save the case again."
+            "data-set-file", f"{REVIEWED_FACTS} does not contain what it should: save the case again."
         ) from None
 
 
@@ -73,7 +73,7 @@ def _reviewed_scores(saved: dict[str, Any]) -> dict[str, float] | None:
         return checked_scores({name: value for name, value in scores.items() if name == TOTAL or name in BY_NAME})
     except ValueError:
         raise InputError(
-            "data-set-file", f"{REVIEWED_FACTS} does not hold what it should: save the case again."
+            "data-set-file", f"{REVIEWED_FACTS} does not contain what it should: save the case again."
         ) from None
 
 
@@ -123,5 +123,5 @@ def _true_scores(truth: dict[str, Any]) -> dict[str, float]:
         return checked_scores({TOTAL: scores["total"], **by_artery})
     except (KeyError, TypeError, ValueError):
         raise InputError(
-            "data-set-file", f"{TRUTH_FILE} does not hold the scores that it should: simulate the patient again."
+            "data-set-file", f"{TRUTH_FILE} does not contain the scores that it should: simulate the patient again."
         ) from None

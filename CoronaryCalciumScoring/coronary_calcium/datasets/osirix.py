@@ -1,6 +1,6 @@
 """Outlines drawn in OsiriX and exported as a property list, as COCA has them.
 
-``Images[]`` has an entry a slice, with ``ImageIndex`` and ``ROIs[]``; each of those has a ``Name``, the corners
+``Images[]`` has an entry per slice, with ``ImageIndex`` and ``ROIs[]``; each of those has a ``Name``, the corners
 ``Point_px`` as text "(x, y)" in pixels, x along the row, and ``Total``, the sum of the HU inside. ``ImageIndex`` counts
 from 0 at the lowest slice (feet to head), against InstanceNumber. Filling the corners as they are, not rounded, by
 ``skimage.draw.polygon`` gives ``Total`` exactly in 90 of 91 outlines looked at; rounded ones in none.
@@ -73,12 +73,12 @@ def read_outlines(path: Path) -> tuple[tuple[Outline, ...], tuple[CaseWarning, .
     if unknown:
         warnings.append(
             CaseWarning(
-                "outline-names", f"{unknown} outline(s) do not have the name of an artery and are given to none."
+                "outline-names", f"{unknown} outline(s) do not have the name of an artery and are assigned to none."
             )
         )
     if degenerate:
         warnings.append(
-            CaseWarning("outline-corners", f"{degenerate} outline(s) of one or two points hold nothing; left out.")
+            CaseWarning("outline-corners", f"{degenerate} outline(s) of one or two points enclose nothing; left out.")
         )
     return tuple(outlines), tuple(warnings)
 
@@ -99,7 +99,7 @@ def draw(outlines: tuple[Outline, ...], volume: CTVolume) -> tuple[np.ndarray, t
         plane[j[free], i[free]] = outline.label
     if not overlapping:
         return labels, ()
-    text = f"{overlapping} pixel(s) lie in the outlines of two arteries and were given to the one drawn first."
+    text = f"{overlapping} pixel(s) lie in the outlines of two arteries and were assigned to the one drawn first."
     return labels, (CaseWarning("outline-overlap", text),)
 
 
@@ -152,7 +152,7 @@ def _read(path: Path) -> dict[str, Any]:
         # The XML form only; plistlib rejects declarations of entities in it.
         content = plistlib.loads(path.read_bytes(), fmt=plistlib.FMT_XML)
     except (OSError, ExpatError, ValueError, LookupError, TypeError, AttributeError, OverflowError):
-        raise _damaged("it is no property list") from None
+        raise _damaged("it is not a property list") from None
     if not isinstance(content, dict):
         raise _damaged("Images")
     return content
@@ -188,5 +188,5 @@ def _total(roi: dict[str, Any]) -> float | None:
 
 def _damaged(what: str) -> InputError:
     return InputError(
-        "data-set-file", f"The XML file is not OsiriX's list of outlines, or damaged ({what}): copy it again."
+        "data-set-file", f"The XML file is not an OsiriX list of outlines, or is damaged ({what}): copy it again."
     )

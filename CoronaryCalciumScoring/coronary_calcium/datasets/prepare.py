@@ -122,7 +122,7 @@ def _make(entry: Entry, path: Path, progress: Progress) -> LeftOut | None:
         return LeftOut(case.name, "No calcium is marked in it.")
     field = find_heart(case.volume, part_of(named, 0.6, 0.9))
     if not field.found:
-        return LeftOut(case.name, "The heart was not found in it, so there is no telling which part to keep.")
+        return LeftOut(case.name, "The heart was not found in it, so it is not known which part to keep.")
     write_training_case(path, case.volume, case.labels, field.windows, _facts(case))
     named(1.0, "written")
     return None

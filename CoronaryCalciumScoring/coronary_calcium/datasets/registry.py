@@ -44,8 +44,8 @@ def detect(folder: Path) -> str:
         *titles, last = (layout.title for layout in LAYOUTS.values())
         raise InputError(
             "unknown-layout",
-            f"{folder} holds none of the data sets that can be read, {', '.join(titles)} or {last}: give the folder in "
-            "which one lies.",
+            f"{folder} holds none of the data sets that can be read, {', '.join(titles)} or {last}: give the folder of "
+            "one of them.",
         )
     if len(found) > 1:
         raise InputError(
@@ -56,7 +56,7 @@ def detect(folder: Path) -> str:
 
 
 def open_data_set(folder: str | Path, layout: str = AUTO) -> DataSet:
-    """The data set in a folder, whose layout is found out or named (a key of ``LAYOUTS``).
+    """The data set in a folder, whose layout is detected or named (a key of ``LAYOUTS``).
 
     Raises InputError as ``detect`` does, ``"other-layout"`` when the folder is not of the layout that was named, and
     what the layout rejects: ``"partial-data-set"``, ``"data-set-file"``, ``"needs-package"``. Single cases that cannot

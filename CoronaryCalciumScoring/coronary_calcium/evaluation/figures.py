@@ -143,7 +143,7 @@ def _lesions(measured: list[PatientMeasurement]) -> dict[str, Any]:
         "sensitivity_interval": wilson(len(hits), len(true)),
         "found": len(found),
         "false_positives": false,
-        "false_positives_a_scan": share(false, len(measured)),
+        "false_positives_per_scan": share(false, len(measured)),
         "artery_right": right,
         "artery_of": len(named),
         "artery_right_share": share(right, len(named)),

@@ -48,7 +48,7 @@ def summary(
             "weights": {name: card[name] for name in _CARD_FACTS if name in card},
             "precision": settings.precision,
             "every_slice": settings.every_slice,
-            "seconds_a_patient": sum(seconds) / len(seconds) if seconds else None,
+            "seconds_per_patient": sum(seconds) / len(seconds) if seconds else None,
         },
     }
 

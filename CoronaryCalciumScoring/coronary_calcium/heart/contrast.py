@@ -47,7 +47,7 @@ def contrast_warning(volume: CTVolume, field: HeartField) -> tuple[CaseWarning, 
     return (
         CaseWarning(
             "contrast-suspected",
-            f"The heart's soft tissue has a median of {median:.0f} HU, as with contrast medium, which counts as "
+            f"The soft tissue of the heart has a median of {median:.0f} HU, as with contrast medium, which counts as "
             "calcium: the score is not valid if contrast medium was given; use a scan without it.",
         ),
     )

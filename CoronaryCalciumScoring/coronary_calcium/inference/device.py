@@ -1,4 +1,4 @@
-"""Which processor the network runs on."""
+"""Which device the network runs on: GPU or CPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -6,14 +6,14 @@ from functools import cache
 import torch
 
 PRECISIONS = ("float32", "bfloat16")
-NO_FAST_BFLOAT16 = "This processor has no fast bfloat16; float32 is used in its place."
+NO_FAST_BFLOAT16 = "This device has no fast bfloat16; float32 is used instead."
 _REPEATS = 3
 
 
 def usable_precision(wanted: str, device: torch.device | str) -> str:
-    """The one of ``PRECISIONS`` to compute in: ``wanted``, but float32 where a processor is slower in bfloat16.
+    """The one of ``PRECISIONS`` to compute in: ``wanted``, but float32 where a CPU is slower in bfloat16.
 
-    Without instructions for it, bfloat16 is emulated: a convolution took 11 times as long as in float32 on a processor
+    Without instructions for it, bfloat16 is emulated: a convolution took 11 times as long as in float32 on a CPU
     with AVX2 alone, where one with AVX512-BF16 trains more than twice as fast. GPUs are taken at their word.
     """
     if wanted == "bfloat16" and torch.device(device).type == "cpu" and not _bfloat16_pays_on_cpu():
@@ -23,7 +23,7 @@ def usable_precision(wanted: str, device: torch.device | str) -> str:
 
 @cache
 def _bfloat16_pays_on_cpu() -> bool:
-    """Measured, about a tenth of a second: PyTorch has no public question for it that holds on every processor."""
+    """Measured, about a tenth of a second: PyTorch has no public question for it that holds on every CPU."""
     return _seconds(torch.bfloat16) < _seconds(torch.float32)
 
 

@@ -40,7 +40,7 @@ def find_insert(volume: CTVolume) -> Placement:
     if not triangles:
         raise InputError(
             "no-insert",
-            "No QRM cardiac calcification insert was found in this scan: three cylinders of 5 mm were looked for, "
+            "No QRM cardiac calcification insert was found in this scan: three cylinders of 5 mm were searched for, "
             f"{_SIDE_MM:.0f} mm apart, with their axis across the slices; give a scan of this phantom in slices of "
             "3 mm or thinner.",
         )

@@ -63,7 +63,7 @@ def write_case(
     ones, or, when anything goes wrong or the user stops it, the folder is as it was before. Other files in it are left
     alone.
 
-    Raises InputError("output") when the folder cannot be written to, those of ``dicom_out.sources.read_sources`` for
+    Raises InputError("output") when the folder cannot be written to, those of ``dicom_export.sources.read_sources`` for
     DICOM objects, and what ``progress`` raises.
     """
     folder = Path(folder)

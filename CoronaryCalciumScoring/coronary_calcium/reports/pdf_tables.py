@@ -1,4 +1,4 @@
-"""The tables of the PDF report's first page: result, warnings, arteries, network and reader, technique, rules."""
+"""The tables of the PDF report's first page: result, warnings, arteries, reader versus AI, technique, rules."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +78,7 @@ def warnings_table(warnings: list[dict[str, str]]) -> list[Flowable]:
 def artery_table(result: "CaseResult") -> Flowable:
     """The scores artery by artery with bars of their shares; with a prediction, its scores and the reader's change."""
     quantities, total, difference = result.quantities, result.score.total, result.difference
-    compared = [] if difference is None else ["Network", "Change"]
+    compared = [] if difference is None else ["AI", "Change"]
     titles = [
         "",
         "Artery",
@@ -127,17 +127,18 @@ def _compared(proposed: float, change: float) -> tuple[str, str]:
 
 
 def reading_notes(result: "CaseResult", facts: dict[str, Any]) -> list[Flowable]:
-    """What the reader changed, how sure the score is, and the risk for risk factors that were entered."""
+    """What the reader changed, the score's repeatability, and the risk for risk factors that were entered."""
     notes: list[Flowable] = []
     if result.difference is not None:
-        notes.append(text(f"Network and reader: {result.difference.summary}", 7.5, bold=True))
+        notes.append(text(f"Reader versus AI: {result.difference.summary}", 7.5, bold=True))
         notes += [text(f"{title}: {lesions}.", 7) for title, lesions in listed_changes(result.difference)]
     rescan, risk = facts["interpretation"]["rescan"], facts["interpretation"]["mesa_10_year_chd_risk"]
     if rescan is not None:
         notes.append(
             text(
-                f"Another cardiac scan of the same patient would score {number(rescan['agatston_low'], 0)} to "
-                f"{number(rescan['agatston_high'], 0)} in 95 % of patients; without ECG gating, more than that.",
+                f"95 % repeatability limit: ± {number(rescan['limit_95'], 0)} (two cardiac scans on the same day: "
+                f"{number(rescan['agatston_low'], 0)} to {number(rescan['agatston_high'], 0)}); "
+                "larger without ECG gating.",
                 7,
                 color=QUIET,
             )
@@ -168,7 +169,7 @@ def rules_compared_table(facts: dict[str, Any]) -> list[Flowable]:
     """The same lesions by every rule set; nothing unless it was asked for."""
     if not facts["rules_compared"]:
         return []
-    names = ("Rules", "Smallest part", "Neighbors", "Lesions", "Agatston", "Volume mm³", "Mass mg", "Volume by")
+    names = ("Rules", "Smallest component", "Neighbors", "Lesions", "Agatston", "Volume mm³", "Mass mg", "Volume by")
     rows = [[text(name, 7, color=QUIET, right=0 < place < 7) for place, name in enumerate(names)]]
     for other in facts["rules_compared"]:
         numbers = (
@@ -187,7 +188,9 @@ def rules_compared_table(facts: dict[str, Any]) -> list[Flowable]:
         text("The same lesions by other rules", 10, bold=True),
         table(rows, [*widths, WIDTH - sum(widths)], [("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE)]),
         text(
-            "All rules see the voxels that are marked here; what is not marked counts by none of them.", 7, color=QUIET
+            "All rules count the voxels that are marked here; what is not marked counts by none of them.",
+            7,
+            color=QUIET,
         ),
         Spacer(0, 4 * mm),
     ]
@@ -218,7 +221,7 @@ def rules_facts(facts: dict[str, Any]) -> list[tuple[str, object]]:
     return [
         ("Rule set", rules["name"]),
         ("Threshold", f"{number(rules['threshold_hu'], 0)} HU; weights 2, 3, 4 from {limits} HU"),
-        ("Smallest part", f"{rules['minimum_area_mm2']:g} mm², here {rules['minimum_pixels']} pixel(s)"),
+        ("Smallest component", f"{rules['minimum_area_mm2']:g} mm², here {rules['minimum_pixels']} pixel(s)"),
         ("Spacing factor", number(rules["spacing_factor"], 3)),
         ("Weights", "none run" if weights is None else f"{weights['name']}, SHA-256 {weights['sha256'][:16]}…"),
     ]

@@ -17,7 +17,7 @@ _CARD_FACTS = ("name", "sha256", "statement")
 
 @dataclass(frozen=True)
 class LesionChange:
-    """One lesion that is not as it was proposed.
+    """One lesion that is not as the AI found it.
 
     Attributes
     ----------
@@ -56,13 +56,13 @@ class ReaderVsAI:
     model: Mapping[str, Any]
 
     def of_artery(self, name: str) -> tuple[float, float]:
-        """The proposed Agatston score of an artery, and by how much the reader's is higher."""
+        """The AI's Agatston score of an artery, and by how much the reader's is higher."""
         proposed = self.proposed.by_artery[name].agatston
         return proposed, self.reader.by_artery[name].agatston - proposed
 
     @property
     def of_total(self) -> tuple[float, float]:
-        """The proposed total Agatston score, and by how much the reader's is higher."""
+        """The AI's total Agatston score, and by how much the reader's is higher."""
         return self.proposed.total.agatston, self.reader.total.agatston - self.proposed.total.agatston
 
     def of_kind(self, kind: str) -> tuple[LesionChange, ...]:
@@ -78,14 +78,16 @@ class ReaderVsAI:
             for kind, verb, after, counted in (
                 (ADDED, "added", "", True),
                 (REMOVED, "removed", "", True),
-                (REASSIGNED, "gave", " to another artery", False),
+                (REASSIGNED, "reassigned", " to another artery", False),
                 (RESIZED, "changed the extent of", "", False),
             )
             if (changes := self.of_kind(kind))
         ]
-        rest = {0: "none is", 1: "1 is"}.get(self.unchanged, f"{self.unchanged} are") + " as the network proposed"
+        rest = {0: "none is as the AI found it", 1: "1 is as the AI found it"}.get(
+            self.unchanged, f"{self.unchanged} are as the AI found them"
+        )
         if not done:
-            return f"The reader changed no lesion; {rest}."
+            return f"The reader changed no lesions; {rest}."
         listed = done[0] if len(done) == 1 else f"{', '.join(done[:-1])} and {done[-1]}"
         return f"The reader {listed}; {rest}."
 
@@ -131,7 +133,7 @@ def network_facts(card: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kind(lesion: Lesion, proposed: Lesion, shared: int) -> str | None:
-    """What the reader did to a proposed lesion; None for nothing."""
+    """What the reader did to a lesion of the AI; None for nothing."""
     if lesion.artery != proposed.artery:
         return REASSIGNED
     return None if shared == lesion.voxels.size == proposed.voxels.size else RESIZED
@@ -139,7 +141,7 @@ def _kind(lesion: Lesion, proposed: Lesion, shared: int) -> str | None:
 
 # Changes that a report lists one by one; scores.json has them all.
 MOST_CHANGES = 8
-_TITLES = {ADDED: "Added", REMOVED: "Removed", REASSIGNED: "Given to another artery", RESIZED: "Other extent"}
+_TITLES = {ADDED: "Added", REMOVED: "Removed", REASSIGNED: "Reassigned to another artery", RESIZED: "Extent changed"}
 
 
 def listed_changes(difference: ReaderVsAI) -> list[tuple[str, str]]:
@@ -152,7 +154,7 @@ def listed_changes(difference: ReaderVsAI) -> list[tuple[str, str]]:
             listed.append((title, "; ".join(lesions)))
     left_out = len(difference.changes) - len(shown)
     if left_out:
-        listed.append(("Not listed here", f"{left_out} more, which scores.json has"))
+        listed.append(("Not listed here", f"{left_out} more, listed in scores.json"))
     return listed
 
 

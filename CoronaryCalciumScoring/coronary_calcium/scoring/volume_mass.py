@@ -189,15 +189,15 @@ def calibration_from_marks(volume: CTVolume, marks: CalibrationInserts) -> MassC
     if not is_plausible(factor):
         lowest, highest = PLAUSIBLE_MG_PER_CM3_HU
         raise _rejection(
-            f"The marked rod has {rod:.0f} HU and the water {water:.0f} HU, which gives no factor of {lowest:g} to "
+            f"The marked rod has {rod:.0f} HU and the water {water:.0f} HU, which gives no factor within {lowest:g} to "
             f"{highest:g} mg/cm3/HU for {marks.mg_per_cm3:g} mg/cm3: check both marks and the rod's density."
         )
     for name, mark, whole in (("rod", marks.rod, rod), ("water", marks.water, water)):
         inner = _mean_on_grid(volume, mark, marks.radius_mm / 2)
         if inner is None or abs(inner - whole) > _EVENNESS * (rod - water):
             raise _rejection(
-                f"The disc of {marks.radius_mm:g} mm around the mark of the {name} is not even: mark the middle, or "
-                "give a smaller radius."
+                f"The disk of {marks.radius_mm:g} mm around the mark of the {name} is not uniform: mark its center, "
+                "or give a smaller radius."
             )
     return calibration_from_inserts(rod, water, marks.mg_per_cm3)
 

@@ -1,6 +1,6 @@
 """The batches of a run, each known by its place in it, and the epochs' order of slices.
 
-Of the recipe ``best``, a loop that waits for each batch draws 42 samples a second, and two threads on two cores 70.
+Of the recipe ``best``, a loop that waits for each batch draws 42 samples per second, and two threads on two cores 70.
 """
 
 import math
@@ -54,7 +54,7 @@ class Place(NamedTuple):
 
 
 def loader_threads(ranks: Distributed) -> int:
-    """How many threads draw ahead: none on a processor, which the network keeps busy by itself.
+    """How many threads draw ahead: none on a CPU, which the network keeps busy by itself.
 
     On a GPU, the computer's cores are shared by the processes that ``torchrun`` started there.
     """

@@ -26,7 +26,7 @@ def usable_folders(train: Path, validation: Path | None, output: Path) -> None:
             f"{train} is named for training and for validation; hold some cases back in a folder of their own.",
         )
     if output.exists() and not output.is_dir():
-        raise InputError("output", f"{output} is no folder; name a folder for the run.")
+        raise InputError("output", f"{output} is not a folder; name a folder for the run.")
     if (output / WEIGHTS).exists() and not (output / CHECKPOINT).exists():
         raise InputError(
             "output", f"{output} holds weights without the checkpoint of their training; name another folder."
@@ -46,7 +46,7 @@ def read_checkpoint(
     """The state of the run in a folder. Reading it runs no code from the file.
 
     Raises InputError("checkpoint") when it cannot be read, when its network or optimizer is not the recipe's, when it
-    began with other weights than ``initialized_from``, or when its run had another number of processes: each draws
+    started from other weights than ``initialized_from``, or when its run had another number of processes: each draws
     samples of its own, so the run would not go on as it began.
     """
     try:
@@ -59,13 +59,13 @@ def read_checkpoint(
         ) from error
     asked = recipe.as_dict()
     if saved["network"] != asked["network"]:
-        reason = "is of another network"
+        reason = "belongs to another network"
     elif saved["optimizer"]["name"] != asked["optimizer"]["name"]:
-        reason = "is of another optimizer"
+        reason = "belongs to another optimizer"
     elif initialized_from and initialized_from != json.loads(state["initialized_from"]):
-        reason = "began with other weights"
+        reason = "started from other weights"
     elif state["processes"] != ranks.size:
-        reason = f"is of a run of {state['processes']} processes, not {ranks.size}"
+        reason = f"belongs to a run of {state['processes']} processes, not {ranks.size}"
     else:
         return state
     raise InputError("checkpoint", f"The checkpoint in the output folder {reason}; name another output folder.")

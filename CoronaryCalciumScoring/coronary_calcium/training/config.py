@@ -66,10 +66,10 @@ class Recipe:
         in random order; without epochs, each sample's case and slice are drawn as ``samples`` and ``cases`` say.
     batch : samples of an iteration, or of each part of it.
     accumulate : an iteration averages the gradients of this many batches, for a larger batch in the same memory.
-    threads : processor threads; 0 leaves it to the cores there are. On cores that other programs use as well, one
+    threads : CPU threads; 0 uses all cores. On cores that other programs use as well, one
         thread is best: two spin at each barrier while the other one waits for a core, and an iteration was seen to
-        take 12.5 processor seconds in place of 1.3.
-    precision : "float32" or "bfloat16" (automatic mixed precision, where the processor gains by it).
+        take 12.5 CPU seconds instead of 1.3.
+    precision : "float32" or "bfloat16" (automatic mixed precision, where the device gains by it).
     ema : largest decay of the exponential moving average of the weights, which is what is saved; 0 for none.
     checkpoint_minutes, validation_minutes, rescan_minutes : how often to save, to validate and to look for new cases.
     validation_slices : how many windows of the held-out cases a validation looks at.

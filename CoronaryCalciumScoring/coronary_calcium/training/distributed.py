@@ -1,4 +1,4 @@
-"""Several processes that train one network, each on its own GPU or processor, as ``torchrun`` starts them.
+"""Several processes that train one network, each on its own GPU or CPU, as ``torchrun`` starts them.
 
 Each process draws its own samples; gradients are averaged over the processes, so all take the same step. Batch
 normalization takes the statistics of a process's own batch, as PyTorch's DistributedDataParallel does unless told
@@ -81,14 +81,14 @@ def joined_processes(device: str = "auto") -> Iterator[Distributed]:
         yield Distributed.alone(device)
         return
     name = resolve_device(device)
-    # Processes on a Mac would share its one GPU, for which PyTorch has no exchange; they use the processor.
+    # Processes on a Mac would share its one GPU, for which PyTorch has no exchange; they use the CPU.
     place = torch.device("cuda" if name == "cuda" else "cpu")
     if name == "cuda":
         local = int(os.environ["LOCAL_RANK"])
         if local >= torch.cuda.device_count():
             raise InputError(
                 "too-few-gpus",
-                f"This computer has {torch.cuda.device_count()} GPUs and more processes; start as many as GPUs.",
+                f"This computer has {torch.cuda.device_count()} GPUs and more processes; start one process per GPU.",
             )
         place = torch.device("cuda", local)
         torch.cuda.set_device(place)

@@ -10,7 +10,7 @@ from PIL import Image
 
 METRICS, VALIDATIONS, PICTURES, TENSORBOARD = "metrics.csv", "validation.csv", "pictures", "tensorboard"
 NO_TENSORBOARD = (
-    "TensorBoard is not installed, so metrics are written to metrics.csv and pictures to PNG files alone; "
+    "TensorBoard is not installed, so metrics are written to metrics.csv and pictures to PNG files only; "
     "pip install 'coronary-calcium-scoring[train]' adds it."
 )
 

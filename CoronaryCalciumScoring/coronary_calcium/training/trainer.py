@@ -88,7 +88,7 @@ def training_statement(sources: Sequence[str], initialized_from: Mapping[str, An
     earlier = "" if initialized_from is None else trained_on(initialized_from) or NO_CLINICAL_LABELS
     if earlier in ("", NO_CLINICAL_LABELS) and all(source.startswith(_SIMULATED) for source in sources):
         return f"{NO_CLINICAL_LABELS} {RESEARCH_USE}"
-    before = f"Of the weights that it began with: {earlier}" if earlier else ""
+    before = f"About the weights that it started from: {earlier}" if earlier else ""
     return " ".join(filter(None, [f"The network was trained on cases of: {', '.join(sources)}.", before, RESEARCH_USE]))
 
 
@@ -292,7 +292,7 @@ class Trainer:
         if impossible_values(self.network.state_dict()) or impossible_values(self.average.state_dict()):
             raise InputError(
                 "diverged",
-                f"After {self.iteration} iterations the weights are no longer finite numbers; go on from the last "
+                f"After {self.iteration} iterations the weights are no longer finite numbers; continue from the last "
                 "checkpoint, or start again, with a lower optimizer.learning_rate.",
             )
         state = {
@@ -334,7 +334,7 @@ class Trainer:
         if model.network.architecture != self.network.architecture:
             raise InputError(
                 "initial-weights",
-                f"{path.name} is of another network than the recipe's; change the recipe's [network].",
+                f"{path.name} belongs to another network than the recipe's; change [network] in the recipe.",
             )
         self.network.load_state_dict(model.network.state_dict())
         return {**{name: model.card[name] for name in ("name", "sha256", "statement")}, **model.card["training"]}

@@ -99,13 +99,13 @@ class CaseResult:
 
     @property
     def how_marked(self) -> str:
-        """Who marked the calcium, and what the network that marked or proposed it was trained on."""
+        """Who marked the calcium, and what the network that found it, or that it is compared with, was trained on."""
         if not self.mask_given:
             return trained_on(self.model_card or {})
         if self.difference is None:
             return "The calcium was marked in a given label map; the network was not run."
-        proposed = "The calcium was marked in a given label map, and is compared with what the network proposed."
-        return f"{proposed} {trained_on(self.difference.model)}".strip()
+        compared = "The calcium was marked in a given label map, and is compared with what the AI found."
+        return f"{compared} {trained_on(self.difference.model)}".strip()
 
     @cached_property
     def quantities(self) -> Quantities:
@@ -121,7 +121,7 @@ class CaseResult:
 
     @cached_property
     def interpretation(self) -> ScoreInterpretation:
-        """What the total score stands for."""
+        """What the total score means."""
         return interpret_score(self.score, self.options.risk_scheme)
 
     @cached_property
@@ -142,7 +142,7 @@ def score_case(
     volume: CTVolume,
     *,
     labels: np.ndarray | None = None,
-    proposed: np.ndarray | None = None,
+    ai_labels: np.ndarray | None = None,
     model_path: Path | None = None,
     device: str = "auto",
     rules: RuleSet = LITERATURE,
@@ -153,7 +153,7 @@ def score_case(
     """Find the calcium of a CT, or take it from ``labels``, and score it: the steps below, one after the other.
 
     ``labels`` is a (k, j, i) uint8 array on the volume's grid; with it the network is neither loaded nor run, unless
-    ``options.compare_ai`` asks what the reader changed in its prediction. ``proposed`` is an earlier prediction to
+    ``options.compare_ai`` asks what the reader changed in its prediction. ``ai_labels`` is an earlier prediction to
     compare ``labels`` with instead.
     ``device`` is ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``. ``timing`` has timed what went before. With
     ``options.kvp_adapted``, ``rules`` are adapted to the scan's tube voltage first.
@@ -170,14 +170,14 @@ def score_case(
     run_network = partial(_load_and_predict, volume, field, model_path, device, rules, progress, timing)
     if labels is None:
         result = score_predicted(volume, field, run_network(), rules, options, timing)
-    elif options.compare_ai and proposed is None:
+    elif options.compare_ai and ai_labels is None:
         predicted = run_network()
         scan = scan_warnings(volume, field, rules, predicted)
         result = score_given(volume, labels, rules, options, scan, timing=timing)
         result = compared_with(result, predicted.labels, predicted.model_card, predicted.prediction.device)
     else:
         result = score_given(volume, labels, rules, options, scan_warnings(volume, field, rules), timing=timing)
-        result = result if proposed is None else compared_with(result, proposed)
+        result = result if ai_labels is None else compared_with(result, ai_labels)
     progress(1.0, "Scored")
     return result
 

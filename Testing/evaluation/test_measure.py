@@ -68,12 +68,12 @@ def test_lesions_are_matched_when_they_share_a_voxel(measured):
     assert sorted(lesion.voxels for lesion in result.found_lesions if not lesion.matched) == [BONE]
 
 
-def test_doubt_that_would_change_the_category_is_counted_by_whether_it_is_wrong(measured):
+def test_uncertainty_that_would_change_the_category_is_counted_by_whether_it_is_wrong(measured):
     uncertain = measure(opened(), model(logit=0.5), "cpu", every_slice=False)[0]
     assert uncertain.found_category == "0" and "uncertain-lesions" in uncertain.warnings
     assert "uncertain-lesions" not in measured[0].warnings
     results = [PatientResult("a", {}, uncertain), PatientResult("b", {}, measured[0])]
-    assert figures_of(results, intervals=False)["doubt"] == {
+    assert figures_of(results, intervals=False)["uncertainty"] == {
         "wrong": 1,
         "wrong_warned": 1,
         "right": 1,

@@ -1,4 +1,4 @@
-"""The warning of lesions that the network was not sure of, when they decide what the score stands for."""
+"""The warning of lesions that the AI was uncertain of, when they decide what the score means."""
 
 import numpy as np
 import pytest
@@ -44,9 +44,9 @@ def _messages(volume, prediction, score):
     return [warning.message for warning in given if warning.code in UNCERTAINTY_CODES]
 
 
-def test_a_uncertain_lesion_that_changes_the_risk_category_is_told_with_slice_and_score():
+def test_an_uncertain_lesion_that_changes_the_risk_category_is_told_with_slice_and_score():
     (message,) = _warned((3, 20, SURE), (7, 10, UNSURE))
-    assert "not sure of 1 lesion, in slice 7, and left it out; with it the score" in message
+    assert "uncertain of 1 lesion, in slice 7, and left it out; with it the score" in message
     assert "with it the score would be 120.0 (risk category 101-400)" in message
 
 
@@ -64,26 +64,26 @@ def test_within_a_category_only_more_than_another_scan_would_change_is_told():
 
 def test_of_many_uncertain_lesions_the_largest_are_named():
     (message,) = _warned((2, 5, UNSURE), (9, 20, UNSURE), (4, 10, UNSURE), (6, 12, UNSURE))
-    assert "not sure of 4 lesions, the largest in slices 4, 6 and 9, and left them out; with them" in message
+    assert "uncertain of 4 lesions, the largest in slices 4, 6 and 9, and left them out; with them" in message
 
 
-def test_a_lesion_in_doubt_that_counts_is_told_when_the_category_rests_on_it():
+def test_an_uncertain_lesion_that_counts_is_told_when_the_category_rests_on_it():
     (message,) = _warned((3, 20, SURE), (7, 10, BARELY))
-    assert "only just sure of 1 lesion, in slice 7, and took it in; without it the score" in message
+    assert "uncertain of 1 lesion, in slice 7, and counted it; without it the score" in message
     assert "without it the score would be 80.0 (risk category 11-100)" in message
     (message,) = _warned((7, 1, BARELY), (9, 2, BARELY))
-    assert "only just sure of 2 lesions, in slices 7 and 9, and took them in; without them the score" in message
+    assert "uncertain of 2 lesions, in slices 7 and 9, and counted them; without them the score" in message
     assert "would be 0.0 (risk category 0)" in message
 
 
-def test_a_lesion_in_doubt_that_counts_but_decides_nothing_is_no_reason_to_warn():
+def test_an_uncertain_lesion_that_counts_but_decides_nothing_is_no_reason_to_warn():
     assert _warned((3, 20, SURE), (7, 3, BARELY)) == []
 
 
-def test_lesions_in_doubt_on_both_sides_make_two_warnings():
+def test_uncertain_lesions_on_both_sides_make_two_warnings():
     left_out, taken_in = _warned((3, 20, SURE), (5, 10, BARELY), (7, 80, UNSURE))
     assert "in slice 7, and left it out; with it the score would be 440.0 (risk category >400)" in left_out
-    assert "in slice 5, and took it in; without it the score would be 80.0 (risk category 11-100)" in taken_in
+    assert "in slice 5, and counted it; without it the score would be 80.0 (risk category 11-100)" in taken_in
 
 
 def test_of_a_lesion_that_is_taken_in_part_the_rest_is_told():
@@ -94,7 +94,7 @@ def test_of_a_lesion_that_is_taken_in_part_the_rest_is_told():
     score = score_labels(volume, label_lesions(volume, prediction))
     assert score.total.agatston == 20 * PIXEL
     (message,) = _messages(volume, prediction, score)
-    assert "not sure of 1 lesion, in slice 4, and left it out; with it the score would be 1360.0" in message
+    assert "uncertain of 1 lesion, in slice 4, and left it out; with it the score would be 1360.0" in message
 
 
 def test_sure_lesions_alone_are_no_reason_to_warn():

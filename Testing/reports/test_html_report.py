@@ -98,7 +98,7 @@ def test_a_corrected_prediction_states_the_origin_of_the_network_that_made_it(tm
     result = scored_case(mask_given=True)
     result = replace(result, difference=reader_vs_ai(result.score, result.score, CARD))
     page = page_of(result, tmp_path)
-    assert "marked in a given label map, and is compared with what the network proposed" in page.text
+    assert "marked in a given label map, and is compared with what the AI found" in page.text
     assert NO_CLINICAL_LABELS in page.text
 
 

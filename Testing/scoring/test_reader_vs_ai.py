@@ -118,7 +118,7 @@ def result():
     labels, proposed = example_labels(volume), example_labels(volume)
     labels[labels == 5] = 1
     proposed[proposed == 4] = 0
-    scored = score_case(volume, labels=labels, proposed=proposed)
+    scored = score_case(volume, labels=labels, ai_labels=proposed)
     return dataclasses.replace(scored, difference=dataclasses.replace(scored.difference, model=CARD))
 
 
@@ -140,9 +140,9 @@ def test_the_difference_is_in_every_report(result, tmp_path):
 def test_a_prediction_scored_by_the_rules_of_the_reader_differs_by_what_was_changed_alone():
     volume = example_volume(warnings=())
     labels = example_labels(volume)
-    result = score_case(volume, labels=labels, proposed=labels, options=ScoringOptions(kvp_adapted=True))
+    result = score_case(volume, labels=labels, ai_labels=labels, options=ScoringOptions(kvp_adapted=True))
     assert result.difference.of_total[1] == 0.0
-    assert result.difference.proposed.rules == result.rules
+    assert result.difference.predicted.rules == result.rules
 
 
 def test_the_command_compares_a_mask_with_a_saved_prediction(tmp_path):

@@ -316,13 +316,13 @@ def _score(options: argparse.Namespace) -> int:
                 require_sources(opened.volume)  # before the minutes of work, not after
             if options.with_identity:
                 extras = replace(extras, identity=read_identity(opened.volume))
-            labels, proposed = (
+            labels, ai_labels = (
                 None if file is None else open_mask(file, opened.volume) for file in (options.mask, options.prediction)
             )
         result = score_case(
             opened.volume,
             labels=labels,
-            proposed=proposed,
+            ai_labels=ai_labels,
             model_path=options.weights,
             device=options.device,
             rules=rules_of(options),

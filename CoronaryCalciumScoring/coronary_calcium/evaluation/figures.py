@@ -35,31 +35,32 @@ _AREA = f"{LITERATURE.minimum_area_mm2:g} mm2"
 # Term and sentences, in the order of the page.
 DEFINITIONS: dict[str, str] = {
     "pixels": f"Pixels are the CT's own voxels of at least {_HU}, pooled over all patients. Precision, recall and F1 "
-    "are those of DenseRAUnet, equation 5. 'Marked': the label map that is scored, against the whole truth, with the "
-    f"specks below {_AREA} that no score counts. 'Counted': on both sides only pixels in parts of at least {_AREA}. "
-    f"'Network': every pixel of at least {_HU} that the network marks in its windows, in the slices that it ran on, "
-    "whatever becomes of it.",
+    "are those of DenseRAUnet, equation 5. 'Marked': the label map that is scored, against the whole truth, with "
+    f"the components below {_AREA} that no score counts. 'Counted': on both sides only pixels in components of at "
+    f"least {_AREA}. 'Network': every pixel of at least {_HU} that the network marks in its windows, in the slices "
+    "that it ran on, whatever becomes of it.",
     "out_of_sight": "Pixels of the truth outside the network's windows and the heart's region. Nothing can find them; "
     "they are among the false negatives.",
-    "lesions": "A lesion is what scoring calls one: parts that count, of one artery, that touch in three dimensions "
-    "(26 neighbors). A true lesion is detected when the label map marks at least one of its pixels, whatever the "
-    "artery. A found lesion is a false positive when none of its pixels is calcium in the truth.",
-    "artery_right": "Of the detected lesions, those of whose marked pixels most were given to the lesion's own artery; "
-    "lesions to which the truth gives no artery are left out.",
+    "lesions": "A lesion is what scoring calls one: components that count, of one artery, that touch in three "
+    "dimensions (26 neighbors). A true lesion is detected when the label map marks at least one of its pixels, "
+    "whatever the artery. A found lesion is a false positive when none of its pixels is calcium in the truth.",
+    "artery_right": "Of the detected lesions, those of whose marked pixels most were assigned to the lesion's own "
+    "artery; lesions without an artery in the truth are left out.",
     "cac_rate": "CAC rate: the share of patients whose risk category is right without post-processing. The score is "
-    f"that of the network's mask as it is, probability at least {LIMITS.high_threshold:g} in its windows: "
-    "equation 4 of DenseRAUnet over the mask's own islands (8 neighbors in a slice), each with all of its pixels, "
-    f"also those below {_HU}, without a minimum area, and with the weight of its maximum (1 below 200 HU). The heart's "
-    "region is not applied either.",
+    f"that of the network's mask as it is, probability at least {LIMITS.high_threshold:g} in its windows: equation 4 "
+    "of DenseRAUnet over the mask's own connected components (8 neighbors in a slice), each with all of its pixels, "
+    f"also those below {_HU}, without a minimum area, and with the weight of its maximum (1 below 200 HU). The "
+    "heart's region is not applied either.",
     "cac_filter_rate": "CAC filter rate: the share of patients whose risk category is right with post-processing, "
     f"which is the score that the program gives: pixels of at least {_HU} in the heart's region with their borders "
     f"(probability at least {LIMITS.low_threshold:g}, joined to a marked pixel in the slice; at least "
     f"{LIMITS.low_threshold_3d:g} in all slices of a lesion whose highest is at least {LIMITS.seed_3d:g}), connected "
     f"components of which the network is confident (highest probability at least {LIMITS.lesion_probability:g}; above "
     f"{LIMITS.large_lesion_mm3:g} mm3 a mean of at least {LIMITS.large_lesion_core_probability:g} over the brightest "
-    f"{LIMITS.core_share:.0%}), parts of at least {_AREA}.",
-    "doubt": "Wrong and right risk categories with a warning that names the slices of lesions in doubt, left out or "
-    "counted: by them the category would be another, or the score would differ by more than that of another scan.",
+    f"{LIMITS.core_share:.0%}), components of at least {_AREA}.",
+    "uncertainty": "Wrong and right risk categories with a warning that names the slices of uncertain lesions, left "
+    "out or counted: by them the category would be another, or the score would differ by more than the 95 % "
+    "repeatability limit.",
     "rejected": "A patient that is rejected has no score: it counts as wrong in both CAC rates, and is in no other "
     "figure.",
     "truth": "The true category and score are those of the true label map on the same CT, noise and blur included.",
@@ -100,7 +101,7 @@ def figures_of(results: list[PatientResult], *, intervals: bool) -> dict[str, An
         "lesions": _lesions(measured),
         "cac_rate": _rate(sum(one.unfiltered_category == one.true_category for one in measured), len(results)),
         "cac_filter_rate": _rate(sum(one.found_category == one.true_category for one in measured), len(results)),
-        "doubt": _doubt(measured),
+        "uncertainty": _uncertainty(measured),
         "kappa": _kappa(measured, draw),
         "agatston": {"total": _agreement(measured, "total", draw)}
         | {artery.name: _agreement(measured, artery.name, draw) for artery in ARTERIES},
@@ -159,7 +160,7 @@ def _rate(right: int, of: int) -> dict[str, Any]:
     return {"right": right, "of": of, "rate": share(right, of), "interval": wilson(right, of)}
 
 
-def _doubt(measured: list[PatientMeasurement]) -> dict[str, int]:
+def _uncertainty(measured: list[PatientMeasurement]) -> dict[str, int]:
     """How many of the wrong risk categories, and of the right ones, come with a warning of uncertain lesions."""
     counts = Counter(
         (one.found_category == one.true_category, any(code in one.warnings for code in UNCERTAINTY_CODES))

@@ -28,14 +28,14 @@ class Window:
 
 @dataclass(frozen=True, eq=False)
 class HeartField:
-    """Where the network looks and where calcium may be proposed.
+    """Where the network looks and where calcium may be found.
 
     Attributes
     ----------
     windows : the fields of view; they may overlap, and each is ``size_mm`` wide and high.
     size_mm : side of the square windows in mm.
     found : False when no heart was found and the windows tile the whole body.
-    region : (k, j, i) bool array of the volume's shape, True where calcium may be proposed: generously the heart,
+    region : (k, j, i) bool array of the volume's shape, True where calcium may be found: generously the heart,
         without the bones of the chest wall and the spine as far as they can be told apart.
     warnings : ``heart-not-found`` and ``heart-cut``.
 

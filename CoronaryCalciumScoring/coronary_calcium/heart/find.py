@@ -152,7 +152,7 @@ def _edges(line: np.ndarray) -> tuple[int, int]:
 
 
 def _region(coarse: Coarse, space: np.ndarray, core: np.ndarray, extent: Extent) -> np.ndarray:
-    """Where calcium may be proposed, on the coarse grid."""
+    """Where calcium may be found, on the coarse grid."""
     part = slice(extent.base, extent.top)
     tissue = ndimage.binary_opening((coarse.hu[part] > SOFT_HU) & space[part], disc(coarse, OPENING_MM))
     labels, _ = ndimage.label(tissue)

@@ -89,7 +89,7 @@ BONE_HU = 150.0
 CONTRAST_SHARE = 0.25
 # A rib's shortest piece in a small field of view is several mL; the heaviest coronary calcification stays below that.
 BONE_PART_ML = 1.5
-# The field of view's rim, in voxels of the small copy.
+# The edge of the field of view, in voxels of the small copy.
 RIM_VOXELS = 2
 # Ribs and sternum are looked for over this distance along the body when the gaps between them are closed.
 RIB_GAP_MM = 9.0
@@ -188,7 +188,7 @@ def find_lungs(coarse: Coarse, body: np.ndarray) -> np.ndarray:
 
 
 def _rim(coarse: Coarse) -> np.ndarray:
-    """(1, j, i) mask of the field of view's rim (of its circle when the corners are empty), where a cut spine ends."""
+    """(1, j, i) mask of the field of view's edge (of its circle when the corners are empty), where a cut spine ends."""
     _, height, width = coarse.hu.shape
     j, i = np.ogrid[:height, :width]
     if coarse.hu[:, [0, 0, -1, -1], [0, -1, 0, -1]].max() < GAS_HU:
@@ -201,7 +201,7 @@ def _rim(coarse: Coarse) -> np.ndarray:
 def find_bones(coarse: Coarse, cavity: np.ndarray, between: np.ndarray) -> np.ndarray:
     """(k, j, i) mask of the chest wall's bones and the spine: large bright pieces that reach out of the ``cavity``.
 
-    The field of view's rim counts as out of it.
+    The edge of the field of view counts as outside it.
 
     ``between`` is what lies within the lungs' hull and is no lung. If bones were to take a large share of it, they are
     blood with contrast medium that hangs together with the spine; then only what lies out of the cavity is bone.
@@ -222,7 +222,7 @@ def find_bones(coarse: Coarse, cavity: np.ndarray, between: np.ndarray) -> np.nd
 
 
 def find_wall(coarse: Coarse, bones: np.ndarray, hull: np.ndarray) -> np.ndarray:
-    """(k, j, i) mask of the chest wall: bones with a rim and, outside the lungs' hull, the gaps between the ribs."""
+    """(k, j, i) mask of the chest wall: bones with a margin and, outside the lungs' hull, the gaps between the ribs."""
     near = ndimage.binary_dilation(bones, disc(coarse, 2.5))
     gap = 2 * round(RIB_GAP_MM / coarse.spacing[0]) + 1
     along = ndimage.maximum_filter1d((bones & ~hull).view(np.uint8), gap, axis=0).view(bool)

@@ -18,7 +18,7 @@ from coronary_calcium.volume import CTVolume
 
 @dataclass(frozen=True)
 class PostprocessingLimits:
-    """What the network must give, as probabilities of calcium, before pixels and lesions are proposed.
+    """What the network must give, as probabilities of calcium, before pixels and lesions are marked.
 
     Attributes
     ----------
@@ -30,7 +30,7 @@ class PostprocessingLimits:
     large_lesion_mm3 : from more than this volume on, its core counts as well: the mean over
     core_share : ... this share of its voxels, the brightest ones,
     large_lesion_core_probability : ... must reach this.
-    confident_probability : a proposed lesion whose highest stays below this is uncertain.
+    confident_probability : a marked lesion whose highest stays below this is uncertain.
 
     """
 
@@ -88,7 +88,7 @@ def label_lesions(
     rules: RuleSet = LITERATURE,
     limits: PostprocessingLimits = POSTPROCESSING_LIMITS,
 ) -> np.ndarray:
-    """The proposed lesions as a label map, uint8 (k, j, i): 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned, 0 nothing.
+    """The network's lesions as a label map, uint8 (k, j, i): 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned, 0 nothing.
 
     ``find_predicted`` says which voxels belong to a lesion. It goes as a whole to the artery that most of its voxels
     were given to (the first of equals), or is unassigned when the network knows no arteries. A lesion without a part of
@@ -183,7 +183,7 @@ def marked_voxels(
     rules: RuleSet = LITERATURE,
     limits: PostprocessingLimits = POSTPROCESSING_LIMITS,
 ) -> np.ndarray:
-    """The voxels that the network proposes; bool (k, j, i), the shape of both arrays.
+    """The voxels that the network marks; bool (k, j, i), the shape of both arrays.
 
     Its probability reaches the threshold of the ``limits``, or that of an extent and such voxels join it to one of the
     former within the slice (8 neighbors); its intensity is at least the threshold, the lower one where volume has its

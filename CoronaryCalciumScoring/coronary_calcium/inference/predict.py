@@ -1,4 +1,4 @@
-"""The network over a whole CT: where calcium is proposed, and with what probability."""
+"""The network over a whole CT: where calcium is, and with what probability."""
 
 import copy
 import time
@@ -32,7 +32,7 @@ _BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What the network proposes for a CT.
+    """What the network predicts for a CT.
 
     Attributes
     ----------
@@ -145,7 +145,7 @@ def countable_voxels(volume: CTVolume, field: HeartField, rules: RuleSet) -> np.
 
 
 def seen_voxels(volume: CTVolume, field: HeartField) -> np.ndarray:
-    """(k, j, i) bool array of the voxels where calcium may be proposed: in a window and in ``field.region``."""
+    """(k, j, i) bool array of the voxels where calcium may be found: in a window and in ``field.region``."""
     covered = np.zeros(volume.shape, bool)
     for window in field.windows:
         covered[(slice(window.k0, window.k1), *_pixels_of(volume, field, window))] = True
@@ -256,7 +256,7 @@ class _Runner:
         self.warnings.append(
             CaseWarning(
                 "gpu-memory",
-                "The memory of the graphics processor did not suffice for the network, so it ran on the processor; "
+                "The GPU did not have enough memory for the network, so it ran on the CPU; "
                 "the result is the same, only slower.",
             )
         )

@@ -93,9 +93,9 @@ def _artery_row(result: "CaseResult", artery: Artery) -> dict[str, Any]:
     total = result.score.total.agatston
     share = tally.agatston / total if total else 0.0
     quantities = result.quantities
-    proposed, change = (None, None) if result.difference is None else result.difference.of_artery(artery.name)
+    predicted, change = (None, None) if result.difference is None else result.difference.of_artery(artery.name)
     return {
-        "proposed": proposed,
+        "predicted": predicted,
         "change": change,
         "artery": artery,
         "tally": tally,

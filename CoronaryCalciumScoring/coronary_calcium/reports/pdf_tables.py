@@ -122,8 +122,8 @@ def artery_table(result: "CaseResult") -> Flowable:
     return table(rows, [*widths, WIDTH - sum(widths)], lines)
 
 
-def _compared(proposed: float, change: float) -> tuple[str, str]:
-    return number(proposed), signed(change)
+def _compared(predicted: float, change: float) -> tuple[str, str]:
+    return number(predicted), signed(change)
 
 
 def reading_notes(result: "CaseResult", facts: dict[str, Any]) -> list[Flowable]:

@@ -48,7 +48,7 @@ def scores(result: "CaseResult") -> dict[str, Any]:
         "mass_mg": _quantity(result.quantities.mass_mg)
         | {"calibration": dataclasses.asdict(result.quantities.calibration)},
         "risk_category": result.interpretation.category,
-        "interpretation": _standing(result),
+        "interpretation": _interpretation(result),
         "lesions": [_lesion(result, lesion) for lesion in score.lesions],
         "warnings": [{"code": warning.code, "message": warning.message} for warning in result.warnings],
         "acquisition": _acquisition(result),
@@ -70,7 +70,7 @@ def _quantity(quantity: Quantity) -> dict[str, Any]:
     return {"total": quantity.total, "by_artery": quantity.by_artery}
 
 
-def _standing(result: "CaseResult") -> dict[str, Any]:
+def _interpretation(result: "CaseResult") -> dict[str, Any]:
     interpretation, mesa = result.interpretation, result.mesa
     return {
         "cac_drs": interpretation.cac_drs,
@@ -159,11 +159,11 @@ def _compared(scored: ScoredByRules) -> dict[str, Any]:
 
 def _difference(difference: ReaderVsAI) -> dict[str, Any]:
     names = [artery.name for artery in ARTERIES]
-    proposed, change = zip(*(difference.of_artery(name) for name in names))
-    proposed_total, change_of_total = difference.of_total
+    predicted, change = zip(*(difference.of_artery(name) for name in names))
+    predicted_total, change_of_total = difference.of_total
     return {
         "model": {name: difference.model.get(name) for name in ("name", "sha256")},
-        "ai_agatston": {"total": proposed_total, "by_artery": dict(zip(names, proposed))},
+        "ai_agatston": {"total": predicted_total, "by_artery": dict(zip(names, predicted))},
         "change_of_agatston": {"total": change_of_total, "by_artery": dict(zip(names, change))},
         "lesions_unchanged": difference.unchanged,
         "lesions_changed": [dataclasses.asdict(lesion) for lesion in difference.changes],

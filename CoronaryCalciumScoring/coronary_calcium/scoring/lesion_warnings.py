@@ -133,11 +133,11 @@ def _uncertain_warning(code: str, lesions: Sequence[Lesion], agatston: float, sc
     listed = ", ".join(map(str, slices[:-1])) + (" and " if slices[1:] else "") + str(slices[-1])
     number, them = ("1 lesion", "it") if len(lesions) == 1 else (f"{len(lesions)} lesions", "them")
     place = f"{'the largest in' if lesions[_NAMED:] else 'in'} slice{'s' if slices[1:] else ''} {listed}"
-    sure, done, change = ("not", "left", "out; with") if code == LEFT_OUT else ("only just", "took", "in; without")
+    done = f"left {them} out; with" if code == LEFT_OUT else f"counted {them}; without"
     return CaseWarning(
         code,
-        f"The network was {sure} sure of {number}, {place}, and {done} {them} {change} {them} the score would be "
-        f"{agatston:.1f} (risk category {scheme.category(agatston)}): look there before you rely on this score.",
+        f"The AI was uncertain of {number}, {place}, and {done} {them} the score would be {agatston:.1f} (risk "
+        f"category {scheme.category(agatston)}): check there before you rely on this score.",
     )
 
 
@@ -146,13 +146,19 @@ def _mask_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
     if score.total.lesions:
         return ()
     if not score.labeled_voxels:
-        return (CaseWarning("mask-empty", "The mask marks nothing, so the score of 0 says nothing about the patient."),)
+        return (
+            CaseWarning(
+                "mask-empty",
+                "The mask marks no voxel, so the score of 0 says nothing about the patient: check that it is the "
+                "right file.",
+            ),
+        )
     return (
         CaseWarning(
             "mask-not-counted",
             f"None of the {score.labeled_voxels} voxels that the mask marks counts: they are below "
-            f"{score.rules.for_volume.threshold_hu:g} HU or in parts that are too small; check that the mask was drawn "
-            "on this CT.",
+            f"{score.rules.for_volume.threshold_hu:g} HU or in components that are too small; check that the mask was "
+            "drawn on this CT.",
         ),
     )
 
@@ -164,8 +170,8 @@ def _zero_warning(score: CaseScore, uncertainty: Uncertainty) -> tuple[CaseWarni
     return (
         CaseWarning(
             "nothing-marked",
-            f"The network marked nothing, although {uncertainty.slices_run} slices hold spots of "
-            f"{score.rules.threshold_hu:.0f} HU and more in the heart's region: look at them before you rely on a "
+            f"The AI found no calcium, although {uncertainty.slices_run} slices have voxels of "
+            f"{score.rules.threshold_hu:.0f} HU and more in the region of the heart: check them before you rely on a "
             "score of 0.",
         ),
     )
@@ -179,7 +185,7 @@ def _amount_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
         CaseWarning(
             "implausible-amount",
             f"{score.total.lesions} lesions of {score.total.volume_mm3 / 1000:.1f} mL are more than coronary arteries "
-            "hold: bone, metal, contrast medium or noise was probably marked as well; check the lesions before you use "
-            "the score.",
+            "can hold: bone, metal, contrast medium or noise was probably marked as well; check the lesions before you "
+            "use the score.",
         ),
     )

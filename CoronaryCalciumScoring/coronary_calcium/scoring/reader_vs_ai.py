@@ -23,7 +23,7 @@ class LesionChange:
     ----------
     kind : ``ADDED``, ``REMOVED``, ``REASSIGNED`` (given to another artery) or ``RESIZED`` (other voxels).
     artery : of the reader's lesion; None for one that was removed.
-    ai_artery : of the proposed lesion; None for one that was added.
+    ai_artery : of the AI's lesion; None for one that was added.
     agatston : of the reader's lesion, or of the removed one.
     main_slice : the slice, k, in which that lesion scores most.
 
@@ -42,28 +42,28 @@ class ReaderVsAI:
 
     Attributes
     ----------
-    reader, proposed : their scores, by the same rules.
+    reader, predicted : their scores, by the same rules.
     changes : the lesions that differ, added ones first, each kind by descending score.
-    unchanged : how many of the reader's lesions are exactly as proposed.
+    unchanged : how many of the reader's lesions are exactly as the AI found them.
     model : name, checksum and statement of the network, as far as they are known.
 
     """
 
     reader: CaseScore
-    proposed: CaseScore
+    predicted: CaseScore
     changes: tuple[LesionChange, ...]
     unchanged: int
     model: Mapping[str, Any]
 
     def of_artery(self, name: str) -> tuple[float, float]:
         """The AI's Agatston score of an artery, and by how much the reader's is higher."""
-        proposed = self.proposed.by_artery[name].agatston
-        return proposed, self.reader.by_artery[name].agatston - proposed
+        predicted = self.predicted.by_artery[name].agatston
+        return predicted, self.reader.by_artery[name].agatston - predicted
 
     @property
     def of_total(self) -> tuple[float, float]:
         """The AI's total Agatston score, and by how much the reader's is higher."""
-        return self.proposed.total.agatston, self.reader.total.agatston - self.proposed.total.agatston
+        return self.predicted.total.agatston, self.reader.total.agatston - self.predicted.total.agatston
 
     def of_kind(self, kind: str) -> tuple[LesionChange, ...]:
         """The changes of one kind."""
@@ -92,14 +92,14 @@ class ReaderVsAI:
         return f"The reader {listed}; {rest}."
 
 
-def reader_vs_ai(reader: CaseScore, proposed: CaseScore, card: Mapping[str, Any] | None = None) -> ReaderVsAI:
+def reader_vs_ai(reader: CaseScore, predicted: CaseScore, card: Mapping[str, Any] | None = None) -> ReaderVsAI:
     """Compare a reader's result with the network's prediction, both scored on the same CT.
 
-    A reader's lesion belongs to the proposed one that it shares most voxels with (the one of higher score among
-    equals); without any it was added, and a proposed lesion that shares none was removed. ``card`` is the network's.
+    A reader's lesion belongs to the AI's lesion that it shares most voxels with (the one of higher score among
+    equals); without any it was added, and a lesion of the AI that shares none was removed. ``card`` is the network's.
     """
-    voxels = np.concatenate([np.zeros(0, np.int64), *(lesion.voxels for lesion in proposed.lesions)])
-    owners = np.repeat(np.arange(len(proposed.lesions)), [lesion.voxels.size for lesion in proposed.lesions])
+    voxels = np.concatenate([np.zeros(0, np.int64), *(lesion.voxels for lesion in predicted.lesions)])
+    owners = np.repeat(np.arange(len(predicted.lesions)), [lesion.voxels.size for lesion in predicted.lesions])
     order = np.argsort(voxels)
     voxels, owners = voxels[order], owners[order].astype(np.int64)
     changes, touched, unchanged = [], set(), 0
@@ -109,20 +109,20 @@ def reader_vs_ai(reader: CaseScore, proposed: CaseScore, card: Mapping[str, Any]
             changes.append(LesionChange(ADDED, lesion.artery, None, lesion.agatston, lesion.main_slice))
             continue
         touched.update(np.flatnonzero(shared).tolist())
-        kind = _kind(lesion, proposed.lesions[int(shared.argmax())], int(shared.max()))
+        kind = _kind(lesion, predicted.lesions[int(shared.argmax())], int(shared.max()))
         if kind is None:
             unchanged += 1
             continue
-        before = proposed.lesions[int(shared.argmax())].artery
+        before = predicted.lesions[int(shared.argmax())].artery
         changes.append(LesionChange(kind, lesion.artery, before, lesion.agatston, lesion.main_slice))
     changes += [
         LesionChange(REMOVED, None, lesion.artery, lesion.agatston, lesion.main_slice)
-        for number, lesion in enumerate(proposed.lesions)
+        for number, lesion in enumerate(predicted.lesions)
         if number not in touched
     ]
     kinds = (ADDED, REMOVED, REASSIGNED, RESIZED)
     changes.sort(key=lambda change: (kinds.index(change.kind), -change.agatston))
-    return ReaderVsAI(reader, proposed, tuple(changes), unchanged, network_facts(card or {}))
+    return ReaderVsAI(reader, predicted, tuple(changes), unchanged, network_facts(card or {}))
 
 
 def network_facts(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,11 +132,11 @@ def network_facts(card: Mapping[str, Any]) -> dict[str, Any]:
     return {name: card[name] for name in _CARD_FACTS if name in card}
 
 
-def _kind(lesion: Lesion, proposed: Lesion, shared: int) -> str | None:
+def _kind(lesion: Lesion, predicted: Lesion, shared: int) -> str | None:
     """What the reader did to a lesion of the AI; None for nothing."""
-    if lesion.artery != proposed.artery:
+    if lesion.artery != predicted.artery:
         return REASSIGNED
-    return None if shared == lesion.voxels.size == proposed.voxels.size else RESIZED
+    return None if shared == lesion.voxels.size == predicted.voxels.size else RESIZED
 
 
 # Changes that a report lists one by one; scores.json has them all.

@@ -153,7 +153,7 @@ def build_heart(random: np.random.Generator, size: float, spine: tuple[float, fl
 
     arteries = _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right, ventricle_center)
     fat_amount = r.uniform(0.5, 1.5)
-    # Epicardial fat follows the chambers, but lies to one side of each: a rim of even width would tell them apart.
+    # Epicardial fat follows the chambers, but lies to one side of each: a margin of even width would tell them apart.
     layers = _fat_pads(r, s, fat_amount, ventricle_center, axis, up, right)
     coats = []
     for chamber in chambers:

@@ -59,7 +59,7 @@ class InsertedLesions:
 
 
 def insert_lesions(volume: CTVolume, drawing: dict[str, Any], seed: int, stents: float = 0.0) -> InsertedLesions:
-    """Implant plaques along the drawn arteries, and calcium with label 0 where the drawing has it.
+    """Insert plaques along the drawn arteries, and calcium with label 0 where the drawing has it.
 
     The calcium replaces the smoothed tissue at its place, blurred by the scan's slice thickness and kernel; then scan
     and calcium go through the same slicing, kernel and noise. The same seed gives the same case. ``stents`` is the
@@ -209,7 +209,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.output.mkdir(parents=True, exist_ok=True)
     volume = open_ct(options.dicom).volume
     seeds = range(options.first_seed, options.first_seed + options.count)
-    for seed in tqdm(seeds, desc="Implanting", unit="case"):
+    for seed in tqdm(seeds, desc="Inserting", unit="case"):
         inserted_case(volume, options.scan, drawings[options.scan], seed, options.output, options.stents)
     return 0
 

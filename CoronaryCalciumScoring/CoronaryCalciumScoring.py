@@ -16,6 +16,7 @@ from CoronaryCalciumScoringWidgets.application import acquisitionOf, ensurePacka
 from CoronaryCalciumScoringWidgets.controls import Device, leaveWheelToPanel
 from CoronaryCalciumScoringWidgets.help_text import helpText
 from CoronaryCalciumScoringWidgets.module_test import CoronaryCalciumScoringTest
+from CoronaryCalciumScoringWidgets.quantities_section import QuantitiesSection
 from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
 from CoronaryCalciumScoringWidgets.rules_and_outputs_section import RulesAndOutputsSection
 from CoronaryCalciumScoringWidgets.run_control import RunControl, showRun
@@ -91,6 +92,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.run = None
         self.reviewPanel = None
         self.clinic = None
+        self.quantities = None
         self._case = None
         self._volumeNode = None
         self._withAI = True
@@ -117,6 +119,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.clinic = RulesAndOutputsSection(
             self.ui.rulesAndOutputsSection, lambda: self.reviewPanel.review, self.ensurePdfPackages
         )
+        self.quantities = QuantitiesSection(self.ui.scoreCollapsibleButton.layout(), lambda: self.reviewPanel.review)
         self._wheelFilter = leaveWheelToPanel(uiWidget)
 
         scene = slicer.mrmlScene
@@ -141,6 +144,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self.run.abandon(seconds)
             self.reviewPanel.close()
             self.clinic.close(seconds)
+            self.quantities.update()
 
     def enter(self) -> None:
         """Called each time the user opens this module."""
@@ -298,6 +302,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         network = trained_on(prediction.model) if prediction else ""
         self.ui.intendedUseLabel.text = f"{network} {_(RESEARCH_USE)}".strip()
         self.clinic.update()
+        self.quantities.update()
         self._saving.update()
 
     def _whyNot(self, volumeNode) -> str:

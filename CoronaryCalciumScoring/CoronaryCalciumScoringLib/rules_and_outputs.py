@@ -46,6 +46,7 @@ def store_options(segmentationNode, name: str, options: ScoringOptions) -> None:
                 "kvp_adapted": options.kvp_adapted,
                 "mass_factor": options.mass_factor,
                 "risk_scheme": options.risk_scheme.name,
+                "all_quantities": options.all_quantities,
             }
         ),
     )
@@ -60,6 +61,7 @@ def stored_options(segmentationNode, kvp: float | None) -> tuple[str, ScoringOpt
             kvp_adapted=bool(kept.get("kvp_adapted", False)),
             mass_factor=float(factor) if factor is not None and is_plausible(float(factor)) else None,
             risk_scheme=RISK_SCHEMES[kept.get("risk_scheme", DEFAULT_OPTIONS.risk_scheme.name)],
+            all_quantities=bool(kept.get("all_quantities", False)),
         )
         name = kept.get("rules", LITERATURE.name)
         rules_for(name, options, kvp)

@@ -21,6 +21,8 @@ import numpy as np  # noqa: E402 after the paths that these modules lie on
 from coronary_calcium.arteries import ARTERIES, BY_LABEL  # noqa: E402
 from coronary_calcium.io.axes import AxialOrder  # noqa: E402
 from coronary_calcium.scoring import score_labels  # noqa: E402
+from coronary_calcium.scoring.calcium_quantities import QuantityMeter  # noqa: E402
+from coronary_calcium.scoring.volume_mass import calibration_of  # noqa: E402
 from coronary_calcium.volume import CTVolume  # noqa: E402
 from CoronaryCalciumScoringLib.live_scores import LabelReader, LiveScores  # noqa: E402
 from CoronaryCalciumScoringLib.score_table import add_score_table, show_score  # noqa: E402
@@ -153,6 +155,8 @@ def measure(name, region, options):
     live, told, events = LiveScores(lambda: events.append(None)), [], []
     times.of("selecting the CT", live.watch, *nodes)
     live.onChanged.append(lambda score: (told.append(now()), show_score(table, score, live.warnings)))
+    meter = QuantityMeter(volume, calibration_of(volume.acquisition))
+    times.of("showing all quantities for the first time", meter.measure, live.score)
     size = " x ".join(map(str, SHAPE[::-1]))
     say(f"\n{size} voxels, {live.score.total.lesions} lesions of {live.score.labeled_voxels} voxels {name}")
 
@@ -167,6 +171,7 @@ def measure(name, region, options):
         times.add("live: the table", told[-1], shown)
         times.add("live: both", start, shown)
         assert len(told) == edit + 1
+        times.of("live: all quantities, when they are shown", meter.measure, live.score)
         reader = LabelReader()
         times.of("of recomputing: finding the labeled voxels", reader.read, *nodes, IN_ORDER)
         read = times.of("full: segments to label map", read_labels, *nodes)

@@ -50,7 +50,7 @@ class Acquisition:
 
 @dataclass(frozen=True)
 class SeriesReference:
-    """Which DICOM series the voxels came from, one instance a slice, k ascending; for derived DICOM objects.
+    """Which DICOM series the voxels came from, one instance per slice, k ascending; for derived DICOM objects.
 
     ``files`` are local paths and never leave this machine; the UIDs are written only into DICOM objects.
     """

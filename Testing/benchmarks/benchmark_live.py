@@ -3,7 +3,7 @@
 512 x 512 x 400 voxels with 200 lesions, within a heart and then, the worst case, all over the volume: a labelmap spans
 all its lesions. In the same run it times, after each one-slice edit: the live update (from the edit's events to the new
 table), the engine's scores of the whole label map, and the plain way, slice by slice with ndimage. All three must
-agree. Times are medians of the clock; the fastest and the processor's own time (median) are given too, because other
+agree. Times are medians of the clock; the fastest and the CPU time (median) are given too, because other
 programs on the machine make the clock's times longer.
 """
 
@@ -44,7 +44,7 @@ IN_ORDER = AxialOrder((0, 1, 2), (False, False, False))
 
 
 class Times:
-    """Milliseconds of the clock and of the processor by what was timed."""
+    """Milliseconds of the clock and of the CPU by what was timed."""
 
     def __init__(self):
         self.all = {}
@@ -69,7 +69,7 @@ class Times:
 
 
 def now():
-    """Seconds of the clock, and of this process on the processor."""
+    """Seconds of the clock, and of this process on the CPU."""
     return time.perf_counter(), time.process_time()
 
 
@@ -181,13 +181,13 @@ def measure(name, region, options):
             plain = times.of("plain: ndimage slice by slice", plain_scores, volume, read.labels)
             assert all(math.isclose(plain[artery], value) for artery, value in agatston(full).items())
 
-    say(f"{'':46}{'median ms':>10}{'fastest ms':>12}{'processor ms':>14}")
+    say(f"{'':46}{'median ms':>10}{'fastest ms':>12}{'CPU ms':>14}")
     for step in times.all:
         say(f"{step:46}{times.median(step):10.1f}{times.fastest(step):12.1f}{times.processor(step):14.1f}")
     for slower in ("full: score_labels", "plain: ndimage slice by slice"):
         if slower in times.all:
             ratio = times.processor(slower) / times.processor("live: recomputing")
-            say(f"{slower} takes {ratio:.0f} times the processor time of the live scores (medians)")
+            say(f"{slower} takes {ratio:.0f} times the CPU time of the live scores (medians)")
     live.close()
     scene.mrml.Clear(True)
 

@@ -25,7 +25,7 @@ TARGETS = {REAL: (60.0, 4.0), SIMULATED: (180.0, None)}
 
 @dataclass(frozen=True)
 class Run:
-    """One finished run of the command: wall-clock and processor seconds, peak memory in GB, and its scores.json."""
+    """One finished run of the command: wall-clock and CPU seconds, peak memory in GB, and its scores.json."""
 
     wall: float
     processor: float
@@ -102,7 +102,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", choices=(REAL, SIMULATED), help="one of the two cases")
     parser.add_argument("--weights", type=Path, help="other weights than the shipped ones (.safetensors)")
-    parser.add_argument("--threads", type=int, default=2, help="processor threads (default: 2)")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
     parser.add_argument("--folder", type=Path, help="where the simulated CT is kept for the next run")
     options = parser.parse_args()
     if options.only != SIMULATED:

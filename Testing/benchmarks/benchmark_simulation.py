@@ -35,8 +35,8 @@ def main() -> None:
         draw_sample(case, SampleOptions(), random)
     per_sample = (time.process_time() - start) / len(cases)
     rate = 1 / (per_case / options.samples + per_sample)
-    print(f"{options.kind}: {per_case:.2f} CPU s a case, {1000 * per_sample:.0f} ms a sample of it")
-    print(f"{rate:.1f} samples/s a core with {options.samples} samples of each case")
+    print(f"{options.kind}: {per_case:.2f} CPU s per case, {1000 * per_sample:.0f} ms per sample of it")
+    print(f"{rate:.1f} samples/s per core with {options.samples} samples of each case")
     if options.workers:
         loader = DataLoader(SimulatedSamples(0, options.kind), batch_size=4, num_workers=options.workers)
         count, start = 0, time.monotonic()

@@ -1,4 +1,4 @@
-"""How fast training is: samples a second of drawing, of a training step and of inference, and of what the device can.
+"""How fast training is: samples per second of drawing, of a training step and of inference, and of what the device can.
 
 Run by hand (``python Testing/benchmarks/benchmark_training.py --threads 1``); not a test. The network's multiplications
 and additions are counted by PyTorch and set against the rate of a large matrix product in the same precision. Drawing
@@ -31,7 +31,7 @@ CASE_SHAPE, CASE_SPACING = (40, 356, 356), (3.0, 0.7, 0.7)
 
 
 def seconds(work, device, repeats):
-    """Median time of a call. Processor time on a CPU with one thread, which other programs do not disturb."""
+    """Median time of a call. CPU time with one thread, which other programs do not disturb."""
     clock = time.process_time if device.type == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
     work()
     times = []
@@ -56,7 +56,7 @@ def drawing_seconds(batches, count):
 
 
 def matrix_rate(device, dtype, repeats):
-    """Multiplications and additions a second in a large matrix product."""
+    """Multiplications and additions per second in a large matrix product."""
     side = MATRIX[device.type]
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return 2 * side**3 / seconds(lambda: a @ b, device, repeats)
@@ -74,7 +74,7 @@ def synthetic_case(folder):
     hu = (40 + 30 * np.random.default_rng(0).standard_normal(CASE_SHAPE)).astype(np.int16)
     labels = np.zeros(CASE_SHAPE, np.uint8)
     hu[15:25, 170:176, 150:158], labels[15:25, 170:176, 150:158] = 500, 2
-    save_case(folder / "case.npz", hu, labels, CASE_SPACING, (178.0, 178.0), {"source": "made up"})
+    save_case(folder / "case.npz", hu, labels, CASE_SPACING, (178.0, 178.0), {"source": "synthetic"})
     return folder
 
 
@@ -89,9 +89,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--recipe", default="best", help="default: best")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="NAME=VALUE")
-    parser.add_argument("--data", type=Path, help="training cases; default: one of the usual size is made up")
+    parser.add_argument("--data", type=Path, help="training cases; default: a synthetic one of the usual size")
     parser.add_argument("--device", options=DEVICES, default="auto")
-    parser.add_argument("--threads", type=int, default=1, help="processor threads (default: 1)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--drawers", type=int, help="threads that draw ahead; default: as training takes on the device")
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()

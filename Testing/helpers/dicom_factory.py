@@ -75,7 +75,7 @@ def write_series(
     seed: int = 1,
     **tags: object,
 ) -> list[Path]:
-    """Write one file a slice, under random names, and return the paths in order of k.
+    """Write one file per slice, under random names, and return the paths in order of k.
 
     ``hu``: (k, row, column). Slices follow the normal of ``orientation``. ``slope`` and ``intercept`` may differ by
     slice. ``skip`` leaves slices out. ``edit(k, dataset)`` may change anything before the pixels are encoded; ``tags``

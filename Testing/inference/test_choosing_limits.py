@@ -1,4 +1,4 @@
-"""The script that chooses the limits of what is proposed gives the evaluation's figures."""
+"""The script that chooses the post-processing limits gives the evaluation's figures."""
 
 from dataclasses import replace
 

@@ -43,7 +43,7 @@ def test_a_gated_series_beats_an_ungated_one(tmp_path):
     opened = open_ct(folder_of(tmp_path, plain={}, gated={"NominalPercentageOfCardiacPhase": 75.0}))
     assert opened.chosen.series_uid == "1.2.2"
     assert opened.volume.acquisition.cardiac_gating == "ECG, 75 % of the heart cycle"
-    assert opened.others[0].reason == "it is not synchronised with the heart"
+    assert opened.others[0].reason == "it is not synchronized with the heart"
 
 
 def test_the_calcium_series_is_found_in_a_whole_examination(tmp_path):

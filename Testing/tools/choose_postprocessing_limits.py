@@ -1,11 +1,12 @@
-"""Choose the limits of what is proposed (``inference.postprocess``) on simulated patients that nothing else uses.
+"""Choose the post-processing limits (``inference.postprocess``) on simulated patients that nothing else uses.
 
 ``coronary-calcium simulate --protocol chest --n N --seed S --output PATIENTS``, then ``python
 Testing/tools/choose_postprocessing_limits.py PATIENTS --kept FOLDER --lesion-probability 0.7 0.8 0.9``: a line for
 every combination of the values that are named; the shipped limits stand for the others. The network runs once on
 each patient. Training cases do as well, but a case's window is marked to its edges, ribs and spine included.
 
-The last columns: how many of the wrong risk categories, and of the right ones, are others without the lesions in doubt.
+The last columns: how many of the wrong risk categories, and of the right ones, are others without uncertain
+lesions.
 """
 
 import argparse
@@ -125,7 +126,7 @@ def line_of(limits: PostprocessingLimits, rows: list[Row]) -> str:
 
 
 def _rests(rows: list[Row]) -> str:
-    """How many of the wrong categories, and of the right ones, rest on lesions in doubt."""
+    """How many of the wrong categories, and of the right ones, rest on uncertain lesions."""
     rests: dict[bool, list[bool]] = {False: [], True: []}
     for row in rows:
         true, found = row.categories

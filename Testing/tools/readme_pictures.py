@@ -1,8 +1,8 @@
-"""Draw the README's pictures: python Testing/tools/readme_pictures.py FOLDER
+"""Draw the documentation's pictures of the panel: python Testing/tools/readme_pictures.py FOLDER
 
 The panel is the module's own form and code, drawn outside the application (qt_stand_in.py); the simulated patient of
-Sample Data is scored by the network, and one lesion is then given to another artery. The slice views are drawn by
-Slicer's view code. Takes minutes on a processor.
+Sample Data is scored by the network, and one lesion is then assigned to another artery. The slice views are drawn by
+Slicer's view code. Takes minutes on a CPU.
 """
 
 import io

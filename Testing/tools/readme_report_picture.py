@@ -32,7 +32,7 @@ def photographed(page, path):
 
 
 def palette():
-    """Greys, and every artery's color from its full strength down to the page's white and a CT's black."""
+    """Grays, and every artery's color from its full strength down to the page's white and a CT's black."""
     grays = np.linspace(0, 255, GRAYS).repeat(3).reshape(-1, 3)
     mixed = [
         share * np.array(artery.color) * 255 + (1 - share) * ground

@@ -105,7 +105,7 @@ def _quantities(options: argparse.Namespace) -> int:
 
 
 def _insert_table(measured: "Sequence[InsertQuantities]") -> list[str]:
-    """Truth beside each quantity, a line a cylinder."""
+    """Truth beside each quantity, a line per cylinder."""
     from coronary_calcium.scoring.calcium_quantities import QUANTITIES  # noqa: PLC0415
 
     titles = "".join(f"{_short(quantity):>20}" for quantity in QUANTITIES)

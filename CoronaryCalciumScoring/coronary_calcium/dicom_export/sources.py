@@ -34,7 +34,7 @@ class Sources:
 
     Attributes
     ----------
-    images : one dataset a slice, k ascending; or a single multi-frame dataset.
+    images : one dataset per slice, k ascending; or a single multi-frame dataset.
     frames : for a multi-frame image, the k of each of its frames in order; None for single slices.
     direction : (3, 3), columns are the LPS unit vectors of the images' columns, rows and of k.
 

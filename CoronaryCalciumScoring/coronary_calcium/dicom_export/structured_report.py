@@ -75,7 +75,7 @@ def structured_report(result: "CaseResult", sources: Sources, segmentation: Data
     context = ObservationContext(
         ObserverContext(observer_type=codes.DCM.Device, observer_identifying_attributes=observer)
     )
-    # The procedure is what the header proves: a scan synchronised with the heart, or a CT.
+    # The procedure is what the header proves: a scan synchronized with the heart, or a CT.
     gated = result.volume.acquisition.cardiac_gating is not None
     report = MeasurementReport(
         observation_context=context,
@@ -137,15 +137,15 @@ def statements(result: "CaseResult") -> list[str]:
 
 
 def _compared_with_ai(difference: ReaderVsAI) -> str:
-    proposed, change = difference.of_total
+    predicted, change = difference.of_total
     return (
-        f"Compared with the network's prediction (Agatston {proposed:.1f} in total, here {change:+.1f}): "
+        f"Compared with the network's prediction (Agatston {predicted:.1f} in total, here {change:+.1f}): "
         f"{difference.summary}"
     )
 
 
 def _groups(result: "CaseResult", sources: Sources, segmentation: Dataset | None) -> list[_Group]:
-    """One measurement group for the total, one an artery, one a lesion."""
+    """One measurement group for the total, one per artery, one per lesion."""
     score, quantities = result.score, result.quantities
     volume, mass = quantities.volume_mm3, quantities.mass_mg
     calibrated = quantities.calibration.calibrated

@@ -205,7 +205,7 @@ def write_tables(folder: Path, content: dict[str, Any]) -> Path:
 
 
 def patients_csv(results: list[PatientResult]) -> str:
-    """One row a patient below a header; numbers are not rounded, what is not known is empty."""
+    """One row per patient below a header; numbers are not rounded, what is not known is empty."""
     stream = io.StringIO()
     table = csv.writer(stream)
     table.writerow(COLUMNS)

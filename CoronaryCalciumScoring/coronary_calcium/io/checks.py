@@ -105,7 +105,7 @@ _MINIMUM_TISSUE = 0.02
 _IMPOSSIBLE_HU = -1500
 _MAXIMUM_IMPOSSIBLE = 0.01
 _LABELS_UP_TO = 255
-NOT_FINITE = "The image holds values that are not numbers (NaN or infinite): convert it again from DICOM."
+NOT_FINITE = "The image holds values that are not finite numbers (NaN or infinity): convert it again from DICOM."
 # Intensities are clipped if this many voxels share the largest one. Natural maxima are reached by a few voxels; 12-bit
 # CT ends at 3071 HU, where metal may pile up without harm, so only lower ceilings are of interest.
 _CLIPPED_VOXELS = 30
@@ -258,7 +258,7 @@ def _coarse(histogram: np.ndarray, low: int) -> list[CaseWarning]:
     return [
         CaseWarning(
             "coarse-hu",
-            f"The intensities are stored in steps of {step} HU, as in a copy of 8 bits, and the score's thresholds are "
+            f"The intensities are stored in steps of {step} HU, as in an 8-bit copy, and the score's thresholds are "
             "met only roughly: use the original series.",
         )
     ]

@@ -13,7 +13,7 @@ from coronary_calcium.volume import CaseWarning
 
 # Text headers are a few kilobytes, also in files with many segments.
 MAXIMUM_HEADER_BYTES = 2**20
-# More components a voxel than this is no layered segmentation.
+# More components per voxel than this is no layered segmentation.
 MAXIMUM_LAYERS = 64
 
 

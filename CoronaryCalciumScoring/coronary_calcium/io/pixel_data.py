@@ -127,7 +127,7 @@ def _frame_bytes(header: SliceHeader) -> int:
     if allocated not in _ALLOCATED or not 0 < stored <= high_bit + 1 <= allocated:
         raise InputError(
             "cannot-decode",
-            f"{header.place} stores {stored} of {allocated} bits a pixel, which no CT does: export the series again.",
+            f"{header.place} stores {stored} of {allocated} bits per pixel, which no CT does: export the series again.",
         )
     return int(header.rows or 0) * int(header.columns or 0) * allocated // 8
 

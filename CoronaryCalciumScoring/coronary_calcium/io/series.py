@@ -111,7 +111,7 @@ _RULES: tuple[tuple[str, Callable[[SliceHeader, Stack], float]], ...] = (
         "it is derived, not original",
         lambda first, _: "DERIVED" in first.image_type or "SECONDARY" in first.image_type,
     ),
-    ("it is not synchronised with the heart", lambda first, _: first.acquisition.cardiac_gating is None),
+    ("it is not synchronized with the heart", lambda first, _: first.acquisition.cardiac_gating is None),
     ("it has fewer slices", lambda _, stack: -len(stack.placement.slices)),
 )
 
@@ -120,7 +120,7 @@ def choose_series(headers: list[SliceHeader], series_uid: str | None) -> Choice:
     """Choose the series to be scored: ``series_uid``, or the best one.
 
     Best means, in this order: without contrast medium; axial; long enough for a heart; a kernel that is not sharp;
-    slice thickness nearest 3 mm; not another part of the body; original; synchronised with the heart; more slices.
+    slice thickness nearest 3 mm; not another part of the body; original; synchronized with the heart; more slices.
     Series that cannot be scored are never chosen. Raises InputError with the named (or most promising) series'
     reason.
     """

@@ -19,7 +19,7 @@ from coronary_calcium.volume import Acquisition
 # JPEG 2000 (.91) and HTJ2K (.203) can be either: LossyImageCompression says which, or the pixels do (dicom_bytes).
 _LOSSY_SYNTAXES = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.51", "1.2.840.10008.1.2.4.81")
 _CONTRAST_TAGS = ("ContrastBolusAgent", "ContrastBolusIngredient")
-# Values of ScanOptions (0018,0022) that tell a scan synchronised with the heart beat.
+# Values of ScanOptions (0018,0022) that tell a scan synchronized with the heart beat.
 _GATED_OPTIONS = ("ECG", "GAT", "CARD", "CTA_RETRO", "SNAPSHOT")
 _LONGEST_FACT = 64
 
@@ -119,7 +119,7 @@ def _contrast(dataset: Dataset, facts: HeaderValues) -> str | None:
 
 
 def _gating(facts: HeaderValues) -> str | None:
-    """How the scan was synchronised with the heart, or None where the header does not say so."""
+    """How the scan was synchronized with the heart, or None where the header does not say so."""
     phase = facts.number("NominalPercentageOfCardiacPhase")
     signal = facts.text("CardiacSignalSource")
     options = " ".join(facts.words("ScanOptions"))

@@ -50,7 +50,7 @@ def stack_of(headers: list[SliceHeader]) -> Stack:
     _reject_mixture(main)
     placement = _place(main)
     aside = len(left) - len(placement.slices) + len(headers) - len(_only_ct(headers))
-    warnings = [*_doubts(placement.slices)]
+    warnings = [*_suspicions(placement.slices)]
     if aside:
         warnings.append(
             CaseWarning(
@@ -62,7 +62,7 @@ def stack_of(headers: list[SliceHeader]) -> Stack:
     return Stack(placement, tuple(warnings))
 
 
-def _doubts(slices: tuple[SliceHeader, ...]) -> Iterator[CaseWarning]:
+def _suspicions(slices: tuple[SliceHeader, ...]) -> Iterator[CaseWarning]:
     """Warnings of what is legal in a stack, but not what a scanner writes of an axial scan."""
     # PS3.3 C.7.6.1.1.2: secondary images were made after the examination. Some scanners reconstruct DERIVED, PRIMARY.
     if any({"DERIVED", "SECONDARY"} <= set(header.image_type) for header in slices):
@@ -111,7 +111,7 @@ def _slices(headers: list[SliceHeader]) -> list[SliceHeader]:
         raise InputError(
             "unsupported",
             "A file of the series holds several frames without saying where each of them lies: export the series again "
-            "with one file a slice, or as an enhanced CT.",
+            "with one file per slice, or as an enhanced CT.",
         )
     if any(_PROJECTIONS & _words(header) for header in slices):
         raise InputError(
@@ -200,7 +200,7 @@ def _reject_incomplete(slices: list[SliceHeader]) -> None:
     if min(sides) < 2 or max(sides) > checks.MAXIMUM_SIDE or voxels > checks.MAXIMUM_VOXELS:
         raise InputError(
             "absurd-size",
-            f"The headers claim {len(slices)} images of up to {max(sides)} pixels a side: the files are damaged.",
+            f"The headers claim {len(slices)} images of up to {max(sides)} pixels per side: the files are damaged.",
         )
     if min(spacings) <= 0:
         raise InputError("bad-geometry", "The header's PixelSpacing is not positive: export the series again.")

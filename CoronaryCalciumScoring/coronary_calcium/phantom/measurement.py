@@ -118,7 +118,7 @@ def box_labels(volume: CTVolume, placement: Placement, cylinder: Cylinder) -> np
 
 
 def write_measurement(volume: CTVolume, measurement: Measurement, folder: Path, *, with_scan: bool) -> None:
-    """Write selftest.json, and with ``with_scan`` the scan as ``dicom/``, one file a slice.
+    """Write selftest.json, and with ``with_scan`` the scan as ``dicom/``, one file per slice.
 
     Raises InputError("output") when the folder cannot be written to.
     """

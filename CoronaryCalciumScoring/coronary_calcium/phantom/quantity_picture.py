@@ -85,7 +85,7 @@ def _legend(draw: ImageDraw.ImageDraw) -> None:
         _mark(draw, x, 22, color, shape)
         _text(draw, x + 12, 22, title, "lm")
         x += 24 + 7.4 * len(title)
-    note = "Digital QRM insert, cylinders of 5 and 3 mm, four scans a row; marks at the right edge lie beyond it."
+    note = "Digital QRM insert, cylinders of 5 and 3 mm, four scans per row; marks at the right edge lie beyond it."
     _text(draw, 16, 44, note, "lm", "#5c646d")
 
 

@@ -42,7 +42,7 @@ MORE_COLUMNS = tuple(
 def write_lesions(
     score: CaseScore, calibration: MassCalibration, path: Path, quantities: CaseQuantities | None = None
 ) -> None:
-    """Write one row a lesion, by descending score, below a header with the units; numbers are not rounded.
+    """Write one row per lesion, by descending score, below a header with the units; numbers are not rounded.
 
     With all ``quantities`` of the score, each row has ``MORE_COLUMNS``, too.
     """

@@ -176,7 +176,7 @@ def draw_names(picture: np.ndarray, names: list[tuple[str, tuple[int, int]]]) ->
     return np.array(image)
 
 
-# Two pictures a lesion are about 150 kB; 60 lesions keep the page below 10 MB, and more than that nobody reads.
+# Two pictures per lesion are about 150 kB; 60 lesions keep the page below 10 MB, and more than that nobody reads.
 MOST_PICTURES = 60
 # How far around the lesions the overview looks when no heart was searched for, in mm.
 OVERVIEW_MARGIN_MM = 20.0

@@ -15,7 +15,7 @@ _NO_EXTENT = "0 -1 0 -1 0 -1"
 
 
 def write_segmentation(volume: CTVolume, labels: np.ndarray, path: Path) -> None:
-    """Write the labels on the CT's grid, one segment an artery, with names, colors and coded terminology.
+    """Write the labels on the CT's grid, one segment per artery, with names, colors and coded terminology.
 
     ``labels`` is a (k, j, i) array with values 0..5. All five segments are always there, so that a program finds
     the same segments in every file and an empty one says that nothing was found. Keys and values follow Slicer's

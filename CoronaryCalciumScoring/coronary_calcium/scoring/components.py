@@ -28,7 +28,7 @@ _NEIGHBORS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, -1), (1, 0), (1, 1))}
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """The parts that count, in the order of their first voxel; all arrays but ``voxels`` have one entry a part.
+    """The parts that count, in the order of their first voxel; all arrays but ``voxels`` have one entry per part.
 
     A part is a set of pixels of one axial slice and one artery, at or above the threshold, connected in the slice,
     of at least the minimum area. Every entry depends on its own slice alone.

@@ -281,7 +281,7 @@ def measure(volume: CTVolume, labels: np.ndarray, rules: RuleSet, calibration: M
 
 
 def _by_artery(parts: Components, values: np.ndarray) -> dict[str, float]:
-    """Sums of ``values``, one a voxel of the parts, by artery."""
+    """Sums of ``values``, one per voxel of the parts, by artery."""
     label_of_voxel = np.repeat(parts.labels, parts.pixels)
     return {artery.name: values[label_of_voxel == artery.label].sum().item() for artery in ARTERIES}
 

@@ -29,7 +29,7 @@ INTERCEPT = -1024
 
 
 def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = no_progress) -> None:
-    """Write ``dicom/`` (one file a slice), ``labels.nrrd``, ``plaques.csv`` and ``truth.json`` into ``folder``.
+    """Write ``dicom/`` (one file per slice), ``labels.nrrd``, ``plaques.csv`` and ``truth.json`` into ``folder``.
 
     ``truth.json`` holds the exact scores, as ``simulation.truth`` defines them, and those as imaged: of the true
     label map on the noisy, blurred scan. ``plaques.csv`` has a line for each coronary plaque, with its true volume
@@ -45,7 +45,7 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
             patient.volume,
             partial / CT_FOLDER,
             identity=("Simulated^Patient", f"SIM{patient.seed:06d}"),
-            description=f"Simulated {patient.protocol.kind} CT_FOLDER without contrast",
+            description=f"Simulated {patient.protocol.kind} CT without contrast",
             entropy=f"coronary-calcium simulated patient {patient.seed} {patient.protocol}",
             progress=progress,
         )
@@ -109,7 +109,7 @@ def write_slices(
     entropy: str,
     progress: Progress = no_progress,
 ) -> None:
-    """Write a simulated scan as DICOM CT_FOLDER images, one file a slice, into a folder that is there.
+    """Write a simulated scan as DICOM CT images, one file per slice, into a folder that is there.
 
     ``identity`` is a synthetic patient's name and ID; the same ``entropy`` gives the same UIDs again.
     """

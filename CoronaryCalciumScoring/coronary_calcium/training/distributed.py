@@ -2,8 +2,8 @@
 
 Each process draws its own samples; gradients are averaged over the processes, so all take the same step. Batch
 normalization takes the statistics of a process's own batch, as PyTorch's DistributedDataParallel does unless told
-otherwise: with the recipes' batches the coarsest level has 256 values a channel, and synchronising its 130 layers would
-cost two more exchanges each. The running statistics, which inference uses, are averaged over the processes.
+otherwise: with the recipes' batches the coarsest level has 256 values per channel, and synchronizing its 130 layers
+would cost two more exchanges each. The running statistics, which inference uses, are averaged over the processes.
 """
 
 import os

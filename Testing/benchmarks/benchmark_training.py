@@ -46,10 +46,10 @@ def seconds(work, device, repeats):
 
 def drawing_seconds(batches, count):
     """Mean time of a batch when nothing else is waited for: what the threads, if there are any, can keep up with."""
-    batches.take(Place(0, 0, False))
+    batches.take(Place(0, 0))
     start = time.perf_counter()
     for iteration in range(1, count + 1):
-        batches.take(Place(iteration, 0, False))
+        batches.take(Place(iteration, 0))
     passed = time.perf_counter() - start
     batches.close()
     return passed / count

@@ -24,6 +24,7 @@ from marked_patient import write_patient
 from training_blobs import write_blobs
 
 TESTING = Path(__file__).resolve().parents[1]
+HELPERS = TESTING / "helpers"
 # One thread: sums over several threads round otherwise than the one of a process that was killed.
 RECIPE = """
 threads = 1
@@ -61,13 +62,13 @@ def run(*arguments):
 
 
 def environment():
-    path = os.pathsep.join((str(TESTING.parent / "CoronaryCalciumScoring"), str(TESTING)))
+    path = os.pathsep.join((str(TESTING.parent / "CoronaryCalciumScoring"), str(HELPERS)))
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
 
 def start(*arguments):
     """Start the command with a tiny network in a process of its own."""
-    program = [sys.executable, str(TESTING / "training_process.py"), "train", *map(str, arguments), "--device", "cpu"]
+    program = [sys.executable, str(HELPERS / "training_process.py"), "train", *map(str, arguments), "--device", "cpu"]
     return subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env=environment())
 
 
@@ -131,7 +132,7 @@ def test_ctrl_c_finishes_the_iteration_and_leaves_a_checkpoint(data, recipe, tmp
 
 def test_two_processes_take_the_step_of_their_mean_gradient_and_end_with_equal_weights(data, recipe, tmp_path):
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    program = [str(TESTING / "training_distributed.py"), str(recipe), str(data), str(tmp_path)]
+    program = [str(HELPERS / "training_distributed.py"), str(recipe), str(data), str(tmp_path)]
     done = subprocess.run([*torchrun, *program], env=environment(), capture_output=True, check=False, timeout=500)
     assert done.returncode == 0, done.stderr.decode()[:6000]
     after = {name: safetensors.torch.load_file(tmp_path / f"{name}.safetensors") for name in ("step-0", "end-0")}

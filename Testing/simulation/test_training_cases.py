@@ -2,6 +2,7 @@
 
 import itertools
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,8 @@ from coronary_calcium.datasets.case_format import load_case
 from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.simulation import training_cases
-from coronary_calcium.simulation.inserted_lesions import insert_lesions, load_drawings, main
+from coronary_calcium.simulation.backgrounds import background_of, save_background
+from coronary_calcium.simulation.inserted_lesions import InsertionStyle, insert_lesions, load_drawings, main
 from coronary_calcium.simulation.patient import FIRST_TEST_SEED, draw_anatomy, draw_deposits
 from coronary_calcium.simulation.training_cases import SimulatedSamples, draw_patients, make_cases
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -60,7 +62,7 @@ def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
 
 def test_stents_are_implanted_without_a_label_and_change_nothing_else(made):
     volume, drawing, cases = made
-    stented = insert_lesions(volume, drawing, 2, stents=1.0)
+    stented = insert_lesions(volume, drawing, 2, InsertionStyle(stents=1.0))
     struts = [deposit for deposit in stented.deposits if deposit.kind == "stent"]
     others = [deposit for deposit in stented.deposits if deposit.kind != "stent"]
     assert struts and not any(deposit.label for deposit in struts)
@@ -80,10 +82,41 @@ def test_more_can_lie_on_the_surface_of_the_heart_with_the_same_calcium_elsewher
     assert counts[6.0]["aortic valve"] == counts[1.0]["aortic valve"] > 0
 
 
-def test_a_scan_kept_for_evaluation_is_rejected_for_training(tmp_path, capsys):
+def test_disease_of_the_ostia_has_a_coronary_part_and_a_wall_part_and_changes_nothing_else(made):
+    volume, drawing, cases = made
+    diseased = [insert_lesions(volume, drawing, seed, InsertionStyle(proximal=1.0)) for seed in (1, 2, 3)]
+    kinds = Counter()
+    for plain, case in zip(cases, diseased):
+        before = {deposit.shape.bounds for deposit in plain.deposits}
+        assert before <= {deposit.shape.bounds for deposit in case.deposits}
+        more = [deposit for deposit in case.deposits if deposit.shape.bounds not in before]
+        kinds.update((deposit.kind, deposit.label > 0) for deposit in more)
+    assert kinds[("aortic wall at an ostium", False)] and kinds[("plaque", True)]
+    assert set(kinds) == {("aortic wall at an ostium", False), ("plaque", True)}
+    assert sum((case.labels > 0).sum() for case in diseased) > sum((case.labels > 0).sum() for case in cases)
+
+
+def test_what_nobody_has_judged_moves_with_the_scan(made):
+    volume, drawing, _ = made
+    bright = volume.hu.copy()
+    bright[14, 205:212, 200:207] = 700
+    unjudged = np.zeros(bright.shape, bool)
+    unjudged[14, 205:212, 200:207] = True
+    case = insert_lesions(replace(volume, hu=bright), drawing, 5, unjudged=unjudged)
+    where = tuple(case.unjudged.T)
+    assert len(case.unjudged) and not case.labels[where].any()
+    assert np.median(case.hu[where]) > 300
+
+
+def test_a_scan_kept_for_evaluation_is_rejected_for_training(made, tmp_path, capsys):
+    volume, drawing, _ = made
+    save_background(background_of("kept", volume, {**drawing, "held_out": True}, False), tmp_path / "kept.npz")
+    arguments = ["--backgrounds", str(tmp_path), "--count", "1", "--output", str(tmp_path / "cases")]
     with pytest.raises(SystemExit):
-        main(["--scan", "chest-A0001-soft", "--dicom", str(tmp_path), "--count", "1", "--output", str(tmp_path)])
+        main(arguments)
     assert "kept for evaluation" in capsys.readouterr().err
+    assert main([*arguments, "--held-out"]) == 0
+    assert load_case(next((tmp_path / "cases").glob("*.npz"))).facts["seed"] == 0
 
 
 def test_seeds_of_the_test_set_are_rejected(tmp_path):

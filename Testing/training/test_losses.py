@@ -4,7 +4,10 @@ import math
 
 import pytest
 import torch
-from coronary_calcium.training.losses import artery_loss, bootstrap_loss, iou_loss
+from coronary_calcium.datasets.case_format import UNJUDGED
+from coronary_calcium.training.config import LossOptions
+from coronary_calcium.training.losses import artery_loss, bootstrap_loss, compute_losses, iou_loss
+from coronary_calcium.training.samples import Batch
 
 
 def _logits(*probabilities):
@@ -131,3 +134,18 @@ def test_calcium_in_an_artery_that_is_not_known_takes_no_part_in_the_artery_loss
 
 def test_the_artery_loss_without_calcium_is_0():
     assert artery_loss(torch.randn(1, 4, 2, 2), torch.zeros(1, 2, 2)).item() == 0.0
+
+
+def test_pixels_that_nobody_has_judged_have_no_loss_and_no_gradient():
+    hu = torch.full((1, 9, 2, 4), 300.0)
+    labels = torch.tensor([[[0, 2, UNJUDGED, UNJUDGED], [0, 3, 0, 2]]], dtype=torch.uint8)
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 1, 2, 4, generator=generator).requires_grad_()
+    arteries = torch.randn(1, 4, 2, 4, generator=generator).requires_grad_()
+    losses = compute_losses(logits, arteries, Batch(hu, labels), LossOptions())
+    losses["loss"].backward()
+    assert not logits.grad[0, 0, 0, 2:].any() and logits.grad[0, 0, 0, :2].all()
+    assert not arteries.grad[0, :, 0, 2:].any()
+    other = logits.detach().clone()
+    other[0, 0, 0, 2:] = 9.0
+    assert compute_losses(other, arteries, Batch(hu, labels), LossOptions())["loss"] == losses["loss"]

@@ -11,8 +11,9 @@ import safetensors.torch
 import torch
 from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.network.weights import load_model, read_card
-from coronary_calcium.training import batches, trainer
+from coronary_calcium.training import batches
 from coronary_calcium.training import metrics_log as records_module
+from coronary_calcium.training import trainer as trainer_module
 from coronary_calcium.training.ablation import train_ablation
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS
 from coronary_calcium.training.config import RECIPES, Recipe, changed, load_recipe
@@ -118,7 +119,7 @@ def test_an_impossible_recipe_is_rejected(tmp_path, text):
 
 
 def test_a_recipe_that_is_not_there_is_rejected_with_those_that_are():
-    with pytest.raises(InputError, match="first, paper"):
+    with pytest.raises(InputError, match="first, gpu, paper"):
         load_recipe("none")
 
 
@@ -152,7 +153,7 @@ def test_the_validation_is_on_record(trained):
 
 
 def test_metrics_are_written_as_means(folders, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "METRICS_EVERY", 2)
+    monkeypatch.setattr(trainer_module, "METRICS_EVERY", 2)
     losses = []
     step = Trainer.step
     monkeypatch.setattr(Trainer, "step", lambda self: losses.append(step(self)) or losses[-1])
@@ -178,7 +179,7 @@ def test_a_resumed_run_goes_on_exactly_as_an_uninterrupted_one(folders, trained,
 
 
 def test_a_cancelled_run_keeps_its_checkpoint(folders, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "METRICS_EVERY", 1)
+    monkeypatch.setattr(trainer_module, "METRICS_EVERY", 1)
 
     def cancel(fraction, text):
         raise Cancelled
@@ -286,8 +287,8 @@ def test_a_few_steps_on_one_batch_lower_every_loss(folders, tmp_path, monkeypatc
 
 def test_a_run_ends_when_its_minutes_are_over(folders, tmp_path, monkeypatch):
     trainer = Trainer(replace(TINY, iterations=1000, minutes=10.0), folders[0], None, tmp_path)
-    monkeypatch.setattr(trainer.time, "monotonic", lambda: 0.0)
-    trainer.clock = trainer.Clock(before=10.0)
+    monkeypatch.setattr(trainer_module.time, "monotonic", lambda: 0.0)
+    trainer.clock = trainer_module.Clock(before=10.0)
     trainer.run()
     assert trainer.iteration == 0
 

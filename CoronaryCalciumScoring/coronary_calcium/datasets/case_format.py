@@ -9,6 +9,8 @@ A case file has these arrays:
 * ``field_center`` (2,), the voxel index (j, i) of the center of the heart's window;
 * ``other`` (n, 3) uint16, where it is known: the voxels (k, j, i) of at least 130 HU that are calcium or metal but not
   coronary. A case without this array is searched for small bright parts instead;
+* ``unjudged`` (n, 3) uint16, if there are any: voxels (k, j, i) that count neither way, such as calcium of which a
+  reader was not sure. They take no part in losses and figures;
 * ``facts``, a JSON object as a string: how the case was made. Sampling knows two of them: ``kind``, "chest" or
   "cardiac", and ``source``, whose beginning says where the calcium comes from.
 """
@@ -35,6 +37,8 @@ BOX_MM = 250.0
 # Where a case does not say which voxels are other calcium, bright parts of a slice that are larger or further from the
 # window's center are taken for bone. Of the pixels of at least 130 HU within 80 mm of it, two thirds were bone.
 HARD_NEGATIVE_RADIUS_MM, HARD_NEGATIVE_AREA_MM2 = 70.0, 300.0
+# What a sample's labels are where a pixel counts neither way.
+UNJUDGED = 255
 _ARRAYS = ("hu", "labels", "spacing", "field_center", "facts")
 _EIGHT = np.ones((3, 3), bool)
 
@@ -64,6 +68,16 @@ class TrainingCase:
     calcium_slices: np.ndarray
     bright_slices: np.ndarray
     other: np.ndarray | None = None
+    unjudged: np.ndarray | None = None
+
+    def marked(self, k: int) -> np.ndarray:
+        """Slice ``k`` of the labels, (j, i) uint8, with ``UNJUDGED`` where nobody has judged."""
+        if self.unjudged is None:
+            return self.labels[k]
+        marked = self.labels[k].copy()
+        places = self.unjudged[self.unjudged[:, 0] == k]
+        marked[places[:, 1], places[:, 2]] = UNJUDGED
+        return marked
 
     def calcium_pixels(self, k: int) -> np.ndarray:
         """(n, 2) voxel indices (j, i) of the calcium in slice ``k``."""
@@ -113,6 +127,7 @@ def load_case(path: Path) -> TrainingCase:
             center = tuple(float(value) for value in archive["field_center"])
             facts = json.loads(str(archive["facts"]))
             other = archive.get("other")
+            unjudged = archive.get("unjudged")
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         if isinstance(error, InputError):
             raise
@@ -124,9 +139,10 @@ def load_case(path: Path) -> TrainingCase:
     highest = max(artery.label for artery in ARTERIES)
     if labels.max(initial=0) > highest:
         raise _rejected(path, f"labels must be 0 to {highest}")
-    if other is not None and not (other.ndim == 2 and other.shape[1] == 3 and (other < hu.shape).all()):
-        raise _rejected(path, "other must be voxel indices (k, j, i) inside the case")
-    return case_of(path.name, hu, labels, spacing, center, facts, other)
+    for name, places in (("other", other), ("unjudged", unjudged)):
+        if places is not None and not (places.ndim == 2 and places.shape[1] == 3 and (places < hu.shape).all()):
+            raise _rejected(path, f"{name} must be voxel indices (k, j, i) inside the case")
+    return case_of(path.name, hu, labels, spacing, center, facts, other, unjudged)
 
 
 def case_of(
@@ -137,6 +153,7 @@ def case_of(
     field_center: tuple[float, ...],
     facts: dict[str, Any],
     other: np.ndarray | None = None,
+    unjudged: np.ndarray | None = None,
 ) -> TrainingCase:
     """A case of arrays in memory, as the module describes them."""
     if other is None:
@@ -154,6 +171,7 @@ def case_of(
         calcium_slices=np.flatnonzero(labels.any(axis=(1, 2))),
         bright_slices=np.array(bright, int),
         other=other,
+        unjudged=unjudged if unjudged is not None and len(unjudged) else None,
     )
 
 
@@ -169,6 +187,7 @@ def save_case(
     field_center: tuple[float, float],
     facts: dict[str, Any],
     other: np.ndarray | None = None,
+    unjudged: np.ndarray | None = None,
 ) -> None:
     """Write a case file; it appears under its name only when it is complete, so that training may run meanwhile."""
     partial = path.with_name(path.name + ".partial")
@@ -181,6 +200,8 @@ def save_case(
     }
     if other is not None:
         arrays["other"] = other.astype(np.uint16)
+    if unjudged is not None and len(unjudged):
+        arrays["unjudged"] = unjudged.astype(np.uint16)
     # An .npz file by hand: numpy's own compression level took a fifth of the time that a simulated case takes.
     try:
         with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:

@@ -1,13 +1,16 @@
 """Calcium inserted in real scans: real noise and anatomy around coronary and other calcium whose truth is known.
 
-``python -m coronary_calcium.simulation.inserted_lesions --scan chest-TCGA-DE-A4MA --dicom DIR --count 12 --output
-CASES``
+``python -m coronary_calcium.simulation.backgrounds --data DIR --output BACKGROUNDS`` makes the scans usable, then
+``python -m coronary_calcium.simulation.inserted_lesions --backgrounds BACKGROUNDS --count 12 --output CASES`` makes
+cases.
 """
 
 import argparse
 import sys
 import tomllib
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,10 @@ from scipy import ndimage
 from tqdm import tqdm
 
 from coronary_calcium.datasets.case_format import save_case
+from coronary_calcium.errors import InputError
+from coronary_calcium.simulation.backgrounds import BackgroundScan, load_background
+from coronary_calcium.simulation.heart_anatomy import BRANCH_LABEL
+from coronary_calcium.simulation.ostial_calcium import proximal_disease
 from coronary_calcium.simulation.other_calcium import (
     annulus_ring,
     blob,
@@ -27,7 +34,7 @@ from coronary_calcium.simulation.other_calcium import (
     valve_leaflets,
     wall_plates,
 )
-from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits
+from coronary_calcium.simulation.painting import FINEST_STEP_MM, MOTION_FORMS, Grid, Motion, add_deposits
 from coronary_calcium.simulation.patient import label_voxels, other_voxels
 from coronary_calcium.simulation.plaques import BRANCH_WEIGHT, plaques_in
 from coronary_calcium.simulation.real_background import Background, draw_background, processed
@@ -35,7 +42,7 @@ from coronary_calcium.simulation.scanner import ADDED_BY
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit
 from coronary_calcium.volume import CTVolume
 
-PATHS = Path(__file__).with_name("implant_paths.toml")
+PATHS = Path(__file__).with_name("inserted_lesion_paths.toml")
 # How far the drawn path may be off, drawn anew for every artery and along it: the drawing is by eye.
 _PATH_ERROR_MM = 1.5
 # A share of the cases hold no coronary plaque, only what must not be scored: calcium in a window proves nothing.
@@ -46,7 +53,8 @@ _WITHOUT_PLAQUES = 0.2
 class InsertedLesions:
     """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's center (j, i), and the truth.
 
-    ``other`` (n, 3) are the voxels (k, j, i) of inserted calcium and metal that is not coronary.
+    ``other`` (n, 3) are the voxels (k, j, i) of inserted calcium and metal that is not coronary, ``unjudged`` (n, 3)
+    those of the scan's own calcium beside an artery.
     """
 
     hu: np.ndarray
@@ -56,24 +64,53 @@ class InsertedLesions:
     field_center: tuple[float, float]
     deposits: tuple[Deposit, ...]
     facts: dict[str, Any]
+    unjudged: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), int))
 
 
-def insert_lesions(volume: CTVolume, drawing: dict[str, Any], seed: int, stents: float = 0.0) -> InsertedLesions:
+@dataclass(frozen=True)
+class InsertionStyle:
+    """Shares of the cases: with a ``stents`` (label 0), with ``proximal`` disease at and behind the ostia, and with
+    ``blurred`` calcium, as strong motion shows it: double contours and arcs with tails.
+    """
+
+    stents: float = 0.0
+    proximal: float = 0.0
+    blurred: float = 0.0
+
+
+PLAIN = InsertionStyle()
+# What training gets: the readings of real scans lost most at the ostia and by motion.
+TRAINING = InsertionStyle(stents=0.05, proximal=0.5, blurred=0.4)
+# The largest displacement of calcium in a case with strong motion, mm.
+_STRONG_MOTION_MM = 6.0
+
+
+def insert_lesions(
+    volume: CTVolume,
+    drawing: dict[str, Any],
+    seed: int,
+    style: InsertionStyle = PLAIN,
+    unjudged: np.ndarray | None = None,
+) -> InsertedLesions:
     """Insert plaques along the drawn arteries, and calcium with label 0 where the drawing has it.
 
     The calcium replaces the smoothed tissue at its place, blurred by the scan's slice thickness and kernel; then scan
-    and calcium go through the same slicing, kernel and noise. The same seed gives the same case. ``stents`` is the
-    share of the cases that get a stent, with label 0.
+    and calcium go through the same slicing, kernel and noise. The same seed gives the same case; what a ``style`` adds
+    leaves the rest as it is. ``unjudged`` is as ``draw_background`` takes it.
     """
     r = np.random.default_rng([seed, 17])
-    scan = draw_background(r, volume, drawing)
+    scan = draw_background(r, volume, drawing, unjudged)
     kvp = int(r.choice(list(CALCIUM_FACTOR), p=[0.05, 0.2, 0.6, 0.15]))
     deposits = _other(r, scan, drawing)
-    deposits += _stent(np.random.default_rng([seed, 18]), scan, drawing, stents)
+    deposits += _stent(np.random.default_rng([seed, 18]), scan, drawing, style.stents)
+    deposits += _proximal(np.random.default_rng([seed, 19]), scan, drawing, style.proximal)
     if r.random() >= _WITHOUT_PLAQUES:
         arteries = {name: _jittered(r, scan.path(drawing[name], 1.0)) for name in BRANCH_WEIGHT if name in drawing}
         deposits += plaques_in(r, arteries, {name: r.uniform(1.3, 2.2) for name in arteries}, least=1)
-    motion = float(r.uniform(0, 3.5))
+    motion, form = float(r.uniform(0, 3.5)), "line"
+    strong = np.random.default_rng([seed, 20])
+    if strong.random() < style.blurred:
+        motion, form = float(strong.uniform(1.5, _STRONG_MOTION_MM)), str(strong.choice(MOTION_FORMS[1:]))
     hu = scan.hu.copy()
     added = np.zeros((len(ADDED_BY), *hu.shape), dtype=np.float32)
     grid = Grid(np.arange(hu.shape[2]) * scan.pixel, np.arange(hu.shape[1]) * scan.pixel, scan.z, scan.pixel)
@@ -93,7 +130,7 @@ def insert_lesions(volume: CTVolume, drawing: dict[str, Any], seed: int, stents:
             scan.thickness,
             factor=CALCIUM_FACTOR[kvp],
             finest_step=max(FINEST_STEP_MM, scan.thickness / 6),
-            motion=Motion.draw(r, motion),
+            motion=Motion.draw(r if form == "line" else strong, motion, form),
         )
         hu[k] += ndimage.gaussian_filter(tissue - before, sigma)
         for label in np.flatnonzero(added[:, k].any(axis=(1, 2))):
@@ -109,7 +146,8 @@ def insert_lesions(volume: CTVolume, drawing: dict[str, Any], seed: int, stents:
     }
     labels = label_voxels(whole, added)
     other = other_voxels(whole, added, labels)
-    return InsertedLesions(whole, labels, other, scan.spacing, scan.field_center, tuple(deposits), facts)
+    left_out = np.argwhere(scan.unjudged & (labels == 0))
+    return InsertedLesions(whole, labels, other, scan.spacing, scan.field_center, tuple(deposits), facts, left_out)
 
 
 def _reaches(deposit: Deposit, z: float, thickness: float) -> bool:
@@ -152,18 +190,28 @@ def _aorta_and_valves(r, scan, drawing):
 def _beside_the_heart(r, scan, drawing):
     deposits: list[Deposit] = []
     if r.random() < 0.3:
-        for run in drawing["pericardium"]:
+        for run in drawing.get("pericardium", ()):
             deposits += surface_plates(r, scan.path(run, 2.0) + r.normal(0, 1, 3), int(r.integers(0, 6)), "pericardium")
-    if r.random() < 0.4:
+    if r.random() < 0.4 and "nodes" in drawing:
         nodes = scan.points(drawing["nodes"])
         for _ in range(r.integers(1, 7)):
             deposits.append(blob(r, nodes[r.integers(len(nodes))] + r.normal(0, 4, 3), (1.0, 4.5), "lymph node"))
-    if r.random() < 0.1:
+    if r.random() < 0.1 and "papillary" in drawing:
         for tip in scan.points(drawing["papillary"]):
             deposits.append(blob(r, tip + r.normal(0, 3, 3), (0.8, 3.0), "papillary muscle"))
-    if r.random() < 0.06:
+    if r.random() < 0.06 and "lead" in drawing:
         deposits.append(lead(r, scan.points(drawing["lead"])))
     return deposits
+
+
+def _proximal(r, scan, drawing, share):
+    """Disease at and behind the ostia in that ``share`` of cases; ``r`` is its own, as for stents."""
+    if r.random() >= share:
+        return []
+    arteries = {name: scan.path(drawing[name], 1.0) + r.normal(0, 0.6, 3) for name in BRANCH_LABEL if name in drawing}
+    radii = {name: r.uniform(1.4, 2.4) for name in arteries}
+    root = scan.path(np.asarray(drawing["aorta"])[:6, :3], 2.0)
+    return proximal_disease(r, arteries, radii, root, BRANCH_LABEL)
 
 
 def _stent(r, scan, drawing, share):
@@ -174,14 +222,12 @@ def _stent(r, scan, drawing, share):
     return stent(r, _jittered(r, scan.path(drawing[name], 1.0)), r.uniform(1.3, 2.2))
 
 
-def inserted_case(
-    volume: CTVolume, name: str, drawing: dict[str, Any], seed: int, folder: Path, stents: float = 0.0
-) -> Path:
+def inserted_case(scan: BackgroundScan, seed: int, folder: Path, style: InsertionStyle = PLAIN) -> Path:
     """Write one training case with inserted lesions, cropped around the heart; one that is there already is kept."""
-    path = folder / f"insert_lesions-{name}-{seed:04d}.npz"
+    path = folder / f"insert_lesions-{scan.name}-{seed:06d}.npz"
     if not path.exists():
-        made = insert_lesions(volume, drawing, seed, stents)
-        save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts, made.other)
+        made = insert_lesions(scan.volume, scan.drawing, seed, style, scan.unjudged)
+        save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts, made.other, made.unjudged)
     return path
 
 
@@ -190,27 +236,49 @@ def load_drawings() -> dict[str, Any]:
     return tomllib.loads(PATHS.read_text(encoding="utf-8"))
 
 
+@lru_cache(maxsize=32)
+def _background(path: Path) -> BackgroundScan:
+    return load_background(path)
+
+
+def _make(job: tuple[Path, int], folder: Path, style: InsertionStyle) -> Path:
+    path, seed = job
+    return inserted_case(_background(path), seed, folder, style)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write inserted training cases; returns 0."""
-    from coronary_calcium.io import open_ct  # noqa: PLC0415 (training machines have no SimpleITK)
-
-    drawings = load_drawings()
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--scan", choices=sorted(drawings), required=True)
-    parser.add_argument("--dicom", type=Path, required=True)
-    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument(
+        "--backgrounds", type=Path, nargs="+", required=True, help="background files, or folders of them"
+    )
+    parser.add_argument("--count", type=int, required=True, help="cases of each background")
     parser.add_argument("--first-seed", type=int, default=0)
-    parser.add_argument("--stents", type=float, default=0.0, help="share of cases with a stent (default: %(default)s)")
+    parser.add_argument("--plain", action="store_true", help="without disease of the ostia, strong motion and stents")
+    parser.add_argument("--stents", type=float, help="share of cases with a stent")
     parser.add_argument("--held-out", action="store_true", help="make cases of a scan that is kept for evaluation")
+    parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
-    if drawings[options.scan]["held_out"] and not options.held_out:
-        parser.error(f"{options.scan} is kept for evaluation; say --held-out to make evaluation cases of it")
+    paths = [path for given in options.backgrounds for path in ([given] if given.is_file() else given.glob("*.npz"))]
+    try:
+        kept = [path.stem for path in paths if _background(path).drawing["held_out"]]
+    except InputError as rejection:
+        parser.error(str(rejection))
+    if not paths:
+        parser.error("no background file (*.npz) there; make them with coronary_calcium.simulation.backgrounds")
+    if kept and not options.held_out:
+        parser.error(f"{', '.join(kept)} is kept for evaluation; say --held-out to make evaluation cases of it")
+    style = PLAIN if options.plain else TRAINING
+    style = style if options.stents is None else replace(style, stents=options.stents)
     options.output.mkdir(parents=True, exist_ok=True)
-    volume = open_ct(options.dicom).volume
-    seeds = range(options.first_seed, options.first_seed + options.count)
-    for seed in tqdm(seeds, desc="Inserting", unit="case"):
-        inserted_case(volume, options.scan, drawings[options.scan], seed, options.output, options.stents)
+    # Each case has a seed of its own: the same one would give the same disease to every heart.
+    in_turn = sorted(paths) * options.count
+    jobs = [(path, options.first_seed + n) for n, path in enumerate(in_turn)]
+    make = partial(_make, folder=options.output, style=style)
+    with ProcessPoolExecutor(options.workers) as pool:
+        for _ in tqdm(pool.map(make, jobs), total=len(jobs), desc="Inserting", unit="case"):
+            pass
     return 0
 
 

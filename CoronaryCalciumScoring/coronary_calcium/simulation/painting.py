@@ -13,6 +13,9 @@ from coronary_calcium.simulation.tissue import AIR, Deposit, Layer
 SUPERSAMPLING = 3
 # ... and at least this finely through the slice: the thinnest plaques are 0.6 mm across.
 FINEST_STEP_MM = 0.6
+# How a heart that is not gated shows: ghosts along a line, a double contour, or an arc of this many places with tails.
+MOTION_FORMS = ("line", "double", "arc")
+_ARC_GHOSTS = 9
 # The heart moves up to this far from its center, and ever less over the last 25 mm.
 _MOVING_MM = 85.0
 
@@ -141,13 +144,36 @@ class Motion:
         return Motion(np.zeros((1, 2)), np.ones(1))
 
     @staticmethod
-    def draw(random: np.random.Generator, reach: float) -> "Motion":
-        """Three ghosts along a line, up to about ``reach`` mm apart; none where that is less than half a millimeter."""
+    def draw(random: np.random.Generator, reach: float, form: str = "line") -> "Motion":
+        """The ghosts of one slice, up to about ``reach`` mm apart; none where that is less than half a millimeter.
+
+        ``form`` is one of ``MOTION_FORMS``: three along a "line", a "double" contour of two places where the heart
+        rests, or an "arc", along which it is seen for part of the turn, with tails on its tangents.
+        """
         angle = random.uniform(0, 2 * np.pi)
         if reach < 0.5:
             return Motion.none()
-        steps = np.array([-0.5, 0.0, 0.5]) * reach * random.uniform(0.3, 1.3)
-        return Motion(np.outer(steps, [np.cos(angle), np.sin(angle)]), random.dirichlet([2, 4, 2]))
+        if form == "line":
+            steps = np.array([-0.5, 0.0, 0.5]) * reach * random.uniform(0.3, 1.3)
+            return Motion(np.outer(steps, [np.cos(angle), np.sin(angle)]), random.dirichlet([2, 4, 2]))
+        if form == "double":
+            steps = np.array([-0.5, -0.2, 0.2, 0.5]) * reach * random.uniform(0.8, 2.0)
+            return Motion(np.outer(steps, [np.cos(angle), np.sin(angle)]), random.dirichlet([6, 1, 1, 6]))
+        return Motion._arc(random, reach * random.uniform(0.5, 1.3), angle)
+
+    @staticmethod
+    def _arc(random: np.random.Generator, radius: float, angle: float) -> "Motion":
+        turns = angle + np.linspace(-0.5, 0.5, _ARC_GHOSTS) * random.uniform(1.2, 3.8)
+        arc = radius * np.stack([np.cos(turns), np.sin(turns)], axis=1)
+        weights = random.dirichlet(np.full(_ARC_GHOSTS, 1.5))
+        # Views that saw the calcium elsewhere leave a faint streak where they enter, and darken beside it.
+        tangents = np.stack([-np.sin(turns[[0, -1]]), np.cos(turns[[0, -1]])], axis=1) * [[-1.0], [1.0]]
+        reaches = random.uniform(0.7, 2.5, (2, 1))
+        tails = arc[[0, -1]] + tangents * reaches
+        beyond = arc[[0, -1]] + 2 * tangents * reaches
+        shares = np.concatenate([weights, random.uniform(0, 0.12, 2), random.uniform(-0.06, 0.05, 2)])
+        shifts = np.vstack([arc - np.average(arc, axis=0, weights=weights), *((tails, beyond) - arc.mean(axis=0))])
+        return Motion(shifts, shares / shares.sum())
 
 
 def smear(image: np.ndarray, grid: Grid, motion: Motion) -> np.ndarray:

@@ -37,7 +37,10 @@ KERNEL_NOISE = {"soft": 0.75, "standard": 1.0, "medium": 1.15, "sharp": 1.7, "ed
 
 @dataclass(frozen=True)
 class Protocol:
-    """How the simulated scan is made; lengths in mm, noise as the SD in HU in the heart."""
+    """How the simulated scan is made; lengths in mm, noise as the SD in HU in the heart.
+
+    ``motion_form`` is one of ``painting.MOTION_FORMS``.
+    """
 
     gated: bool
     field_of_view: float
@@ -50,6 +53,7 @@ class Protocol:
     motion: float
     center: tuple[float, float]
     z_range: tuple[float, float]
+    motion_form: str = "line"
 
     @property
     def kind(self) -> str:

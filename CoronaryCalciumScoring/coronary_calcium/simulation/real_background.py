@@ -12,7 +12,7 @@ from coronary_calcium.simulation.shapes import smooth_path
 from coronary_calcium.volume import CTVolume
 
 # Slices around the heart belong to a case as well: hila, the arch and the upper abdomen must not be scored either.
-_BELOW_MM, _ABOVE_MM = 10.0, 32.0
+BELOW_MM, ABOVE_MM = 10.0, 32.0
 # Largest displacement of the gentle warp, and how far apart its knots are.
 _WARP_MM, _WARP_KNOT_MM = 4.0, 45.0
 # The noise of a whole chest's reconstructions, from thick and soft to sharp.
@@ -24,7 +24,8 @@ class Background:
     """The heart's part of a scan: ``hu`` float32 (k, j, i), slices at ``z`` mm, square pixels.
 
     ``shift`` (2, j, i) is the warp in pixels: what is at p + shift(p) in the scan is at p here. ``corner`` is the
-    (j, i) voxel of the scan at which this part starts; ``noise`` the SD in the heart.
+    (j, i) voxel of the scan at which this part starts; ``noise`` the SD in the heart; ``unjudged`` bool (k, j, i) where
+    the scan holds calcium that nobody has labeled.
     """
 
     hu: np.ndarray
@@ -36,6 +37,7 @@ class Background:
     shift: np.ndarray
     field_center: tuple[float, float]
     noise: float
+    unjudged: np.ndarray
 
     @property
     def spacing(self) -> tuple[float, float, float]:
@@ -58,8 +60,13 @@ class Background:
         return smooth_path(self.points(drawn), step)
 
 
-def draw_background(r: np.random.Generator, volume: CTVolume, drawing: dict[str, Any]) -> Background:
-    """A variant of the scan: cropped around the heart, its slices thinned out or averaged, and gently warped."""
+def draw_background(
+    r: np.random.Generator, volume: CTVolume, drawing: dict[str, Any], unjudged: np.ndarray | None = None
+) -> Background:
+    """A variant of the scan: cropped around the heart, its slices thinned out or averaged, and gently warped.
+
+    ``unjudged`` is bool (k, j, i) of the scan, where its own calcium takes no part; None for nowhere.
+    """
     dk, pixel, _ = volume.spacing
     thickness = volume.acquisition.slice_thickness_mm or dk
     k0, k1, j0, j1, i0, i1 = drawing["heart"]
@@ -67,7 +74,7 @@ def draw_background(r: np.random.Generator, volume: CTVolume, drawing: dict[str,
     half = BOX_MM / 2 / pixel
     low = np.maximum(np.floor(center - half).astype(int), 0)
     high = np.minimum(np.ceil(center + half).astype(int), volume.shape[1:])
-    bottom, top = max(k0 - int(_BELOW_MM / dk), 0), min(k1 + int(_ABOVE_MM / dk) + 1, volume.shape[0])
+    bottom, top = max(k0 - int(BELOW_MM / dk), 0), min(k1 + int(ABOVE_MM / dk) + 1, volume.shape[0])
     hu = volume.hu[bottom:top, low[0] : high[0], low[1] : high[1]].astype(np.float32)
     z = np.arange(bottom, top) * dk
     # Overlapping slices also make the scan without overlap, and a thicker one.
@@ -86,7 +93,12 @@ def draw_background(r: np.random.Generator, volume: CTVolume, drawing: dict[str,
     # Cubic, so that the noise keeps its grain.
     hu = np.stack([ndimage.map_coordinates(plane, where, order=3, mode="nearest") for plane in hu])
     noise = noise_in(hu, center - low, pixel)
-    return Background(hu, z, pixel, dk, thickness, low, shift, tuple(center - low), noise)
+    left_out = np.zeros(hu.shape, bool)
+    if unjudged is not None and unjudged.any():
+        part = unjudged[bottom:top, low[0] : high[0], low[1] : high[1]]
+        part = np.max([part[starts + n] for n in range(together)], axis=0)
+        left_out = np.stack([ndimage.map_coordinates(plane, where, order=0, mode="nearest") for plane in part])
+    return Background(hu, z, pixel, dk, thickness, low, shift, tuple(center - low), noise, left_out)
 
 
 def _draw_warp(r: np.random.Generator, shape: tuple[int, int], pixel: float) -> np.ndarray:

@@ -126,7 +126,7 @@ def expose(
     for k, z in enumerate(grid.z):
         # A breath, or another beat, displaces the heart along the table as well.
         height = z if protocol.gated else z + BREATH_SHARE * protocol.motion * np.sin(phase + z / BREATH_MM)
-        motion = Motion.draw(r, protocol.motion)
+        motion = Motion.draw(r, protocol.motion, protocol.motion_form)
         tissue = smear(body.tissue(height, protocol.thickness, factor), grid, motion)
         if texture is not None:
             texture.add_to(tissue, z)

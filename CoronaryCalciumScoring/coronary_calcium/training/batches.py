@@ -15,7 +15,7 @@ import numpy as np
 from coronary_calcium.training.cases import CaseFolder
 from coronary_calcium.training.config import Recipe
 from coronary_calcium.training.distributed import Distributed
-from coronary_calcium.training.samples import Batch, draw_batch
+from coronary_calcium.training.samples import Batch, SampleOptions, draw_batch
 
 
 class EpochSampler:
@@ -45,12 +45,35 @@ MOST_THREADS = 8
 _WAITING = 2
 
 
+# Coarse windows come first, the largest patches last; a recipe may leave out either.
+STAGES = ("coarse", "main", "final")
+
+
+def stage_of(recipe: Recipe, fraction: float) -> str:
+    """The stage of a run of which ``fraction`` is over."""
+    if recipe.coarse_pixels and fraction < recipe.coarse_share:
+        return "coarse"
+    return "final" if recipe.final_patch and fraction >= 1 - recipe.final_patch_share else "main"
+
+
+def staged_samples(recipe: Recipe, stage: str) -> tuple[SampleOptions, int]:
+    """How samples of a stage are drawn, and how many make a batch: about as many pixels in each stage."""
+    options = recipe.samples
+    if stage == "coarse":
+        staged = replace(options, pixels=recipe.coarse_pixels, patch=recipe.coarse_pixels)
+    elif stage == "final":
+        staged = replace(options, patch=recipe.final_patch)
+    else:
+        return options, recipe.batch
+    return staged, max(1, recipe.batch * options.patch**2 // staged.patch**2)
+
+
 class Place(NamedTuple):
-    """A batch among those of a process: its iteration, part of that, and whether it is of the last, larger patches."""
+    """A batch among those of a process: its iteration, part of that, and which ``STAGES`` of the run it is of."""
 
     iteration: int
     part: int
-    final: bool
+    stage: str = "main"
 
 
 def loader_threads(ranks: Distributed) -> int:
@@ -100,14 +123,11 @@ class BatchLoader:
         """The place and those after it, as far as batches are drawn ahead."""
         parts = self._recipe.accumulate
         first = place.iteration * parts + place.part
-        return [Place(number // parts, number % parts, place.final) for number in range(first, first + 1 + self._ahead)]
+        return [Place(number // parts, number % parts, place.stage) for number in range(first, first + 1 + self._ahead)]
 
     def _draw(self, place: Place) -> Batch:
-        recipe, options, size = self._recipe, self._recipe.samples, self._recipe.batch
-        if place.final:
-            # As many pixels in an iteration as before.
-            size = max(1, size * options.patch**2 // recipe.final_patch**2)
-            options = replace(options, patch=recipe.final_patch)
+        recipe = self._recipe
+        options, size = staged_samples(recipe, place.stage)
         number = self._ranks.rank + self._ranks.size * place.part
         generator = np.random.default_rng((recipe.seed, place.iteration, number))
         return draw_batch(self._cases, size, options, generator, self._slices(place, size, number))

@@ -74,6 +74,8 @@ class Recipe:
     checkpoint_minutes, validation_minutes, rescan_minutes : how often to save, to validate and to look for new cases.
     validation_slices : how many windows of the held-out cases a validation looks at.
     final_patch_share : in this last share of the run, patches have ``final_patch`` pixels.
+    coarse_pixels, coarse_share : in this first share of the run, samples are whole windows of so many pixels, as 256:
+        all of the heart for a quarter of the work.
 
     """
 
@@ -94,6 +96,8 @@ class Recipe:
     cases_in_memory: int = 200
     final_patch: int = 0
     final_patch_share: float = 0.0
+    coarse_pixels: int = 0
+    coarse_share: float = 0.0
     cases: CaseOptions = field(default_factory=CaseOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     samples: SampleOptions = field(default_factory=SampleOptions)
@@ -105,7 +109,12 @@ class Recipe:
         samples = self.samples
         yield from self.cases.shares.values()
         yield from (samples.calcium_slices, samples.bright_slices, samples.focus, samples.blur, samples.sharpen)
-        yield from (samples.thicken, self.final_patch_share)
+        yield from (
+            samples.thicken,
+            self.final_patch_share,
+            self.coarse_share,
+            self.coarse_share + self.final_patch_share,
+        )
 
     def as_dict(self) -> dict[str, Any]:
         """The recipe as JSON knows it."""
@@ -210,7 +219,7 @@ def _is_like(value: Any, default: Any) -> bool:
 
 
 def _check_values(recipe: Recipe) -> None:
-    sizes = [recipe.samples.patch] + ([recipe.final_patch] if recipe.final_patch else [])
+    sizes = [recipe.samples.patch, *filter(None, (recipe.final_patch, recipe.coarse_pixels))]
     ends = (recipe.iterations, recipe.epochs, recipe.minutes)
     shares = list(recipe.shares())
     checks = {
@@ -226,7 +235,9 @@ def _check_values(recipe: Recipe) -> None:
         "blur and sharpen together are at most 1": recipe.samples.blur + recipe.samples.sharpen <= 1,
         "crop_pixels must be 0 or more, and go with a patch of the whole window": recipe.samples.crop_pixels == 0
         or (recipe.samples.crop_pixels > 0 and sizes == [INPUT_SIZE]),
-        "epochs go with patches of one size": not (recipe.epochs and recipe.final_patch),
+        "epochs go with patches of one size": not (recipe.epochs and (recipe.final_patch or recipe.coarse_pixels)),
+        "patches must not be larger than the window": max(recipe.samples.patch, recipe.final_patch)
+        <= recipe.samples.pixels,
         f"precision must be one of {', '.join(PRECISIONS)}": recipe.precision in PRECISIONS,
         'the optimizer must be "adamw" or "sgd"': recipe.optimizer.name in ("adamw", "sgd"),
         'the schedule must be "cosine" or "paper"': recipe.optimizer.schedule in ("cosine", "paper"),

@@ -9,6 +9,7 @@ import math
 import torch
 from torch.nn import functional
 
+from coronary_calcium.datasets.case_format import UNJUDGED
 from coronary_calcium.training.config import LossOptions
 from coronary_calcium.training.samples import Batch
 
@@ -80,8 +81,9 @@ def compute_losses(
     calcium: torch.Tensor, arteries: torch.Tensor | None, batch: Batch, options: LossOptions
 ) -> dict[str, torch.Tensor]:
     """The losses of a batch by name, and their weighted sum as "loss"."""
-    target = (batch.labels > 0)[:, None]
-    valid = batch.center_hu >= options.minimum_hu
+    labels = batch.labels[:, None]
+    target = (labels > 0) & (labels != UNJUDGED)
+    valid = (batch.center_hu >= options.minimum_hu) & (labels != UNJUDGED)
     losses = {
         "bootstrap": bootstrap_loss(calcium, target, valid, options.threshold, options.alpha, options.beta),
         "iou": iou_loss(calcium, target, valid),

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from scipy import ndimage
 from torch.nn import functional
 
-from coronary_calcium.datasets.case_format import TrainingCase
+from coronary_calcium.datasets.case_format import UNJUDGED, TrainingCase
 from coronary_calcium.heart.field import FIELD_SIZE_MM
 from coronary_calcium.network.denseraunet import NEIGHBORS
 from coronary_calcium.network.preprocessing import (
@@ -22,16 +23,16 @@ from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.training.cases import CaseFolder
 
 # The finest structure that a blur may leave and the coarsest: standard deviation in pixels of 0.375 mm.
-_BLUR_PIXELS = (0.4, 1.4)
+BLUR_PIXELS = (0.4, 1.4)
 # A sharp kernel raises what differs from its surroundings of this size, and with it the noise, up to twofold.
-_SHARPEN_PIXELS, _SHARPEN_AMOUNT = (0.8, 2.0), (0.3, 1.0)
+SHARPEN_PIXELS, SHARPEN_AMOUNT = (0.8, 2.0), (0.3, 1.0)
 # Control points of a deformation over a patch: a quarter of the patch bends one way, the next quarter another.
-_CONTROL_POINTS = 5
+CONTROL_POINTS = 5
 # How many slices a thicker one is made of, and the thickest spacing in mm that the simulator and scanners use.
-_MERGED_SLICES, _THICKEST_MM = (2, 3), 5.0
+MERGED_SLICES, THICKEST_MM = (2, 3), 5.0
 
 # Side of a narrow field of view in mm, and how far its center is from the heart's.
-_ZOOMED_FIELD_MM, _ZOOMED_SHIFT_MM = (150.0, 200.0), 12.0
+ZOOMED_FIELD_MM, ZOOMED_SHIFT_MM = (150.0, 200.0), 12.0
 
 
 def slice_stack(
@@ -40,20 +41,21 @@ def slice_stack(
     """The nine slices around slice ``k``, (9, j, i), and the labels of the middle one, (j, i).
 
     A share ``thicken`` of the stacks is that of a coarser scan: each slice is the mean of two or three, and
-    calcium is what any of them holds (the caller removes what is below 130 HU in the mean).
+    calcium is what any of them holds (the caller removes what is below 130 HU in the mean). Labels are ``UNJUDGED``
+    where nobody has judged.
     """
     merged = 1
     if options.thicken > 0 and generator.random() < options.thicken:
-        possible = [n for n in _MERGED_SLICES if n * case.spacing[0] <= _THICKEST_MM]
+        possible = [n for n in MERGED_SLICES if n * case.spacing[0] <= THICKEST_MM]
         merged = int(generator.choice(possible)) if possible else 1
     if merged == 1:
-        return case.hu[neighbor_indices(k, len(case.hu))], case.labels[k]
+        return case.hu[neighbor_indices(k, len(case.hu))], case.marked(k)
     middles = k + (np.arange(NEIGHBORS) - NEIGHBORS // 2) * merged
     chosen = np.clip(middles[:, None] + np.arange(merged) - merged // 2, 0, len(case.hu) - 1)
     thick = case.hu[chosen[:, 0]].astype(np.float32)
     for column in chosen.T[1:]:
         thick += case.hu[column]
-    return thick / np.float32(merged), case.labels[chosen[len(chosen) // 2]].max(axis=0)
+    return thick / np.float32(merged), np.max([case.marked(k) for k in chosen[len(chosen) // 2]], axis=0)
 
 
 def bend(
@@ -64,7 +66,7 @@ def bend(
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Voxel indices (rows, columns) moved by a smooth random field of up to ``largest_mm`` along each axis."""
-    control = generator.uniform(-largest_mm, largest_mm, (1, 2, _CONTROL_POINTS, _CONTROL_POINTS)).astype(np.float32)
+    control = generator.uniform(-largest_mm, largest_mm, (1, 2, CONTROL_POINTS, CONTROL_POINTS)).astype(np.float32)
     moves = functional.interpolate(torch.from_numpy(control), size=j.shape, mode="bicubic", align_corners=True)
     # Between control points a cubic overshoots a little.
     down, right = moves[0].clamp(-largest_mm, largest_mm).numpy()
@@ -76,8 +78,8 @@ def beyond_field(j: np.ndarray, i: np.ndarray, case: TrainingCase, generator: np
 
     ``j`` and ``i`` are voxel indices. Cardiac scans are reconstructed on 150 to 200 mm, less than the network's window.
     """
-    half = generator.uniform(*_ZOOMED_FIELD_MM) / 2
-    middle = generator.uniform(-_ZOOMED_SHIFT_MM, _ZOOMED_SHIFT_MM, 2)
+    half = generator.uniform(*ZOOMED_FIELD_MM) / 2
+    middle = generator.uniform(-ZOOMED_SHIFT_MM, ZOOMED_SHIFT_MM, 2)
     down = (j - case.field_center[0]) * case.spacing[1] - middle[0]
     right = (i - case.field_center[1]) * case.spacing[2] - middle[1]
     return np.maximum(np.abs(down), np.abs(right)) > half
@@ -94,10 +96,10 @@ def degrade(hu: np.ndarray, options: "SampleOptions", generator: np.random.Gener
         hu = np.where(hu > threshold, threshold + (hu - threshold) * factor, hu)
     kernel = generator.random()
     if kernel < options.blur:
-        sigma = generator.uniform(*_BLUR_PIXELS)
+        sigma = generator.uniform(*BLUR_PIXELS)
         hu = ndimage.gaussian_filter(hu, (0, sigma, sigma), mode="nearest")
     elif kernel < options.blur + options.sharpen:
-        sigma, amount = generator.uniform(*_SHARPEN_PIXELS), np.float32(generator.uniform(*_SHARPEN_AMOUNT))
+        sigma, amount = generator.uniform(*SHARPEN_PIXELS), np.float32(generator.uniform(*SHARPEN_AMOUNT))
         hu = hu + amount * (hu - ndimage.gaussian_filter(hu, (0, sigma, sigma), mode="nearest"))
     if generator.random() < 0.5 and options.noise_hu > 0:
         noise = generator.standard_normal(hu.shape, dtype=np.float32)
@@ -118,7 +120,8 @@ class SampleOptions:
 
     Attributes
     ----------
-    patch : side of the square in pixels, a multiple of 32; 512 is the whole window.
+    pixels : side of the whole window in pixels; 512 as inference takes it, 256 for the coarse start of a run.
+    patch : side of the square in pixels, a multiple of 32; ``pixels`` is the whole window.
     calcium_slices, bright_slices : shares of samples from a slice with calcium, and from one with something bright
         near the heart; the rest are any slices.
     focus : share of patches that are centered near calcium or, where there is none, near something bright.
@@ -137,6 +140,7 @@ class SampleOptions:
 
     """
 
+    pixels: int = INPUT_SIZE
     patch: int = 256
     calcium_slices: float = 0.5
     bright_slices: float = 0.3
@@ -158,7 +162,10 @@ class SampleOptions:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """``hu`` float32 (b, 9, j, i); ``labels`` uint8 (b, j, i), the arteries of the center slice's calcium."""
+    """``hu`` float32 (b, 9, j, i); ``labels`` uint8 (b, j, i), the arteries of the center slice's calcium.
+
+    Labels are ``UNJUDGED`` where a pixel takes no part.
+    """
 
     hu: torch.Tensor
     labels: torch.Tensor
@@ -167,6 +174,18 @@ class Batch:
     def center_hu(self) -> torch.Tensor:
         """(b, 1, j, i): the slice to which the labels belong."""
         return self.hu[:, self.hu.shape[1] // 2, None]
+
+
+class View(NamedTuple):
+    """The middle slice of a sample, its window's center (voxel j, i), side in mm and angle in radians, and the patch
+    (first row, first column, side) in the window's pixels.
+    """
+
+    k: int
+    center: tuple[float, float]
+    size_mm: float
+    angle: float
+    patch: tuple[int, int, int]
 
 
 def draw_batch(
@@ -197,11 +216,9 @@ def draw_sample(
     ``k`` is the middle slice; None draws one. Labels are the nearest voxel's and are removed where the resampled HU is
     below 130 (the paper, section 2.2).
     """
-    if k is None:
-        k = _draw_slice(case, options, generator)
-    center, size_mm, angle = (_draw_crop if options.crop_pixels else _draw_window)(case, options, generator)
-    patch = _draw_patch(case, k, (center, size_mm, angle), options, generator)
-    j, i = window_coordinates(case.spacing[1:], center, size_mm, angle=angle, patch=patch)
+    view = draw_view(case, options, generator, k)
+    k = view.k
+    j, i = window_coordinates(case.spacing[1:], view.center, view.size_mm, options.pixels, view.angle, view.patch)
     if options.elastic_mm > 0:
         j, i = bend(j, i, case.spacing[1:], options.elastic_mm, generator)
     planes, marked = slice_stack(case, k, options, generator)
@@ -210,16 +227,24 @@ def draw_sample(
     hu = degrade(hu, options, generator)
     if options.zoom > 0 and generator.random() < options.zoom:
         hu[:, beyond_field(j, i, case, generator)] = OUTSIDE_HU
-    labels[hu[len(hu) // 2] < LITERATURE.threshold_hu] = 0
+    labels[(hu[len(hu) // 2] < LITERATURE.threshold_hu) & (labels != UNJUDGED)] = 0
     return hu, labels
+
+
+def draw_view(case: TrainingCase, options: SampleOptions, generator: np.random.Generator, k: int | None = None) -> View:
+    """What a sample looks at: slice, window and patch; ``k`` as for ``draw_sample``."""
+    if k is None:
+        k = _draw_slice(case, options, generator)
+    window = (_draw_crop if options.crop_pixels else _draw_window)(case, options, generator)
+    return View(k, *window, _draw_patch(case, k, window, options, generator))
 
 
 def whole_window(case: TrainingCase, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The undisturbed window of slice ``k``, as inference sees it, with its labels; shapes as in ``draw_sample``."""
     j, i = window_coordinates(case.spacing[1:], case.field_center, FIELD_SIZE_MM)
     hu = sample_planes(case.hu[neighbor_indices(k, len(case.hu))], j, i)
-    labels = sample_planes(case.labels[k][None], j, i, outside=0.0, nearest=True)[0].astype(np.uint8)
-    labels[hu[len(hu) // 2] < LITERATURE.threshold_hu] = 0
+    labels = sample_planes(case.marked(k)[None], j, i, outside=0.0, nearest=True)[0].astype(np.uint8)
+    labels[(hu[len(hu) // 2] < LITERATURE.threshold_hu) & (labels != UNJUDGED)] = 0
     return hu, labels
 
 
@@ -262,7 +287,7 @@ def _draw_patch(
     generator: np.random.Generator,
 ) -> tuple[int, int, int]:
     """(first row, first column, side) of the patch in the window."""
-    last = INPUT_SIZE - options.patch
+    last = options.pixels - options.patch
     first = generator.integers(0, last + 1, 2)
     if last > 0 and generator.random() < options.focus:
         targets = case.calcium_pixels(k)
@@ -270,15 +295,17 @@ def _draw_patch(
             bright = case.bright_pixels(k)
             targets = bright if len(bright) else targets
         if len(targets):
-            target = _pixel_of(targets[generator.integers(len(targets))], case, window)
+            target = _pixel_of(targets[generator.integers(len(targets))], case, window, options.pixels)
             jitter = generator.uniform(-0.35, 0.35, 2) * options.patch
             first = np.clip(np.round(target + jitter - options.patch / 2), 0, last).astype(int)
     return int(first[0]), int(first[1]), options.patch
 
 
-def _pixel_of(voxel: np.ndarray, case: TrainingCase, window: tuple[tuple[float, float], float, float]) -> np.ndarray:
+def _pixel_of(
+    voxel: np.ndarray, case: TrainingCase, window: tuple[tuple[float, float], float, float], pixels: int
+) -> np.ndarray:
     """The window pixel (row, column) of a voxel index (j, i): window_coordinates' inverse."""
     center, size_mm, angle = window
     j, i = (voxel - np.asarray(center)) * np.asarray(case.spacing[1:])
     down, right = np.cos(angle) * j - np.sin(angle) * i, np.sin(angle) * j + np.cos(angle) * i
-    return (np.array([down, right]) / size_mm + 0.5) * INPUT_SIZE - 0.5
+    return (np.array([down, right]) / size_mm + 0.5) * pixels - 0.5

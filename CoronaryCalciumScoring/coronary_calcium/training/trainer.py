@@ -21,7 +21,7 @@ from coronary_calcium.network.precision import NO_FAST_BFLOAT16, usable_precisio
 from coronary_calcium.network.preprocessing import normalize
 from coronary_calcium.network.weights import impossible_values, load_model, save_model
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.training.batches import BatchLoader, EpochSampler, Place, loader_threads
+from coronary_calcium.training.batches import BatchLoader, EpochSampler, Place, loader_threads, stage_of
 from coronary_calcium.training.cases import CaseFolder, CaseOptions
 from coronary_calcium.training.checkpoint import CHECKPOINT, WEIGHTS, read_checkpoint, usable_folders, write_checkpoint
 from coronary_calcium.training.config import OptimizerOptions, Recipe
@@ -90,6 +90,20 @@ def training_statement(sources: Sequence[str], initialized_from: Mapping[str, An
         return f"{NO_CLINICAL_LABELS} {RESEARCH_USE}"
     before = f"About the weights that it started from: {earlier}" if earlier else ""
     return " ".join(filter(None, [f"The network was trained on cases of: {', '.join(sources)}.", before, RESEARCH_USE]))
+
+
+def in_all(iterations: int, minutes: float, initialized_from: Mapping[str, Any] | None) -> dict[str, float]:
+    """The card's ``iterations_in_all`` and ``minutes_in_all``: of this run and of those that its weights come from.
+
+    Cards from before these entries tell of each earlier run in turn, as ``initialized_from``.
+    """
+    earlier = initialized_from
+    while earlier is not None:
+        known = "minutes_in_all" in earlier
+        iterations += int(earlier.get("iterations_in_all" if known else "iterations", 0))
+        minutes += float(earlier.get("minutes_in_all" if known else "minutes", 0.0))
+        earlier = None if known else earlier.get("initialized_from")
+    return {"iterations_in_all": iterations, "minutes_in_all": round(minutes, 1)}
 
 
 # A line of metrics.csv averages this many iterations.
@@ -195,8 +209,7 @@ class Trainer:
 
     def _draw(self, part: int, fraction: float) -> Batch:
         """The samples of a part of this iteration, on the device."""
-        final = bool(self.recipe.final_patch) and fraction >= 1 - self.recipe.final_patch_share
-        batch = self._batches.take(Place(self.iteration, part, final))
+        batch = self._batches.take(Place(self.iteration, part, stage_of(self.recipe, fraction)))
         return Batch(batch.hu.to(self.device), batch.labels.to(self.device))
 
     def _add_gradients(self, batch: Batch) -> dict[str, float]:
@@ -313,6 +326,7 @@ class Trainer:
             "recipe": self.recipe.as_dict(),
             "iterations": self.iteration,
             "minutes": round(self.clock.minutes, 1),
+            **in_all(self.iteration, self.clock.minutes, self.initialized_from),
             "device": str(self.device),
             "precision": self.precision,
             "processes": self.ranks.size,

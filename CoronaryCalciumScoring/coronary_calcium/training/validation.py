@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES, UNASSIGNED
-from coronary_calcium.datasets.case_format import TrainingCase
+from coronary_calcium.datasets.case_format import UNJUDGED, TrainingCase
 from coronary_calcium.imaging import MEDIASTINUM_WINDOW, gray, rgb, to_rgb
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 from coronary_calcium.network.denseraunet import DenseRAUNet
@@ -80,7 +80,8 @@ def validate(network: DenseRAUNet, folder: CaseFolder, slices: int, device: torc
     chosen = _choose(folder, slices)
     for case, k in chosen:
         prediction = predict_slices(network, case, k, device)
-        found, true = prediction.found > 0, prediction.labels > 0
+        judged = prediction.labels != UNJUDGED
+        found, true = (prediction.found > 0) & judged, (prediction.labels > 0) & judged
         tp, fp, fn = tp + int((found & true).sum()), fp + int((found & ~true).sum()), fn + int((true & ~found).sum())
         told = found & true & (prediction.labels != UNASSIGNED.label)
         right, known = right + int((prediction.found == prediction.labels)[told].sum()), known + int(told.sum())
@@ -176,7 +177,8 @@ def _panels(prediction: SlicePrediction) -> list[np.ndarray]:
 
 
 def _caption(prediction: SlicePrediction) -> str:
-    true, found = prediction.labels > 0, prediction.found > 0
+    judged = prediction.labels != UNJUDGED
+    true, found = (prediction.labels > 0) & judged, (prediction.found > 0) & judged
     return (
         f"{Path(prediction.case).stem}, slice {prediction.k}: {int(true.sum())} calcium pixels, "
         f"{int((true & found).sum())} found, {int((found & ~true).sum())} false"

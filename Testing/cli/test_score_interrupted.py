@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX sig
 # Runs the command with one of its functions replaced by one that says so and waits, as a long computation would.
 REPLACED = """
 import importlib, sys, time
-from coronary_calcium.cli import main
+from coronary_calcium.cli.main import main
 
 setattr(importlib.import_module(sys.argv[1]), sys.argv[2], wait)
 sys.exit(main(sys.argv[3:]))
@@ -24,15 +24,15 @@ def wait(*arguments, **options):
     print("waiting", flush=True)
     time.sleep(60)
 """
-# Waits in a finaliser first, where Python prints what is raised and goes on.
+# Waits in a finalizer first, where Python prints what is raised and goes on.
 DEAF = """
-class Finalised:
+class Finalized:
     def __del__(self):
         print("waiting", flush=True)
         time.sleep(60)
 
 def wait(*arguments, **options):
-    Finalised()
+    Finalized()
     while True:
         time.sleep(0.01)
 """
@@ -86,7 +86,7 @@ def test_ctrl_c_leaves_no_output_and_no_temporary_folder(case, tmp_path, place):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("place", ["network.weights load_model", "prediction.predict _run_network"])
+@pytest.mark.parametrize("place", ["network.weights load_model", "inference.predict _run_network"])
 def test_ctrl_c_while_the_network_works_leaves_nothing(case, tmp_path, place):
     module, name = place.split()
     labels_from = ("--weights", write_weights(tmp_path), "--device", "cpu")

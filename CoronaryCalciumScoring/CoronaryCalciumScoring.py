@@ -4,7 +4,6 @@ import functools
 import importlib
 import sys
 
-import qt
 import slicer
 import vtk
 from coronary_calcium.disclaimers import RESEARCH_USE, trained_on
@@ -13,7 +12,7 @@ from CoronaryCalciumScoringLib import logic as scene_logic
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
 from CoronaryCalciumScoringWidgets.application import acquisitionOf, ensurePackages, ensureRequirements
-from CoronaryCalciumScoringWidgets.controls import Device, leaveWheelToPanel
+from CoronaryCalciumScoringWidgets.controls import Device, keepHeight, keepScrollHeight, leaveWheelToPanel
 from CoronaryCalciumScoringWidgets.help_text import helpText
 from CoronaryCalciumScoringWidgets.module_test import CoronaryCalciumScoringTest
 from CoronaryCalciumScoringWidgets.quantities_section import QuantitiesSection
@@ -99,7 +98,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._message = ""  # how the last run ended, for the CT that is shown
         self._shownVolume = None
         self._saving = None
-        self._wheelFilter = None
+        self._filters = ()
 
     def setup(self) -> None:
         """Build the panel; called when the module is opened for the first time."""
@@ -108,19 +107,31 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.layout.addWidget(uiWidget)
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
-        header = self.ui.scoreTable.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.Stretch)
-        header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)  # "unassigned" is long
 
         self.logic = CoronaryCalciumScoringLogic()
         self.run = RunControl(self.ui, self._updatePanel)
         self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent, self.run)
-        self._saving = Saving(self.ui, self.reviewPanel, self.run, self._say, self.ensureReportPackages)
         self.clinic = RulesAndOutputsSection(
-            self.ui.rulesAndOutputsSection, lambda: self.reviewPanel.review, self.ensurePdfPackages
+            self.ui.rulesCollapsibleButton,
+            self.ui.saveCollapsibleButton,
+            lambda: self.reviewPanel.review,
+            self.ensurePdfPackages,
+        )
+        work = self.clinic.work
+        self._saving = Saving(
+            self.ui,
+            self.reviewPanel,
+            work.outputs,
+            self.run,
+            self.clinic.form.outputsAnswer.say,
+            self.ensureReportPackages,
         )
         self.quantities = QuantitiesSection(self.ui.scoreCollapsibleButton.layout(), lambda: self.reviewPanel.review)
-        self._wheelFilter = leaveWheelToPanel(uiWidget)
+        self._filters = (
+            leaveWheelToPanel(uiWidget),
+            keepHeight(uiWidget),
+            keepScrollHeight(self.ui.editorScrollArea),
+        )
 
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self.onSceneStartClose)

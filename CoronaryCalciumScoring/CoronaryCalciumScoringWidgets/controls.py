@@ -1,9 +1,14 @@
-"""Small controls: ones that say why they cannot be used, the wheel that scrolls the panel, the choice of device."""
+"""Small controls: reasons in tooltips, answers beside their buttons, the wheel, the panel's height, tables that fit."""
 
 import enum
 
 import qt
 from slicer.i18n import tr as _
+
+# Frame and grid lines of a table, and by how much its header is higher than a row, in pixels.
+_TABLE_EDGE = 10
+# A column that is wrapped is not narrower than a word.
+_LEAST_COLUMN = 60
 
 
 class Explained:
@@ -41,6 +46,128 @@ def leaveWheelToPanel(panel) -> WheelFilter:
     return wheelFilter
 
 
+class Answer:
+    """Progress with Cancel, and one sentence, right below the buttons that they belong to."""
+
+    def __init__(self, layout) -> None:
+        self.progressBar = qt.QProgressBar()
+        self.progressBar.toolTip = _("How far the work is.")
+        self.progressBar.setAlignment(qt.Qt.AlignCenter)
+        self.cancelButton = qt.QPushButton(_("Cancel"))
+        self.cancelButton.toolTip = _("Stop; nothing is written.")
+        self.statusLabel = qt.QLabel()
+        self.statusLabel.wordWrap = True
+        self.statusLabel.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
+        row = qt.QHBoxLayout()
+        row.addWidget(self.progressBar)
+        row.addWidget(self.cancelButton)
+        layout.addLayout(row)
+        layout.addWidget(self.statusLabel)
+        self.showRunning(False)
+
+    def say(self, message: str) -> None:
+        """Show a sentence, or none."""
+        self.statusLabel.text = message
+        self.statusLabel.visible = bool(message)
+
+    def showRunning(self, running: bool) -> None:
+        """Show the progress while something runs."""
+        self.progressBar.visible = self.cancelButton.visible = running
+        self.statusLabel.visible = running or bool(self.statusLabel.text)
+
+
+class LayoutFilter(qt.QObject):
+    """Calls ``_fit`` when a widget was resized or what it contains needs another size."""
+
+    def eventFilter(self, watched, event):
+        """Never keeps the event."""
+        if event.type() in (qt.QEvent.Resize, qt.QEvent.LayoutRequest):
+            self._fit()
+        return False
+
+
+def keepHeight(panel) -> LayoutFilter:
+    """Give the panel the height that its texts need at its width. The caller keeps the filter: Qt does not.
+
+    The application's scroll area takes a panel's minimum height without asking how high word-wrapped texts are at
+    this width, and what comes below them would be drawn over them.
+    """
+
+    def fit() -> None:
+        height = panel.heightForWidth(panel.width)
+        if height > 0 and height != panel.minimumHeight:
+            panel.setMinimumHeight(height)
+
+    return _watch(panel, fit)
+
+
+def keepScrollHeight(scrollArea) -> LayoutFilter:
+    """Make an area that scrolls sideways as high as what it contains. The caller keeps the filter."""
+    contents = scrollArea.widget()
+
+    def fit() -> None:
+        bar = contents.style().pixelMetric(qt.QStyle.PM_ScrollBarExtent)
+        height = contents.layout().totalMinimumSize().height() + bar
+        if height != scrollArea.minimumHeight:
+            scrollArea.setMinimumHeight(height)
+
+    return _watch(contents, fit)
+
+
+def _watch(widget, fit) -> LayoutFilter:
+    layoutFilter = LayoutFilter()
+    layoutFilter._fit = fit
+    widget.installEventFilter(layoutFilter)
+    fit()
+    return layoutFilter
+
+
+class FittedColumns:
+    """Lets a table show as many of its columns as fit into its width, so that no number is cut off.
+
+    ``choices`` are the columns to show, widest choice first; where none fits, the last one is shown and the texts of
+    its first column are wrapped. With ``whole``, the table is as high as its rows, so that the panel scrolls and not
+    the table in it.
+    """
+
+    def __init__(self, table, choices: tuple[tuple[int, ...], ...], *, whole: bool = False) -> None:
+        self._table, self._choices, self._whole = table, choices, whole
+        self._width = -1
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
+        self._filter = _watch(table.viewport(), self._resized)
+
+    def _resized(self) -> None:
+        if self._table.viewport().width != self._width:
+            self.fit()
+
+    def fit(self, choices: tuple[tuple[int, ...], ...] | None = None) -> None:
+        """Show what fits, after the texts have changed or with other choices; spare width is shared."""
+        table, self._choices = self._table, choices or self._choices
+        columns = range(table.columnCount)
+        for column in columns:
+            table.setColumnHidden(column, False)
+        table.resizeColumnsToContents()
+        needed = [table.columnWidth(column) for column in columns]
+        self._width = table.viewport().width
+        widths = [sum(needed[column] for column in choice) for choice in self._choices if max(choice) < len(needed)]
+        if not widths:
+            return
+        place = next((place for place, width in enumerate(widths) if width <= self._width), len(widths) - 1)
+        shown = self._choices[place]
+        spare = self._width - widths[place]
+        for column in columns:
+            table.setColumnHidden(column, column not in shown)
+            if column in shown:
+                table.setColumnWidth(column, needed[column] + max(0, spare) // len(shown))
+        if spare < 0:
+            table.setColumnWidth(shown[0], max(_LEAST_COLUMN, needed[shown[0]] + spare))
+        table.resizeRowsToContents()
+        if self._whole:
+            height = table.rowHeight(0) + sum(table.rowHeight(row) for row in range(table.rowCount)) + _TABLE_EDGE
+            table.setMinimumHeight(height)
+            table.setMaximumHeight(height)
+
+
 class Device(enum.Enum):
     """Where the network runs; the values are the engine's names."""
 
@@ -53,8 +180,8 @@ class Device(enum.Enum):
         """The name in the panel; the parameter node's connector asks for a function of this name."""
         names = {
             "auto": _("Automatic"),
-            "cuda": _("NVIDIA graphics card (CUDA)"),
-            "mps": _("Apple graphics (MPS)"),
-            "cpu": _("Processor (CPU)"),
+            "cuda": _("NVIDIA GPU (CUDA)"),
+            "mps": _("Apple GPU (MPS)"),
+            "cpu": _("CPU"),
         }
         return names[self.value]

@@ -6,6 +6,7 @@ import numpy as np
 import qt
 from CoronaryCalciumScoringLib.score_table import LesionRow
 
+from .controls import FittedColumns
 from .score_view import artery_color
 
 # After an edit the selection stays with the lesion that is within so many mm of where the selected one was.
@@ -13,6 +14,8 @@ SAME_LESION_MM = 5.0
 # Of an Agatston score with one decimal; no lesion comes near a million.
 AGATSTON_WIDTH = 8
 NOT_PROPOSED = "–"
+# The widest choice of columns that fits: the maximum HU goes first, then the slice.
+_COLUMNS = ((0, 1, 2, 3, 4), (0, 1, 2, 4), (0, 2, 4))
 
 
 class LesionList:
@@ -24,7 +27,7 @@ class LesionList:
         self._rows: dict[int, LesionRow] = {}
         self._current: LesionRow | None = None
         self._filling = False
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        self._columns = FittedColumns(table, _COLUMNS)
         table.horizontalHeader().setHighlightSections(False)
         table.sortByColumn(2, qt.Qt.DescendingOrder)
         table.connect("itemSelectionChanged()", self._on_selection)
@@ -44,7 +47,7 @@ class LesionList:
                 table.setItem(index, column, _item(value, row.id, number=column > 0))
             table.item(index, 0).setData(qt.Qt.DecorationRole, artery_color(row.artery))
         table.setSortingEnabled(True)
-        table.resizeRowsToContents()
+        self._columns.fit()
         if self._current is not None:
             table.selectRow(self._place(self._current))
         self._filling = False

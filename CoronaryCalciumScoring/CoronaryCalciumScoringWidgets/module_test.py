@@ -130,7 +130,8 @@ class PanelTest(ScriptedLoadableModuleTest):
         scores = {artery: self._agatston(artery) for artery in (*BY_NAME, "Total")}
         self.fail(
             f"not within {RUN_SECONDS} s: {what}; the panel says {widget.ui.statusLabel.text!r}, "
-            f"{widget.ui.editLabel.text!r}, {widget.clinic.form.statusLabel.text!r} and the scores are {scores}"
+            f"{widget.ui.editLabel.text!r}, {widget.clinic.form.outputsAnswer.statusLabel.text!r} and the scores are "
+            f"{scores}"
         )
 
     def _picture(self, step: str) -> None:
@@ -327,16 +328,16 @@ class CoronaryCalciumScoringTest(PanelTest):
         volumeNode.GetImageData().Modified()
         widget = self._scored(volumeNode, labels)
         form = widget.clinic.form
-        widget.ui.rulesAndOutputsSection.collapsed = False
-        self._restore.callback(setattr, widget.ui.rulesAndOutputsSection, "collapsed", True)
+        widget.ui.rulesCollapsibleButton.collapsed = False
+        self._restore.callback(setattr, widget.ui.rulesCollapsibleButton, "collapsed", True)
         self._expect("Total", SYNTHETIC_AGATSTON + SPECK_AGATSTON, "the literature's rules count one pixel")
         self._choose(form, CANON)
         self._expect("LCX", 0.0, "Canon's rules do not count one pixel")
         self._expect("Total", SYNTHETIC_AGATSTON, "the total follows the rules")
-        self.assertIn(f"{CANON.name} rules", widget.ui.totalLabel.text)
+        self.assertIn(CANON.title, widget.ui.totalLabel.text)
         form.compareButton.click()
         self._wait(widget)
-        self.assertEqual(form.rulesTable.rowCount, len(RULE_SETS), form.statusLabel.text)
+        self.assertEqual(form.rulesTable.rowCount, len(RULE_SETS), form.rulesAnswer.statusLabel.text)
         self.assertEqual(form.rulesTable.item(0, 3).text(), f"{SYNTHETIC_AGATSTON + SPECK_AGATSTON:.1f}")
         self._picture("rules")
         for button in (form.segButton, form.srButton):
@@ -351,20 +352,20 @@ class CoronaryCalciumScoringTest(PanelTest):
         volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
         widget = self._widget(volumeNode)
         form = widget.clinic.form
-        widget.ui.rulesAndOutputsSection.collapsed = False
-        self._restore.callback(setattr, widget.ui.rulesAndOutputsSection, "collapsed", True)
+        widget.ui.rulesCollapsibleButton.collapsed = False
+        self._restore.callback(setattr, widget.ui.rulesCollapsibleButton, "collapsed", True)
         self._restore.callback(setattr, form.thicknessSpinBox, "value", form.thicknessSpinBox.value)
         form.thicknessSpinBox.value = THICK_MM
         form.selfTestButton.click()
         self.assertFalse(form.selfTestButton.enabled)
         self._wait(widget)
-        self.assertEqual(form.insertTable.rowCount, INSERT_ROWS, form.statusLabel.text)
+        self.assertEqual(form.insertTable.rowCount, INSERT_ROWS, form.selfTestAnswer.statusLabel.text)
         self._picture("insert")
         form.thicknessSpinBox.value = THIN_MM
         form.selfTestButton.click()
-        form.cancelButton.click()
+        form.selfTestAnswer.cancelButton.click()
         self._wait(widget)
-        self.assertEqual(form.statusLabel.text, "Cancelled.")
+        self.assertEqual(form.selfTestAnswer.statusLabel.text, "Cancelled.")
         self.assertTrue(form.selfTestButton.enabled)
 
     def _choose(self, form, rules: RuleSet) -> None:

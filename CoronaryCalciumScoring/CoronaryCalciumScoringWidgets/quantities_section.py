@@ -11,10 +11,8 @@ from CoronaryCalciumScoringLib.live_quantities import LiveQuantities
 from CoronaryCalciumScoringLib.review import Review
 from slicer.i18n import tr as _
 
+from .controls import FittedColumns
 from .score_view import no_review_text
-
-# A table's frame, above and below.
-EDGE_PIXELS = 4
 
 
 class QuantitiesSection:
@@ -28,12 +26,17 @@ class QuantitiesSection:
         self._review: Review | None = None
         self._live: LiveQuantities | None = None
         self._showing = False
-        self.checkBox = qt.QCheckBox(_("More quantities: integrated mass, volume, density ..."))
+        self.checkBox = qt.QCheckBox(_("More quantities"))
         self.table = qt.QTableWidget()
-        self.table.toolTip = _("A row a quantity; its tooltip says what it is and who defined it.")
+        self.table.toolTip = _(
+            "One row per quantity; its tooltip says what it is and who defined it. A narrow panel shows the total only."
+        )
         self.table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
         self.table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
         self.table.verticalHeader().hide()
+        self.table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+        self.table.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+        self._columns = FittedColumns(self.table, ((0,),), whole=True)
         self.notes = qt.QLabel()
         self.notes.setWordWrap(True)
         self.notes.toolTip = _("What to know about these quantities.")
@@ -53,8 +56,8 @@ class QuantitiesSection:
         reason = no_review_text() if review is None else ""
         self.checkBox.enabled = not reason
         self.checkBox.toolTip = reason or _(
-            "Calcium mass that holds what blur carries over a lesion's edge, and what studies report beside the "
-            "Agatston score. In the saved results, too."
+            "Integrated mass, which includes what blur carries beyond a lesion's edge, volume fraction, density and "
+            "what else studies report beside the Agatston score. They go into the saved results, too."
         )
         self._showing = True
         try:
@@ -101,12 +104,5 @@ class QuantitiesSection:
                 if column:
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 table.setItem(index, column, item)
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        header.setSectionResizeMode(0, qt.QHeaderView.Stretch)
-        table.resizeRowsToContents()
-        # As high as its rows and a header: the panel scrolls, not the table.
-        rows = [table.rowHeight(index) for index in range(len(content.rows))]
-        height = sum(rows) + min(rows) + EDGE_PIXELS
-        table.setMinimumHeight(height)
-        table.setMaximumHeight(height)
+        last = len(content.columns)
+        self._columns.fit((tuple(range(last + 1)), (0, last)))

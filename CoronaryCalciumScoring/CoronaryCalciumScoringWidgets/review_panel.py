@@ -16,10 +16,10 @@ from CoronaryCalciumScoringLib.stored_prediction import prediction_node
 from slicer.i18n import tr as _
 
 from .application import acquisitionOf
-from .controls import Explained
+from .controls import Explained, FittedColumns
 from .lesion_list import LesionList
 from .run_control import RunControl
-from .score_view import artery_color, no_review_text, showScores
+from .score_view import COLUMNS, artery_color, no_review_text, showScores
 from .segment_editor import SegmentEditor
 from .slice_clicks import SliceClicks
 
@@ -48,6 +48,7 @@ class ReviewPanel:
         self._timer.connect("timeout()", self.update)
         self.editor = SegmentEditor(ui.segmentEditorWidget)
         self.clicks = SliceClicks(self.onClick)
+        self._scoreColumns = FittedColumns(ui.scoreTable, COLUMNS)
         self._lesions = LesionList(ui.lesionTable, self._showLesion)
         self._buttons = {
             LM: ui.lmButton,
@@ -62,6 +63,7 @@ class ReviewPanel:
                 swatch = qt.QPixmap(SWATCH_PIXELS, SWATCH_PIXELS)
                 swatch.fill(artery_color(artery.name))
                 button.setIcon(qt.QIcon(swatch))
+                button.setIconSize(qt.QSize(SWATCH_PIXELS, SWATCH_PIXELS))
         ui.previousButton.connect("clicked(bool)", lambda _checked=False: self._lesions.step(-1))
         ui.nextButton.connect("clicked(bool)", lambda _checked=False: self._lesions.step(1))
         ui.undoButton.connect("clicked(bool)", lambda _checked=False: self.undo())
@@ -309,7 +311,7 @@ class ReviewPanel:
         for group in (ui.reviewCollapsibleButton, ui.saveCollapsibleButton):
             group.enabled, group.toolTip = review is not None, why
         self._controls.allow(why)
-        showScores(ui, review.tableNode if scored else None, reason)
+        showScores(ui, self._scoreColumns, review.tableNode if scored else None, reason)
         self._lesions.show(review.lesion_rows() if review is not None else [])
         has_prediction = review is not None and review.prediction is not None
         self._predictionControl.allow(

@@ -1,4 +1,4 @@
-"""The controls of the section for rules and outputs, made in code."""
+"""The controls of the sections for rules and for reports, made in code."""
 
 from types import SimpleNamespace
 
@@ -10,6 +10,8 @@ from coronary_calcium.scoring.rules import RULE_SETS
 from coronary_calcium.scoring.volume_mass import PLAUSIBLE_MG_PER_CM3_HU
 from coronary_calcium.simulation.protocol import KERNELS
 from slicer.i18n import tr as _
+
+from .controls import Answer, FittedColumns
 
 # What the MESA form opens with: the middle of what the study covers; every value is the user's to enter.
 _MESA_NUMBERS = (
@@ -26,29 +28,39 @@ MESA_FLAGS = {
     "pressureMedication": _("Blood pressure medication"),
     "familyHistory": _("Family history of heart attack"),
 }
+# Of the two tables, the widest choice of columns that fits.
+_RULES_COLUMNS = ((0, 1, 2, 3, 4, 5), (0, 2, 3, 4, 5), (0, 3, 4, 5))
+_INSERT_COLUMNS = ((0, 1, 2, 3, 4), (0, 1, 2, 3), (0, 1, 2))
 SELF_TEST_THICKNESS_MM, SELF_TEST_DOSE = (0.5, 8.0), (0.05, 4.0)
 
 
-def build_form(layout) -> SimpleNamespace:
-    """Add the section's controls to its layout; returns them by name."""
+def build_form(rules_layout, outputs_layout) -> SimpleNamespace:
+    """Add the controls to the layouts of the two sections; returns them by name.
+
+    Of each part that has work to do, ``...Answer`` says what came of it.
+    """
     form = SimpleNamespace()
-    _rules(form, layout)
-    _mass(form, layout)
-    _mesa(form, layout)
-    _outputs(form, layout)
-    _self_test(form, layout)
-    _answer(form, layout)
+    _rules(form, rules_layout)
+    _mass(form, rules_layout)
+    _mesa(form, rules_layout)
+    _self_test(form, rules_layout)
+    _outputs(form, outputs_layout)
     return form
 
 
 def _rules(form, layout) -> None:
     box, rows = _group(layout, _("Rules"))
     form.rulesBox = box
-    form.rulesComboBox = _combo(list(RULE_SETS), _("The rules that the scores above are counted by, at once."))
-    form.schemeComboBox = _combo(list(RISK_SCHEMES), _("The scheme of risk categories of the total score."))
-    form.kvpCheckBox = _check(_("Thresholds for the tube voltage"), "")
+    form.rulesComboBox = _combo(
+        [rules.title for rules in RULE_SETS.values()],
+        _("The rules that the scores are computed by; the scores follow at once."),
+    )
+    form.schemeComboBox = _combo(
+        [scheme.title for scheme in RISK_SCHEMES.values()], _("The risk categories of the total score.")
+    )
+    form.kvpCheckBox = _check(_("Adapt thresholds to the kVp"), "")
     form.compareButton = _button(
-        _("Compare rules"), _("Count the same lesions by every rule set, to explain a difference from a workstation.")
+        _("Compare rules"), _("Score the same lesions by every rule set, to explain a difference from a workstation.")
     )
     form.standingLabel = _label()
     rows.addRow(_("Rule set"), form.rulesComboBox)
@@ -57,14 +69,16 @@ def _rules(form, layout) -> None:
     rows.addRow(form.standingLabel)
     rows.addRow(form.compareButton)
     form.rulesTable = _table(_("The rule sets side by side."))
+    form.rulesColumns = FittedColumns(form.rulesTable, _RULES_COLUMNS, whole=True)
     rows.addRow(form.rulesTable)
+    form.rulesAnswer = _answer(rows)
 
 
 def _mass(form, layout) -> None:
     box, rows = _group(layout, _("Calcium mass"))
     form.massBox = box
     form.factorSpinBox = _number((0.0, PLAUSIBLE_MG_PER_CM3_HU[1]), 0.0, 3, 0.01, " mg/cm³/HU")
-    form.factorSpinBox.specialValueText = _("from the header, or typical")
+    form.factorSpinBox.specialValueText = _("from the header or typical")
     form.factorSpinBox.toolTip = _(
         "Calibration factor of this scanner, about 0.8 at 120 kVp. 0: the header's, or a typical one, which is "
         "labeled as not calibrated."
@@ -74,31 +88,34 @@ def _mass(form, layout) -> None:
     form.rodsSelector.noneEnabled = True
     form.rodsSelector.addEnabled = form.rodsSelector.removeEnabled = False
     form.rodsSelector.noneDisplay = _("No calibration phantom")
+    form.rodsSelector.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
     form.rodsSelector.toolTip = _(
-        "A point list with two points, placed with Slicer's Markups: the middle of the rod of 200 mg/cm³, then the "
-        "middle of the water."
+        "A point list with two points, placed with Slicer's Markups: the center of the 200 mg/cm³ calibration insert, "
+        "then the center of the water insert."
     )
-    form.calibrateButton = _button(_("Measure"), _("Measure rod and water at the two points."))
+    form.calibrateButton = _button(_("Measure inserts"), _("Measure the two calibration inserts at the two points."))
     form.massLabel = _label()
-    row = qt.QHBoxLayout()
-    row.addWidget(form.rodsSelector)
-    row.addWidget(form.calibrateButton)
     rows.addRow(_("Factor"), form.factorSpinBox)
-    rows.addRow(_("Rods in the scan"), row)
+    rows.addRow(_("Inserts"), form.rodsSelector)
+    rows.addRow(form.calibrateButton)
     rows.addRow(form.massLabel)
+    form.massAnswer = _answer(rows)
 
 
 def _mesa(form, layout) -> None:
-    box = qt.QGroupBox(_("10-year risk of coronary heart disease (MESA)"))
+    box = qt.QGroupBox(_("10-year CHD risk (MESA)"))
     layout.addWidget(box)
     form.mesaPanel = qt.QWidget()
     around = qt.QVBoxLayout(box)
     around.setContentsMargins(0, 0, 0, 0)
     around.addWidget(form.mesaPanel)
-    rows = qt.QFormLayout(form.mesaPanel)
+    rows = _form_layout(form.mesaPanel)
     box.checkable = True
     box.checked = False
-    box.toolTip = _("Enter the patient's risk factors; they are used for the report and kept nowhere.")
+    box.toolTip = _(
+        "10-year risk of coronary heart disease. Enter the patient's risk factors; they are used for the report and "
+        "are not saved."
+    )
     form.mesaBox = box
     form.mesaNumbers, form.mesaFlags = {}, {}
     for name, label, limits, first, unit in _MESA_NUMBERS:
@@ -106,68 +123,73 @@ def _mesa(form, layout) -> None:
         form.mesaNumbers[name].toolTip = _("{label} of the patient.").format(label=label)
         rows.addRow(label, form.mesaNumbers[name])
     form.sexComboBox = _combo(["female", "male"], _("Sex of the patient."))
-    form.ethnicityComboBox = _combo(list(ETHNICITIES), _("Group of the MESA study that is nearest to the patient's."))
+    form.ethnicityComboBox = _combo(list(ETHNICITIES), _("The patient's group, as the MESA study names them."))
     rows.addRow(_("Sex"), form.sexComboBox)
     rows.addRow(_("Ethnicity"), form.ethnicityComboBox)
     for name, label in MESA_FLAGS.items():
-        form.mesaFlags[name] = _check(label, _("Whether this holds for the patient."))
+        form.mesaFlags[name] = _check(label, _("Whether this applies to the patient."))
         rows.addRow(form.mesaFlags[name])
     form.mesaLabel = _label()
     rows.addRow(form.mesaLabel)
 
 
 def _outputs(form, layout) -> None:
-    box, rows = _group(layout, _("Outputs"))
-    form.outputsBox = box
     form.identityCheckBox = _check(_("Patient and study in the report"), "")
-    form.reportButton = _button(_("Report (HTML and PDF) ..."), "")
-    form.segButton = _button(_("DICOM segmentation (SEG) ..."), "")
-    form.srButton = _button(_("DICOM structured report (SR) ..."), "")
-    for widget in (form.reportButton, form.identityCheckBox, form.segButton, form.srButton):
-        rows.addRow(widget)
+    form.reportButton = _button(_("Report (HTML and PDF)..."), "")
+    form.segButton = _button(_("DICOM SEG..."), "")
+    form.srButton = _button(_("DICOM SR..."), "")
+    row = qt.QHBoxLayout()
+    row.addWidget(form.segButton)
+    row.addWidget(form.srButton)
+    layout.addWidget(form.reportButton)
+    layout.addWidget(form.identityCheckBox)
+    layout.addLayout(row)
+    form.outputsAnswer = Answer(layout)
 
 
 def _self_test(form, layout) -> None:
-    box, rows = _group(layout, _("Self-test: digital QRM insert"))
+    box, rows = _group(layout, _("Self-test (digital QRM insert)"))
     form.thicknessSpinBox = _number(SELF_TEST_THICKNESS_MM, 3.0, 2, 0.5, " mm")
     form.thicknessSpinBox.toolTip = _("Slice thickness of the simulated scan.")
     form.kernelComboBox = _combo(list(KERNELS), _("Reconstruction kernel of the simulated scan."))
     form.kernelComboBox.currentIndex = list(KERNELS).index("standard")
     form.doseSpinBox = _number(SELF_TEST_DOSE, 1.0, 2, 0.25, _(" x standard"))
-    form.doseSpinBox.toolTip = _("As a share of the dose that gives 20 HU of noise with the standard kernel at 3 mm.")
+    form.doseSpinBox.toolTip = _("Relative to the dose that gives 20 HU of noise with the standard kernel at 3 mm.")
     form.selfTestButton = _button(
         _("Run self-test"),
-        _("Scan nine cylinders of known calcium with the simulator, and show what it measures."),
+        _("Simulate a scan of nine cylinders of known calcium, and compare the measured with the true values."),
     )
     rows.addRow(_("Slice thickness"), form.thicknessSpinBox)
     rows.addRow(_("Kernel"), form.kernelComboBox)
     rows.addRow(_("Dose"), form.doseSpinBox)
     rows.addRow(form.selfTestButton)
     form.insertTable = _table(_("The insert's true values, and what was measured."))
+    form.insertColumns = FittedColumns(form.insertTable, _INSERT_COLUMNS, whole=True)
     rows.addRow(form.insertTable)
+    form.selfTestAnswer = _answer(rows)
     form.selfTestBox = box
 
 
-def _answer(form, layout) -> None:
-    """Progress, and what came of it in words."""
-    form.progressBar = qt.QProgressBar()
-    form.progressBar.visible = False
-    form.progressBar.toolTip = _("How far the work is.")
-    form.cancelButton = _button(_("Cancel"), _("Stop; nothing is written."))
-    form.cancelButton.visible = False
-    form.statusLabel = _label()
-    row = qt.QHBoxLayout()
-    row.addWidget(form.progressBar)
-    row.addWidget(form.cancelButton)
-    layout.addLayout(row)
-    layout.addWidget(form.statusLabel)
+def _answer(rows) -> Answer:
+    """Progress, and what came of it in words, as a row of a form."""
+    layout = qt.QVBoxLayout()
+    rows.addRow(layout)
+    return Answer(layout)
 
 
 def _group(layout, title: str):
     box = qt.QGroupBox(title)
-    rows = qt.QFormLayout(box)
+    rows = _form_layout(box)
     layout.addWidget(box)
     return box, rows
+
+
+def _form_layout(parent):
+    """Labels beside their controls, or above them where the panel is narrow."""
+    rows = qt.QFormLayout(parent)
+    rows.setRowWrapPolicy(qt.QFormLayout.WrapLongRows)
+    rows.setContentsMargins(6, 6, 6, 6)
+    return rows
 
 
 def _combo(texts: list[str], tip: str):
@@ -194,6 +216,7 @@ def _table(tip: str):
     """A table that is hidden until it is filled, and is as high as its rows."""
     table = qt.QTableWidget()
     table.toolTip = tip
+    table.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
     table.visible = False
     table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
     table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
@@ -205,6 +228,7 @@ def _table(tip: str):
 def _label():
     label = qt.QLabel()
     label.wordWrap = True
+    label.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
     return label
 
 

@@ -1,4 +1,4 @@
-"""The section for rules and outputs: what a score is counted by, and the forms in which it leaves."""
+"""The sections for rules and for reports: what a score is computed by, and the forms in which it leaves."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,10 +26,15 @@ from .score_view import no_review_text
 
 
 class RulesAndOutputsSection:
-    """Follows the review: ``current()`` gives it or None; ``ensureReport()`` installs what a report needs."""
+    """Follows the review: ``current()`` gives it or None; ``ensureReport()`` installs what a report needs.
 
-    def __init__(self, section, current: Callable[[], Review | None], ensureReport: Callable[[], object]) -> None:
-        self.form = form = build_form(section.layout())
+    ``rules`` and ``outputs`` are the sections that the controls go to.
+    """
+
+    def __init__(
+        self, rules, outputs, current: Callable[[], Review | None], ensureReport: Callable[[], object]
+    ) -> None:
+        self.form = form = build_form(rules.layout(), outputs.layout())
         form.rodsSelector.setMRMLScene(slicer.mrmlScene)
         self._current = current
         self._review: Review | None = None
@@ -79,15 +84,17 @@ class RulesAndOutputsSection:
         """Take another review, or none. Its images are looked up once: hundreds of queries are too slow for an edit."""
         self._review = review
         self.form.rulesTable.visible = False
-        self.work.say("")
+        self.work.sayNothing()
         self.form.mesaBox.checked = False
         self._unknown = dicomFilesOf(review.volumeNode)[1] if review is not None else ""
         if review is not None:
             review.onChanged.append(lambda _score: self._edited())
 
     def _edited(self) -> None:
-        """The scores have changed: a comparison of those before would mislead."""
+        """The scores have changed: a comparison of those before, or what was said of them, would mislead."""
         self.form.rulesTable.visible = False
+        if not self.running:
+            self.work.sayNothing()
         self.update()
 
     def _showChoices(self) -> None:
@@ -103,20 +110,20 @@ class RulesAndOutputsSection:
             return
         interpretation = interpret_score(review.score, options.risk_scheme)
         form.standingLabel.text = _(
-            "Category {category} ({scheme}), CAC-DRS {drs}; {rules} rules from {threshold} HU."
+            "Risk category {category} (of {scheme}), CAC-DRS {drs}. Rules: {rules}, from {threshold} HU."
         ).format(
             category=interpretation.category,
-            scheme=options.risk_scheme.name,
+            scheme=options.risk_scheme.title,
             drs=interpretation.cac_drs,
-            rules=review.rules.name,
+            rules=review.rules.title,
             threshold=f"{review.rules.threshold_hu:.0f}",
         )
         if review.marking_threshold_hu != review.rules.threshold_hu:
-            form.standingLabel.text += " " + _("Volume and mass from {threshold} HU; clicks and brush, too.").format(
+            form.standingLabel.text += " " + _("Volume and mass, clicks and brush from {threshold} HU.").format(
                 threshold=f"{review.marking_threshold_hu:.0f}"
             )
         if interpretation.repeatability_limit is not None:
-            form.standingLabel.text += " " + _("Another cardiac scan: within {limit}, in 95 % of patients.").format(
+            form.standingLabel.text += " " + _("95 % repeatability limit (cardiac CT): +/- {limit}.").format(
                 limit=f"{interpretation.repeatability_limit:.0f}"
             )
         try:
@@ -138,24 +145,34 @@ class RulesAndOutputsSection:
         if review is not None and review.score is None:
             reason = review.live.reason
         if self.running:
-            reason = _("Wait for what is running, or cancel it.")
+            reason = _("Wait for the work that is running, or cancel it.")
         for box in (form.rulesBox, form.massBox, form.mesaBox):
             box.enabled = not reason
         unknown = self._unknown
-        _enable(form.reportButton, reason, _("Write the report as a page and as a PDF to print and sign."))
-        _enable(form.identityCheckBox, reason or unknown, _("Put patient and study from the DICOM header into it."))
-        _enable(form.segButton, reason or unknown, _("Write a DICOM segmentation; it carries the patient's identity."))
+        _enable(form.reportButton, reason, _("Write the report as a web page, and as a PDF to print and sign."))
         _enable(
-            form.srButton, reason or unknown, _("Write a DICOM report of the scores; it carries the identity, too.")
+            form.identityCheckBox, reason or unknown, _("Put patient and study from the DICOM header into the report.")
+        )
+        _enable(
+            form.segButton, reason or unknown, _("Write a DICOM segmentation (SEG); it carries the patient's identity.")
+        )
+        _enable(
+            form.srButton,
+            reason or unknown,
+            _("Write a DICOM structured report (SR) of the scores; it carries the patient's identity."),
         )
         if unknown:
             form.identityCheckBox.checked = False
         _enable(form.kvpCheckBox, self._whyNotAdapted(), self._adaptedTip())
         points = form.rodsSelector.currentNode()
         missing = "" if points else _("Place two points with Slicer's Markups, and select their list here.")
-        _enable(form.calibrateButton, missing, _("Measure rod and water at the two points."))
-        _enable(form.selfTestButton, _("Wait for what is running.") if self.running else "", "")
-        form.progressBar.visible = form.cancelButton.visible = self.running
+        _enable(form.calibrateButton, missing, _("Measure the two calibration inserts at the two points."))
+        waiting = _("Wait for the work that is running, or cancel it.") if self.running else ""
+        _enable(
+            form.selfTestButton,
+            waiting,
+            _("Simulate a scan of nine cylinders of known calcium, and compare the measured with the true values."),
+        )
 
     def _whyNotAdapted(self) -> str:
         """Why the thresholds cannot be adapted to the tube voltage; empty if they can, or are."""
@@ -163,7 +180,7 @@ class RulesAndOutputsSection:
         if review is None or review.options.kvp_adapted:
             return ""
         if review.kvp == REFERENCE_KVP:
-            return _("The tube voltage was 120 kVp, for which the thresholds hold.")
+            return _("The tube voltage was 120 kVp, for which the thresholds are defined.")
         try:
             adapted_to(RULE_SETS[review.rules_name], review.kvp)
         except InputError as rejection:
@@ -174,9 +191,9 @@ class RulesAndOutputsSection:
         kvp = self._review.kvp if self._review else None
         if kvp is None:
             return ""
-        return _("The tube voltage was {kvp} kVp. The score is then not the one of a workstation.").format(
-            kvp=f"{kvp:g}"
-        )
+        return _(
+            "The tube voltage was {kvp} kVp. With adapted thresholds, the score is not that of a workstation."
+        ).format(kvp=f"{kvp:g}")
 
     def _choose(self) -> None:
         """Take rule set, scheme and voltage from the controls."""
@@ -229,7 +246,7 @@ class RulesAndOutputsSection:
             try:
                 self._review.use(rules_name, replace(self._review.options, **changes))
             except InputError as rejection:
-                self.work.say(str(rejection))
+                self.form.rulesAnswer.say(str(rejection))
         self.update()
 
     def _calibration(self):
@@ -238,14 +255,14 @@ class RulesAndOutputsSection:
         return calibrated(self._review.ct.volume, self._review.options)
 
     def calibrate(self) -> None:
-        """Measure rod and water at the points of the list that is selected."""
+        """Measure the calibration inserts at the points of the list that is selected."""
         try:
             marks = rules_and_outputs.rods_of(self.form.rodsSelector.currentNode())
             calibration_from_marks(self._review.ct.volume, marks)
         except InputError as rejection:
-            self.work.say(str(rejection))
+            self.form.massAnswer.say(str(rejection))
             return
-        self.work.say("")
+        self.form.massAnswer.say("")
         self._use(self._review.rules_name, rods=marks, mass_factor=None)
 
 

@@ -1,8 +1,7 @@
-"""The work of the section for rules and outputs: comparison, report, DICOM objects, self-test, and their tables."""
+"""The work of the sections for rules and for reports: comparison, report, DICOM objects, self-test, their tables."""
 
 from collections.abc import Callable
 from dataclasses import replace
-from types import SimpleNamespace
 
 import qt
 import slicer
@@ -13,18 +12,16 @@ from CoronaryCalciumScoringLib.review import Review
 from slicer.i18n import tr as _
 
 from .application import dicomFilesOf
+from .controls import Answer
 from .run_control import RunControl
 
-# Frame and grid lines, and a header is a little higher than a row, in pixels.
-_EDGE = 10
 
-
-def show_rules(table, compared) -> None:
-    """The same lesions by every rule set; ``compared`` is what ``scoring.compare`` gives."""
-    titles = (_("Rules"), _("Smallest"), _("Lesions"), _("Agatston"), _("mm³"), _("mg"))
+def show_rules(form, compared) -> None:
+    """The same lesions by every rule set; ``compared`` is what ``CaseResult.compared`` gives."""
+    titles = (_("Rules"), _("Minimum"), _("Lesions"), _("Agatston"), _("mm³"), _("mg"))
     rows = [
         (
-            scored.rules.name,
+            scored.rules.title,
             f"{scored.minimum_pixels} px",
             str(scored.score.total.lesions),
             f"{scored.score.total.agatston:.1f}",
@@ -33,18 +30,20 @@ def show_rules(table, compared) -> None:
         )
         for scored in compared
     ]
-    _fill(table, titles, rows)
+    _fill(form.rulesTable, titles, rows)
+    form.rulesColumns.fit()
 
 
-def show_insert(table, measurement) -> None:
+def show_insert(form, measurement) -> None:
     """Truth and measurement of every cylinder, and of all."""
-    titles = (_("Insert"), _("Agatston"), _("ideal"), _("Mass mg"), _("true"))
+    titles = (_("Insert"), _("Agatston"), _("ideal"), _("mg"), _("true"))
     rows = [
         _values(f"{item.cylinder.diameter_mm:g} mm, {item.cylinder.density}", measurement.values_of(item))
         for item in measurement.cylinders
     ]
     rows.append(_values(_("Total"), measurement.totals))
-    _fill(table, titles, rows)
+    _fill(form.insertTable, titles, rows)
+    form.insertColumns.fit()
 
 
 def _values(name: str, values: dict[str, float]) -> tuple[str, ...]:
@@ -62,14 +61,6 @@ def _fill(table, titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
             if column:
                 item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             table.setItem(place, column, item)
-    header = table.horizontalHeader()
-    header.setSectionResizeMode(qt.QHeaderView.Stretch)
-    header.setSectionResizeMode(0, qt.QHeaderView.ResizeToContents)
-    table.resizeRowsToContents()
-    # As high as its rows and a header, so that the panel scrolls and not the table in it.
-    height = table.rowHeight(0) + sum(table.rowHeight(row) for row in range(len(rows))) + _EDGE
-    table.setMinimumHeight(height)
-    table.setMaximumHeight(height)
     table.visible = True
 
 
@@ -94,41 +85,60 @@ class RulesAndOutputsWork:
         self._current = current
         self._ensureReport = ensureReport
         self._show: Callable[[object], object] = lambda result: None
-        told = SimpleNamespace(progressBar=form.progressBar, statusLabel=form.statusLabel)
-        self._run = RunControl(told, changed)
+        self._answers = (form.rulesAnswer, form.outputsAnswer, form.selfTestAnswer)
+        self._answer: Answer = form.rulesAnswer  # of the work that was started last here
+        self._runs = {answer: RunControl(answer, lambda: self._changed(changed)) for answer in self._answers}
         for button, action in (
             (form.compareButton, self.compareRules),
             (form.reportButton, self.saveReport),
             (form.segButton, lambda: self.saveDicom(SEGMENTATION_FILE)),
             (form.srButton, lambda: self.saveDicom(REPORT_FILE)),
             (form.selfTestButton, self.selfTest),
-            (form.cancelButton, self._run.cancel),
+            *((answer.cancelButton, run.cancel) for answer, run in self._runs.items()),
         ):
             button.connect("clicked(bool)", lambda _checked=False, action=action: action())
 
     @property
     def running(self) -> bool:
         """Whether something is running."""
-        return self._run.running
+        return any(run.running for run in self._runs.values())
+
+    @property
+    def outputs(self) -> RunControl:
+        """The run that writes files."""
+        return self._runs[self.form.outputsAnswer]
 
     def abandon(self, seconds: float = 0.0) -> None:
         """Stop what runs, and wait for its end at most so long."""
-        self._run.abandon(seconds)
+        for answer, run in self._runs.items():
+            run.abandon(seconds)
+            answer.showRunning(False)
 
     def say(self, message: str) -> None:
-        """Show a sentence in the section."""
-        self.form.statusLabel.text = message
+        """Show a sentence beside the button of the work that was started last."""
+        self._answer.say(message)
+
+    def sayNothing(self) -> None:
+        """Take away what was said before."""
+        for answer in (*self._answers, self.form.massAnswer):
+            answer.say("")
+
+    def _changed(self, changed: Callable[[], object]) -> None:
+        for answer, run in self._runs.items():
+            answer.showRunning(run.running)
+        changed()
 
     def compareRules(self) -> None:
-        """Count the same lesions by every rule set, and show them side by side."""
+        """Score the same lesions by every rule set, and show them side by side."""
+        self._answer = self.form.rulesAnswer
         score = self._current().score
 
         def show(compared) -> None:
             review = self._current()
             if review is not None and review.score is score:
-                show_rules(self.form.rulesTable, compared)
+                show_rules(self.form, compared)
             else:
-                self.say(_("The scores have changed meanwhile: compare again."))
+                self.say(_("The scores have changed in the meantime: compare again."))
 
         self._startWithResult(
             lambda result, _progress: replace(result, options=replace(result.options, compare_rules=True)).compared,
@@ -137,6 +147,7 @@ class RulesAndOutputsWork:
 
     def saveReport(self) -> None:
         """Ask for a folder and write the report into it, as a page and as a PDF."""
+        self._answer = self.form.outputsAnswer
         folder = self._folder(_("Folder for the report"))
         if not folder:
             return
@@ -153,6 +164,7 @@ class RulesAndOutputsWork:
 
     def saveDicom(self, name: str) -> None:
         """Ask for a folder and write a DICOM object of this name into it."""
+        self._answer = self.form.outputsAnswer
         files, unknown = dicomFilesOf(self._current().volumeNode)
         folder = "" if unknown else self._folder(_("Folder for the DICOM object"))
         if not folder:
@@ -167,11 +179,12 @@ class RulesAndOutputsWork:
     def selfTest(self) -> None:
         """Scan the digital insert and show truth beside measurement."""
         form = self.form
+        self._answer = form.selfTestAnswer
         form.insertTable.visible = False  # what it shows was measured with other settings
         thickness, kernel, dose = form.thicknessSpinBox.value, form.kernelComboBox.currentText, form.doseSpinBox.value
         self._start(
             lambda progress: rules_and_outputs.measure_digital_insert(thickness, kernel, dose, SELF_TEST_KVP, progress),
-            lambda measurement: show_insert(form.insertTable, measurement),
+            lambda measurement: show_insert(form, measurement),
         )
 
     def _startWithResult(self, work, show) -> None:
@@ -184,16 +197,16 @@ class RulesAndOutputsWork:
         self._start(lambda progress: work(result, progress), show)
 
     def _folder(self, title: str) -> str:
-        return qt.QFileDialog.getExistingDirectory(self.form.outputsBox, title)
+        return qt.QFileDialog.getExistingDirectory(self.form.reportButton, title)
 
     def _start(self, work, show) -> None:
         self.say("")
         self._show = show
-        self._run.start(work, self._finish)
+        self._runs[self._answer].start(work, self._finish)
 
     def _finish(self, outcome, _seconds: float) -> None:
         """Show what came of the work; an unforeseen error is shown as every other of the panel is."""
-        with slicer.util.tryWithErrorDisplay(_("It could not be done.")):
+        with slicer.util.tryWithErrorDisplay(_("The work could not be finished.")):
             if isinstance(outcome, Finished):
                 self.say("")
                 self._show(outcome.result)

@@ -18,9 +18,10 @@ from .run_control import RunControl
 
 
 class Saving:
-    """The buttons of the section Save; files are written beside the window, with progress and Cancel.
+    """The buttons for tables and files; files are written beside the window, with progress and Cancel.
 
-    ``say`` shows a sentence; ``prepare()`` installs what the report needs.
+    ``run`` writes, while the panel's ``scoring`` is idle; ``say`` shows a sentence beside the buttons; ``prepare()``
+    installs what the report needs.
     """
 
     def __init__(
@@ -28,12 +29,14 @@ class Saving:
         ui,
         reviewPanel: ReviewPanel,
         run: RunControl,
+        scoring: RunControl,
         say: Callable[[str], object],
         prepare: Callable[[], object],
     ) -> None:
         self._ui = ui
         self._reviewPanel = reviewPanel
         self._run = run
+        self._scoring = scoring
         self._say = say
         self._prepare = prepare
         self._controls = Explained(ui.resultsButton, ui.trainingButton)
@@ -43,7 +46,11 @@ class Saving:
 
     def update(self) -> None:
         """Make the buttons say whether they can be used now."""
-        waiting = _("Wait for the run, or cancel it.") if self._run.running else ""
+        waiting = ""
+        if self._scoring.running:
+            waiting = _("Wait for the run, or cancel it.")
+        elif self._run.running:
+            waiting = _("Wait for the work that is running, or cancel it.")
         self._controls.allow(self._reviewPanel.whyNot or waiting)
 
     def copy(self) -> None:

@@ -5,10 +5,12 @@ from collections.abc import Iterable
 
 import qt
 from coronary_calcium.arteries import BY_NAME
-from coronary_calcium.scoring.rules import LITERATURE
+from coronary_calcium.scoring.rules import LITERATURE, title_of
 from coronary_calcium.volume import CaseWarning
 from CoronaryCalciumScoringLib.score_table import RULES_ATTRIBUTE, TOTAL, ScoreRow, score_rows, score_warnings
 from slicer.i18n import tr as _
+
+from .controls import FittedColumns
 
 LEAST_WIDTH, MOST_WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 240, 600, 16, 6, 40
 
@@ -47,24 +49,28 @@ def draw_chart(label, rows: list[ScoreRow]) -> None:
 def total_html(rows: list[ScoreRow], rules: str = "") -> str:
     """The total Agatston score, and below it the risk category, as rich text; empty without scores.
 
-    ``rules`` are named where they are not the literature's.
+    ``rules``, a rule set's name, are shown where they are not the literature's.
     """
     for row in rows:
         if row.artery == TOTAL:
             score = _("Agatston {score}").format(score=f"{row.agatston:.1f}")
             category = _("Risk category {category}").format(category=html.escape(row.risk_category))
             if rules and rules != LITERATURE.name:
-                category += "<br>" + _("{rules} rules").format(rules=html.escape(rules))
+                category += "<br>" + _("Rules: {rules}").format(rules=html.escape(title_of(rules)))
             return f"<span style='font-size: x-large; font-weight: bold'>{score}</span><br>{category}"
     return ""
 
 
 def table_cells(row: ScoreRow) -> tuple[str, ...]:
-    """One row of the score table: artery, lesions, Agatston, volume in mm3; with a prediction, its score and change."""
+    """One row of the score table: artery, lesions, Agatston score and volume in mm3.
+
+    With a prediction, also its score, the change, and both in one.
+    """
     cells = (row.artery, str(row.lesions), f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}")
     if row.proposed is None:
         return cells
-    return (*cells, f"{row.proposed:.1f}", signed(row.difference))
+    proposed = f"{row.proposed:.1f}"
+    return (*cells, proposed, signed(row.difference), f"{proposed} ({signed(row.difference)})")
 
 
 def signed(change: float) -> str:
@@ -85,7 +91,7 @@ def no_review_text() -> str:
 
 def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, float]) -> str:
     """A CT in a few words; ``dimensions`` and ``spacing`` (mm) in Slicer's order (i, j, k)."""
-    return _("Ready. {slices} slices {distance} mm apart, {columns} x {rows} pixels of {pixel} mm.").format(
+    return _("Ready: {slices} slices, {distance} mm apart, {columns} x {rows} pixels of {pixel} mm.").format(
         slices=dimensions[2],
         distance=f"{spacing[2]:.2f}",
         columns=dimensions[0],
@@ -97,20 +103,24 @@ def volume_text(dimensions: tuple[int, int, int], spacing: tuple[float, float, f
 def device_text(device: str) -> str:
     """The engine's name of where the network ran, in words; a name that is not known is shown as it is."""
     names = {
-        "cpu": _("the processor"),
-        "cuda": _("the graphics card"),
-        "mps": _("the graphics card"),
+        "cpu": _("the CPU"),
+        "cuda": _("the GPU"),
+        "mps": _("the GPU"),
         "none": _("given labels"),
     }
     return names.get(device.split(":", maxsplit=1)[0], device)
 
 
-# The columns that only a prediction fills.
-PREDICTION_COLUMNS = (4, 5)
+# Which columns the table shows, the widest choice that fits; the last column has both the AI's score and the change.
+COLUMNS = ((0, 1, 2, 3), (0, 1, 2), (0, 2))
+COLUMNS_WITH_PREDICTION = ((0, 1, 2, 3, 4, 5), (0, 1, 2, 4, 5), (0, 1, 2, 6), (0, 2, 6), (0, 2, 5))
 
 
-def showScores(ui, tableNode, nothing: str = "") -> None:
-    """Show what a score table node holds, or that there is no score (None) and why, if that is known."""
+def showScores(ui, columns: FittedColumns, tableNode, nothing: str = "") -> None:
+    """Show what a score table node holds, or that there is no score (None) and why, if that is known.
+
+    ``columns`` are those of the panel's table.
+    """
     rows = score_rows(tableNode) if tableNode else []
     warnings = warnings_html(score_warnings(tableNode)) if tableNode else ""
     rules = (tableNode.GetAttribute(RULES_ATTRIBUTE) or "") if tableNode else ""
@@ -120,15 +130,13 @@ def showScores(ui, tableNode, nothing: str = "") -> None:
     draw_chart(ui.chartLabel, rows)
     table = ui.scoreTable
     table.visible = bool(rows)
-    for column in PREDICTION_COLUMNS:
-        table.setColumnHidden(column, not rows or rows[-1].proposed is None)
     table.setRowCount(len(rows))
     for index, row in enumerate(rows):
         for column, text in enumerate(table_cells(row)):
             table.setItem(index, column, _tableItem(text, number=column > 0, bold=row.artery == TOTAL))
         if row.artery in BY_NAME:
             table.item(index, 0).setData(qt.Qt.DecorationRole, artery_color(row.artery))
-    table.resizeRowsToContents()
+    columns.fit(COLUMNS_WITH_PREDICTION if rows and rows[-1].proposed is not None else COLUMNS)
     table.updateGeometry()
 
 

@@ -22,12 +22,15 @@ except ImportError as error:
 
 from xml.etree import ElementTree
 
+# As in Slicer on a screen of the usual resolution.
+FONT_PIXELS = 13
 # What slots raised; the fixture that drives the panel fails the test for anything left here.
 slot_errors: list[Exception] = []
 _made: list[bool] = []
 _loading: list[bool] = []
+_reading: set[tuple[int, str]] = set()
 # Bound before the properties below hide methods of the same name.
-_get_attribute = QtCore.QObject.__getattribute__
+_get_attribute, _get_property = QtCore.QObject.__getattribute__, QtCore.QObject.property
 
 
 def _keep_constants_alive() -> None:
@@ -41,9 +44,24 @@ def _keep_constants_alive() -> None:
             ctypes.c_ssize_t.from_address(id(constant)).value += 1 << 40
 
 
-def _value(name: str) -> property:
-    """A property that reads as a value; ``_assign`` writes it."""
-    return property(lambda self: self.property(name))
+def _value(name: str, method) -> property:
+    """A property that reads as a value; ``_assign`` writes it.
+
+    Where Qt itself asks a widget for the function of this name while the value is read, to see whether Python has
+    overridden it, it gets its own ``method``: the value would make it ask again and again.
+    """
+
+    def read(self):
+        key = (id(self), name)
+        if key in _reading and method is not None:
+            return method.__get__(self)
+        _reading.add(key)
+        try:
+            return _get_property(self, name)
+        finally:
+            _reading.discard(key)
+
+    return property(read)
 
 
 def _guarded(slot):
@@ -105,7 +123,7 @@ def _make_properties_values() -> None:
             continue
         for index in range(meta.propertyOffset(), meta.propertyCount()):
             name = meta.property(index).name()
-            setattr(cls, name, _value(name))
+            setattr(cls, name, _value(name, vars(cls).get(name)))
         cls.__setattr__ = _assign
     QtCore.QObject.__getattribute__ = _attribute
     _made.append(True)
@@ -360,7 +378,7 @@ def _check_properties(element) -> None:
 
 
 def _make_connection(widget, sender: str, signal: str, receiver: str, slot: str) -> None:
-    found = {child.property("objectName"): child for child in [widget, *widget.findChildren(QtWidgets.QWidget)]}
+    found = {_get_property(child, "objectName"): child for child in [widget, *widget.findChildren(QtWidgets.QWidget)]}
     if slot not in type(found[receiver]).MRML_SLOTS:
         raise ValueError(f"{receiver} has no slot {slot}")
     _connect(found[sender], signal, getattr(found[receiver], slot.split("(", maxsplit=1)[0]))
@@ -368,7 +386,7 @@ def _make_connection(widget, sender: str, signal: str, receiver: str, slot: str)
 
 def child_widgets(widget) -> types.SimpleNamespace:
     """The named widgets of a loaded .ui file as attributes."""
-    named = {child.property("objectName"): child for child in widget.findChildren(QtWidgets.QWidget)}
+    named = {_get_property(child, "objectName"): child for child in widget.findChildren(QtWidgets.QWidget)}
     return types.SimpleNamespace(
         **{name: child for name, child in named.items() if name and not name.startswith("qt_")}
     )
@@ -379,6 +397,9 @@ def qt_module() -> types.ModuleType:
     if QtWidgets.QApplication.instance() is None:
         qt_module.application = QtWidgets.QApplication(["panel", "-platform", "offscreen"])
         qt_module.application.setStyle("Fusion")
+        font = QtWidgets.QApplication.font()
+        font.setPixelSize(FONT_PIXELS)
+        QtWidgets.QApplication.setFont(font)
     _make_properties_values()
     _keep_constants_alive()
     module = types.ModuleType("qt")

@@ -292,8 +292,8 @@ class Application:
             time.sleep(0.005)
 
     def running(self) -> bool:
-        """Whether the panel's button offers to cancel."""
-        return self.widget.ui.applyButton.text == "Cancel"
+        """Whether the panel's button offers to cancel, or files are written."""
+        return self.widget.ui.applyButton.text == "Cancel" or self.widget.clinic.running
 
     def press_run(self) -> None:
         """Press the button and wait for the end of what it started."""

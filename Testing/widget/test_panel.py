@@ -34,12 +34,12 @@ def test_an_empty_scene_asks_for_a_ct(application):
 def test_the_first_ct_is_selected_and_ready(panel):
     assert panel.ui.inputSelector.currentNode() is panel.volume
     assert panel.ui.applyButton.enabled
-    assert panel.ui.statusLabel.text == "Ready. 40 slices 3.00 mm apart, 128 x 128 pixels of 2.50 mm."
+    assert panel.ui.statusLabel.text == "Ready: 40 slices, 3.00 mm apart, 128 x 128 pixels of 2.50 mm."
 
 
 def test_run_ends_with_the_scores_in_the_panel_and_in_the_scene(panel):
     panel.press_run()
-    assert panel.ui.statusLabel.text == "Scored in 0 s on the processor."
+    assert panel.ui.statusLabel.text == "Scored in 0 s on the CPU."
     assert f"Agatston {SYNTHETIC_AGATSTON:.1f}<" in panel.ui.totalLabel.text
     assert "Risk category &gt;400" in panel.ui.totalLabel.text
     assert [cell(panel, row, 0) for row in range(6)] == ["LM", "LAD", "LCX", "RCA", "unassigned", "Total"]
@@ -188,7 +188,7 @@ def test_no_score_is_shown_beside_another_ct(panel, scene):
     other, _ = add_synthetic_ct(scene.mrml)
     panel.ui.inputSelector.setCurrentNode(other)
     assert panel.ui.totalLabel.text == "No score yet."
-    assert panel.ui.statusLabel.text.startswith("Ready.")
+    assert panel.ui.statusLabel.text.startswith("Ready:")
     panel.ui.inputSelector.setCurrentNode(panel.volume)
     assert "Agatston" in panel.ui.totalLabel.text
 

@@ -10,7 +10,9 @@ pytest.importorskip("slicer_application", reason="needs slicer-core: pip install
 
 from coronary_calcium.io import open_ct, open_mask
 from coronary_calcium.scoring import score_labels
+from coronary_calcium.scoring.risk import RISK_SCHEMES
 from coronary_calcium.scoring.rules import RULE_SETS
+from CoronaryCalciumScoringLib.rules_and_outputs import OPTIONS_ATTRIBUTE
 from CoronaryCalciumScoringLib.score_table import score_rows
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct
 from dicom_factory import write_series
@@ -53,6 +55,10 @@ def choose(combo, text):
     combo.setCurrentIndex(combo.findText(text))
 
 
+def choose_rules(form, name):
+    choose(form.rulesComboBox, RULE_SETS[name].title)
+
+
 def done(panel):
     """Wait for what the section runs."""
     panel.until(lambda: not panel.widget.clinic.running, 60)
@@ -81,29 +87,29 @@ def test_every_control_has_a_tooltip(form):
 def test_the_live_scores_follow_the_rule_set_and_name_it(panel, form):
     reader = panel.widget.reviewPanel.review
     for name in ("canon", "siemens"):
-        choose(form.rulesComboBox, name)
+        choose_rules(form, name)
         assert reader.score.rules is RULE_SETS[name]
         assert reader.score == score_labels(reader.ct.volume, reader.labels(), RULE_SETS[name])
-        assert f"{name} rules" in panel.ui.totalLabel.text
-        assert f"{name} rules from 130 HU" in form.standingLabel.text
+        assert f"Rules: {RULE_SETS[name].title}" in panel.ui.totalLabel.text
+        assert f"Rules: {RULE_SETS[name].title}, from 130 HU" in form.standingLabel.text
     panel.app.layoutManager().sliceWidget("Red").click(ras_of(panel.volume, IN_LAD), shift=True)
     assert total(panel).agatston == reader.score.total.agatston < SYNTHETIC_AGATSTON
     assert reader.score.rules.name == "siemens"
     assert reader.statistics.other == 0
-    choose(form.rulesComboBox, "literature")
-    assert "literature" not in panel.ui.totalLabel.text
+    choose_rules(form, "literature")
+    assert "Rules" not in panel.ui.totalLabel.text
 
 
 def test_the_risk_scheme_names_the_category(panel, form):
     assert total(panel).risk_category == ">400"
-    choose(form.schemeComboBox, "four-300")
+    choose(form.schemeComboBox, RISK_SCHEMES["four-300"].title)
     assert total(panel).risk_category == ">300"
-    assert "Category >300 (four-300), CAC-DRS A3/N2" in form.standingLabel.text
+    assert "Risk category >300 (of 0, 1-100, 101-300, >300), CAC-DRS A3/N2" in form.standingLabel.text
 
 
 def test_choices_are_kept_with_the_scene(panel, form, scene, tmp_path):
-    choose(form.rulesComboBox, "siemens")
-    choose(form.schemeComboBox, "four-400")
+    choose_rules(form, "siemens")
+    choose(form.schemeComboBox, RISK_SCHEMES["four-400"].title)
     form.factorSpinBox.value = 0.78
     path = scene.save_bundle(tmp_path / "case.mrb")
     scene.load_bundle(path)
@@ -114,7 +120,7 @@ def test_choices_are_kept_with_the_scene(panel, form, scene, tmp_path):
         "four-400",
         0.78,
     )
-    assert form.rulesComboBox.currentText == "siemens"
+    assert form.rulesComboBox.currentText == "Siemens (as published)"
     assert form.factorSpinBox.value == 0.78
 
 
@@ -141,7 +147,7 @@ def test_thresholds_are_adapted_to_100_kvp_on_request_only(panel, known):
     assert review.score.rules.threshold_hu == 130.0
     known.kvpCheckBox.click()
     assert review.score.rules.threshold_hu == 145.0
-    assert "literature, 100 kVp rules" in panel.ui.totalLabel.text
+    assert "Rules: Agatston 1990, 100 kVp" in panel.ui.totalLabel.text
     assert "thresholds were adapted to it" in panel.ui.warningsLabel.text
     panel.widget.onSceneEndImport(None, None)
     node = panel.widget.logic.getParameterNode()
@@ -151,15 +157,15 @@ def test_thresholds_are_adapted_to_100_kvp_on_request_only(panel, known):
     review = panel.widget.reviewPanel.review
     assert review.score.rules.threshold_hu == 145.0
     assert [warning.code for warning in review.warnings].count("kvp-adapted") == 1
-    choose(known.rulesComboBox, "philips")
-    assert known.rulesComboBox.currentText == "literature"
-    assert "no table by tube voltage" in known.statusLabel.text
+    choose_rules(known, "philips")
+    assert known.rulesComboBox.currentText == "Agatston 1990"
+    assert "no table by tube voltage" in known.rulesAnswer.statusLabel.text
 
 
 def test_compare_rules_shows_every_rule_set(panel, form):
     form.compareButton.click()
     done(panel)
-    assert column(form.rulesTable, 0) == list(RULE_SETS)
+    assert column(form.rulesTable, 0) == [rules.title for rules in RULE_SETS.values()]
     assert set(column(form.rulesTable, 3)) == {f"{SYNTHETIC_AGATSTON:.1f}"}
     assert not form.rulesTable.isHidden()
 
@@ -173,7 +179,7 @@ def test_a_comparison_of_scores_that_have_changed_is_not_shown(panel, form):
     panel.app.layoutManager().sliceWidget("Red").click(ras_of(panel.volume, (15, 52, 57)), shift=True)
     done(panel)
     assert form.rulesTable.isHidden()
-    assert form.statusLabel.text == "The scores have changed meanwhile: compare again."
+    assert form.rulesAnswer.statusLabel.text == "The scores have changed in the meantime: compare again."
 
 
 def test_rods_that_are_marked_calibrate_the_mass(panel, form, scene):
@@ -181,18 +187,18 @@ def test_rods_that_are_marked_calibrate_the_mass(panel, form, scene):
     assert not form.calibrateButton.enabled
     form.rodsSelector.setCurrentNode(points)
     form.calibrateButton.click()
-    assert "two points of a point list" in form.statusLabel.text
+    assert "two points of a point list" in form.massAnswer.statusLabel.text
     for index in (IN_TISSUE, IN_LUNG):
         points.AddControlPoint(*ras_of(panel.volume, index))
     form.calibrateButton.click()
     # Tissue of 40 HU is no rod of 200 mg/cm3 beside lung of -850 HU.
-    assert "check both marks" in form.statusLabel.text
+    assert "check both marks" in form.massAnswer.statusLabel.text
     scalars = slicer.util.arrayFromVolume(panel.volume)
     scalars[18:23, 54:67, 58:71] = 260
     scalars[18:23, 58:71, 30:43] = 0
     panel.volume.GetImageData().Modified()
     form.calibrateButton.click()
-    assert form.statusLabel.text == ""
+    assert form.massAnswer.statusLabel.text == ""
     assert "0.769 mg/cm³/HU (rod of 200 mg/cm3 (260.0 HU) and water (0.0 HU)" in form.massLabel.text
     form.factorSpinBox.value = 0.1
     assert form.massLabel.text.startswith("A factor is 0.3 to 1.2")
@@ -210,7 +216,7 @@ def test_the_mesa_risk_follows_what_is_entered_and_is_kept_nowhere(panel, form):
     assert form.mesaLabel.text != first
     factors = panel.widget.reviewPanel.review.options.risk_factors
     assert (factors.age, factors.smoker, factors.male) == (75, True, False)
-    assert "75" not in panel.widget.reviewPanel.review.segmentationNode.GetAttribute("CoronaryCalcium.ScoringOptions")
+    assert "75" not in panel.widget.reviewPanel.review.segmentationNode.GetAttribute(OPTIONS_ATTRIBUTE)
     form.mesaBox.checked = False
     assert form.mesaLabel.text == ""
 
@@ -220,7 +226,7 @@ def test_segmentation_and_report_are_written_and_read_back_with_the_same_score(p
     for button in (known.segButton, known.srButton):
         button.click()
         done(panel)
-        assert known.statusLabel.text.startswith("Saved: "), known.statusLabel.text
+        assert known.outputsAnswer.statusLabel.text.startswith("Saved: "), known.outputsAnswer.statusLabel.text
     volume = open_ct(tmp_path / "ct").volume
     labels = open_mask(tmp_path / "out" / "segmentation.dcm", volume)
     assert score_labels(volume, labels).total.agatston == total(panel).agatston > 0
@@ -237,7 +243,7 @@ def test_the_report_names_the_patient_only_when_asked(panel, known, tmp_path):
         known.identityCheckBox.checked = identity
         known.reportButton.click()
         done(panel)
-        assert known.statusLabel.text.endswith("report.pdf"), known.statusLabel.text
+        assert known.outputsAnswer.statusLabel.text.endswith("report.pdf"), known.outputsAnswer.statusLabel.text
         page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
         assert ("SYN-4711" in page) is identity
         assert "The reader changed no lesion" in page
@@ -249,25 +255,25 @@ def test_images_that_are_not_this_ct_s_get_no_dicom_object(panel, known, tmp_pat
     panel.volume.SetAttribute("DICOM.instanceUIDs", " ".join(uids[1:]))
     known.segButton.click()
     done(panel)
-    assert "are not the slices of this CT" in known.statusLabel.text
+    assert "are not the slices of this CT" in known.outputsAnswer.statusLabel.text
     assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_ct_that_cannot_be_scored_any_more_is_said_so(panel, known):
     panel.volume.SetOrigin(*(value + 1.3 for value in panel.volume.GetOrigin()))
     known.segButton.click()
-    assert "not on the CT's voxels" in known.statusLabel.text
+    assert "not on the CT's voxels" in known.outputsAnswer.statusLabel.text
 
 
 def test_nothing_is_written_when_no_folder_is_chosen_or_when_it_cannot_be_written(panel, known, tmp_path):
     panel.folder = ""
     known.segButton.click()
-    assert known.statusLabel.text == ""
+    assert known.outputsAnswer.statusLabel.text == ""
     shutil.rmtree(tmp_path / "out")
     panel.folder = str(tmp_path / "out")
     known.srButton.click()
     done(panel)
-    assert known.statusLabel.text.startswith("The files cannot be written")
+    assert known.outputsAnswer.statusLabel.text.startswith("The files cannot be written")
 
 
 def test_the_self_test_shows_truth_and_measurement_without_a_ct(application, monkeypatch):
@@ -285,7 +291,7 @@ def test_the_self_test_shows_truth_and_measurement_without_a_ct(application, mon
     assert not form.insertTable.isHidden()
     form.selfTestButton.click()
     assert form.insertTable.isHidden()  # a cancelled test leaves no values of the one before
-    form.cancelButton.click()
+    form.selfTestAnswer.cancelButton.click()
     done(application)
     assert form.insertTable.isHidden()
 
@@ -293,7 +299,7 @@ def test_the_self_test_shows_truth_and_measurement_without_a_ct(application, mon
 def test_cancel_stops_the_self_test_and_closing_the_scene_does_too(application, scene):
     form = application.widget.clinic.form
     form.thicknessSpinBox.value = 0.5
-    for stop in (form.cancelButton.click, lambda: scene.mrml.Clear(False)):
+    for stop in (form.selfTestAnswer.cancelButton.click, lambda: scene.mrml.Clear(False)):
         form.selfTestButton.click()
         assert not form.selfTestButton.enabled
         stop()
@@ -304,14 +310,14 @@ def test_cancel_stops_the_self_test_and_closing_the_scene_does_too(application, 
 
 def test_the_open_section_is_drawn_with_its_texts_in_full(panel, known, tmp_path):
     """To be looked at: pytest --basetemp=FOLDER keeps the pictures."""
-    panel.ui.rulesAndOutputsSection.collapsed = False
-    choose(known.rulesComboBox, "siemens")
+    panel.ui.rulesCollapsibleButton.collapsed = False
+    choose_rules(known, "siemens")
     known.mesaBox.checked = True
     known.compareButton.click()
     done(panel)
     for name in ("rules", "selftest"):
         draw(panel, tmp_path / f"{name}.png")
-        labels = (known.standingLabel, known.massLabel, known.mesaLabel, known.statusLabel)
+        labels = (known.standingLabel, known.massLabel, known.mesaLabel)
         assert not any(cut_off(label) for label in labels if label.text)
         known.selfTestButton.click()
         done(panel)
@@ -333,13 +339,13 @@ def test_clicks_candidates_and_brush_follow_the_threshold_of_the_rules(panel, fo
         return panel.ui.editLabel.text
 
     for name, threshold, candidates in (("literature", 130, 0), ("philips", 113, 8), ("canon", 130, 0)):
-        choose(form.rulesComboBox, name)
+        choose_rules(form, name)
         assert node.GetSourceVolumeIntensityMaskRange()[0] == threshold
         assert review.candidates().voxels.size == 24 + candidates
         if not candidates:
             assert click_on_faint() == f"Nothing here reaches {threshold} HU within 2 mm of the click."
-    choose(form.rulesComboBox, "philips")
-    assert "Volume and mass from 113 HU" in form.standingLabel.text
+    choose_rules(form, "philips")
+    assert "Volume and mass, clicks and brush from 113 HU" in form.standingLabel.text
     volume = total(panel).volume_mm3
     assert click_on_faint() == "LAD: 150.0 mm³ marked."
     assert total(panel).agatston == SYNTHETIC_AGATSTON

@@ -19,7 +19,7 @@ def test_copy_puts_the_table_on_the_clipboard(reviewing):
     lines = reviewing.app.clipboard().text().splitlines()
     assert lines[0].startswith("Artery\tLesions\tAgatston")
     assert float(lines[-1].split("\t")[2]) == SYNTHETIC_AGATSTON
-    assert reviewing.ui.statusLabel.text == "The table is on the clipboard."
+    assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text == "The table is on the clipboard."
 
 
 def test_results_are_written_into_the_folder_that_is_chosen(reviewing, tmp_path):
@@ -32,7 +32,7 @@ def test_results_are_written_into_the_folder_that_is_chosen(reviewing, tmp_path)
     assert (tmp_path / "report.html").read_text().count("<figcaption>Axial, ") == 2
     table = list(csv.DictReader((tmp_path / "arteries.csv").open()))
     assert (table[1]["Artery"], float(table[1]["AI Agatston"]), float(table[1]["Difference"])) == ("LAD", 225.0, -225.0)
-    assert reviewing.ui.statusLabel.text.startswith("Saved: ")
+    assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text.startswith("Saved: ")
 
 
 def test_a_training_case_is_written_into_the_folder_that_is_chosen(reviewing, tmp_path):
@@ -44,10 +44,10 @@ def test_a_training_case_is_written_into_the_folder_that_is_chosen(reviewing, tm
 
 
 def test_nothing_is_written_when_no_folder_is_chosen(reviewing):
-    before = reviewing.ui.statusLabel.text
+    before = reviewing.widget.clinic.form.outputsAnswer.statusLabel.text
     reviewing.ui.trainingButton.click()
     reviewing.until(lambda: not reviewing.running())
-    assert reviewing.ui.statusLabel.text == before
+    assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text == before
 
 
 def test_a_rejection_to_save_is_said_without_a_dialog(reviewing, tmp_path):
@@ -55,7 +55,9 @@ def test_a_rejection_to_save_is_said_without_a_dialog(reviewing, tmp_path):
     reviewing.folder = str(tmp_path / "file")
     reviewing.ui.trainingButton.click()
     reviewing.until(lambda: not reviewing.running())
-    assert reviewing.ui.statusLabel.text.startswith("Not saved: The training case cannot be written")
+    assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text.startswith(
+        "Not saved: The training case cannot be written"
+    )
     assert reviewing.errors == []
 
 

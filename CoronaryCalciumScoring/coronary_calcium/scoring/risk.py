@@ -26,6 +26,11 @@ class RiskScheme:
     rule: str
     source: str
 
+    @property
+    def title(self) -> str:
+        """How people read the scheme: its categories."""
+        return ", ".join(self.categories)
+
     def category(self, agatston: float) -> str:
         """Name of the category of an unrounded total Agatston score; raises ValueError if it is negative or NaN."""
         if not agatston >= 0:

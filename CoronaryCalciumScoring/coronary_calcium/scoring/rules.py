@@ -17,6 +17,7 @@ class RuleSet:
     Attributes
     ----------
     name : how the rule set is called on the command line and in results.
+    title : how people read it, as in the panel.
     threshold_hu : a voxel counts from this intensity on.
     weight_limits_hu : where a part's weight becomes 2, 3 and 4, by the part's maximum in its slice.
     minimum_area_mm2 : a part smaller than this in its slice does not count.
@@ -33,6 +34,7 @@ class RuleSet:
     """
 
     name: str
+    title: str
     threshold_hu: float
     weight_limits_hu: tuple[float, float, float]
     minimum_area_mm2: float
@@ -60,6 +62,7 @@ _FQM = "github.com/nwerf/FQM_Analysis, CACscore.m @ 7852410 (minimum areas, 4 ne
 
 LITERATURE = RuleSet(
     name="literature",
+    title="Agatston 1990",
     threshold_hu=130.0,
     weight_limits_hu=(200.0, 300.0, 400.0),
     minimum_area_mm2=1.0,
@@ -69,10 +72,11 @@ LITERATURE = RuleSet(
 )
 
 
-def _vendor(name: str, minimum_area_mm2: float, **differences) -> RuleSet:
+def _vendor(name: str, title: str, minimum_area_mm2: float, **differences) -> RuleSet:
     """A vendor's rule set: what all of them share, and what sets this one apart."""
     return RuleSet(
         name=name,
+        title=f"{title} (as published)",
         threshold_hu=LITERATURE.threshold_hu,
         weight_limits_hu=LITERATURE.weight_limits_hu,
         minimum_area_mm2=minimum_area_mm2,
@@ -83,12 +87,18 @@ def _vendor(name: str, minimum_area_mm2: float, **differences) -> RuleSet:
     )
 
 
-GE = _vendor("ge", 1.0)
-SIEMENS = _vendor("siemens", 0.0, volume_method=INTERPOLATED)
+GE = _vendor("ge", "GE SmartScore", 1.0)
+SIEMENS = _vendor("siemens", "Siemens", 0.0, volume_method=INTERPOLATED)
 # 100 mg/cm3 hydroxyapatite, which CACscore.m takes to have 99 / 0.88 HU: whole HU above that begin at 113.
-PHILIPS = _vendor("philips", 0.5, volume_threshold_hu=113.0)
-CANON = _vendor("canon", 0.0, minimum_pixels=3)
+PHILIPS = _vendor("philips", "Philips", 0.5, volume_threshold_hu=113.0)
+CANON = _vendor("canon", "Canon", 0.0, minimum_pixels=3)
 RULE_SETS = {rules.name: rules for rules in (LITERATURE, GE, SIEMENS, PHILIPS, CANON)}
+
+
+def title_of(name: str) -> str:
+    """How people read the name of a rule set, also of an adapted one; a name that is not known as it is."""
+    key, comma, voltage = name.partition(",")
+    return f"{RULE_SETS[key].title}{comma}{voltage}" if key in RULE_SETS else name
 
 
 # Code of the warning that the tube voltage is not the one that the thresholds hold for.
@@ -143,6 +153,7 @@ def adapted_to(rules: RuleSet, kvp: float | None) -> RuleSet:
     return replace(
         rules,
         name=f"{rules.name}, {kvp:g} kVp",
+        title=f"{rules.title}, {kvp:g} kVp",
         threshold_hu=threshold,
         weight_limits_hu=(two, three, four),
         sources=(*rules.sources, KVP_SOURCE),

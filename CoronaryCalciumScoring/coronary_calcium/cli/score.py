@@ -270,7 +270,7 @@ def add_score(commands: argparse._SubParsersAction) -> None:
     score.add_argument(
         "--mask",
         type=named_path,
-        help="label map (1 LM, 2 LAD, 3 LCX, 4 RCA) or DICOM SEG to score in place of the network's",
+        help="label map (1 LM, 2 LAD, 3 LCX, 4 RCA) or DICOM SEG to score instead of running the network",
     )
     score.add_argument("--series", metavar="UID", help="the series to score, if the folder holds several")
     score.add_argument(

@@ -1,4 +1,4 @@
-"""All outputs of a case, written together or not at all."""
+"""All outputs of a case, written together or not at all (atomically)."""
 
 import contextlib
 import os

@@ -36,7 +36,7 @@ else
 endif
 
 test: $(VENV)/tests
-	$(BIN)/python -m pytest $(PYTEST_ARGUMENTS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_ARGUMENTS)
 
 lint: $(VENV)/tests
 	$(BIN)/ruff format --check .

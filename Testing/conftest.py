@@ -1,8 +1,13 @@
 """Fixtures that several test files share; what they need is imported when a test asks for it, or the test skips."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# Workers of pytest-xdist have a core each: more threads would only wait for one another.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="module")

@@ -252,8 +252,10 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
                 self._sayNotScored(rejection)
             else:
                 self._volumeNode, self._withAI = volumeNode, withAI
-                work = self.logic.compute if withAI else self.logic.computeCandidates
-                self.run.start(functools.partial(work, self._case), self._finish)
+                if withAI:
+                    self.run.follow(self.logic.start(self._case), self._finish)
+                else:
+                    self.run.start(functools.partial(self.logic.computeCandidates, self._case), self._finish)
             self._updatePanel()
 
     def _sayNotScored(self, error: Exception) -> None:

@@ -1,6 +1,7 @@
 """Scoring a CT in the scene: what the panel, scripts and tests call."""
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,9 @@ from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring.agatston import score_labels
 from coronary_calcium.volume import Acquisition, CTVolume
 
+from .background_run import BackgroundRun
 from .candidates import Candidates, find_candidates
+from .process_run import ProcessRun
 from .score_table import add_score_table, show_score
 from .segmentation import add_segmentation, read_labels
 from .stored_prediction import store_prediction
@@ -110,6 +113,12 @@ class CoronaryCalciumScoringLogic:
     def compute(self, case: PreparedCase, progress: Progress = no_progress) -> "CaseResult":
         """Run the engine, without the scene; raises InputError, and Cancelled when ``progress`` does."""
         return self.engine(case.volume, labels=case.labels, device=case.device, progress=progress)
+
+    def start(self, case: PreparedCase) -> BackgroundRun | ProcessRun:
+        """Begin ``compute`` beside the window: the network in a process of its own, all else in a thread."""
+        if case.labels is None and self.engine is engine_score_case:
+            return ProcessRun(case.volume, case.device)
+        return BackgroundRun(functools.partial(self.compute, case))
 
     def show(self, volumeNode, case: PreparedCase, result: "CaseResult", *, segmentationNode=None) -> ScoredCase:
         """Add the result to the scene: a segmentation, unless the scored one is given, and a table of scores.

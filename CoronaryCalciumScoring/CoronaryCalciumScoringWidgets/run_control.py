@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import qt
 from CoronaryCalciumScoringLib.background_run import BackgroundRun, Outcome
+from CoronaryCalciumScoringLib.process_run import ProcessRun
 from slicer.i18n import tr as _
 
-# Whenever the event loop has handled all that waits: the run's thread gets on during the polls (background_run).
-POLL_INTERVAL_MS = 0
+# Whenever the event loop has handled all that waits: the run's thread gets on during the polls (background_run). A
+# process gets on by itself.
+THREAD_INTERVAL_MS, PROCESS_INTERVAL_MS = 0, 50
 
 
 class RunControl:
@@ -17,9 +19,8 @@ class RunControl:
         self._ui = ui
         self._changed = changed
         self._finished: Callable[[Outcome, float], object] | None = None
-        self._run: BackgroundRun | None = None
+        self._run: BackgroundRun | ProcessRun | None = None
         self._timer = qt.QTimer()
-        self._timer.setInterval(POLL_INTERVAL_MS)
         self._timer.connect("timeout()", self.poll)
 
     @property
@@ -34,7 +35,12 @@ class RunControl:
 
     def start(self, work, finished: Callable[[Outcome, float], object]) -> None:
         """Run ``work(progress)`` in a thread, and call ``finished(outcome, seconds)`` once when it is over."""
-        self._run, self._finished = BackgroundRun(work), finished
+        self.follow(BackgroundRun(work), finished)
+
+    def follow(self, run: BackgroundRun | ProcessRun, finished: Callable[[Outcome, float], object]) -> None:
+        """Show a run that has begun, and call ``finished(outcome, seconds)`` once when it is over."""
+        self._run, self._finished = run, finished
+        self._timer.setInterval(PROCESS_INTERVAL_MS if isinstance(run, ProcessRun) else THREAD_INTERVAL_MS)
         self._timer.start()
         self._changed()
 

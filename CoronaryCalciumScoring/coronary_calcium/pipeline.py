@@ -1,5 +1,6 @@
 """A CT volume in, a scored case out: the one path that the command line and the Slicer module share."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -31,8 +32,11 @@ from coronary_calcium.scoring.volume_mass import (
 from coronary_calcium.volume import CaseWarning, CTVolume, each_once
 
 if TYPE_CHECKING:
-    from coronary_calcium.inference.predict import Prediction
+    from coronary_calcium.inference.prediction import Prediction
     from coronary_calcium.network.weights import LoadedModel
+
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,11 @@ class PredictedLesions:
     prediction: "Prediction"
     labels: np.ndarray
     model_card: dict[str, Any]
+
+    @property
+    def field(self) -> HeartField:
+        """Where the network looked."""
+        return self.prediction.covered
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,33 +173,47 @@ def score_case(
     timing = timing or Timing()
     if options.kvp_adapted:
         rules = adapted_to(rules, volume.acquisition.kvp)
+    _log.debug(
+        "scoring %s voxels (k, j, i) of %s mm, %s, by the %s rules",
+        volume.shape,
+        volume.spacing,
+        volume.hu.dtype,
+        rules.name,
+    )
     calibrated(volume, options)  # rejected before the minutes of work, not after
-    with timing.timed("find heart"):
-        field = find_heart(volume, part_of(progress, 0.0, 0.08))
-    run_network = partial(_load_and_predict, volume, field, model_path, device, rules, progress, timing)
+    run_network = partial(predict_case, volume, model_path, device, rules, progress, timing)
     if labels is None:
-        result = score_predicted(volume, field, run_network(), rules, options, timing)
+        predicted = run_network()
+        result = score_predicted(volume, predicted.field, predicted, rules, options, timing)
     elif options.compare_ai and ai_labels is None:
         predicted = run_network()
-        scan = scan_warnings(volume, field, rules, predicted)
+        scan = scan_warnings(volume, predicted.field, rules, predicted)
         result = score_given(volume, labels, rules, options, scan, timing=timing)
         result = compared_with(result, predicted.labels, predicted.model_card, predicted.prediction.device)
     else:
+        with timing.timed("find heart"):
+            field = find_heart(volume, part_of(progress, 0.0, 0.08))
         result = score_given(volume, labels, rules, options, scan_warnings(volume, field, rules), timing=timing)
         result = result if ai_labels is None else compared_with(result, ai_labels)
     progress(1.0, "Scored")
     return result
 
 
-def _load_and_predict(
+def predict_case(
     volume: CTVolume,
-    field: HeartField,
-    weights: Path | None,
-    device: str,
-    rules: RuleSet,
-    progress: Progress,
-    timing: Timing,
+    weights: Path | None = None,
+    device: str = "auto",
+    rules: RuleSet = LITERATURE,
+    progress: Progress = no_progress,
+    timing: Timing | None = None,
 ) -> PredictedLesions:
+    """Find the heart, load the network and run it: all of ``score_case`` that needs the network.
+
+    Raises InputError and Cancelled as ``score_case`` does.
+    """
+    timing = timing or Timing()
+    with timing.timed("find heart"):
+        field = find_heart(volume, part_of(progress, 0.0, 0.08))
     model, chosen = load_network(weights, device, progress, timing)
     return predict_lesions(volume, field, model, chosen, rules, part_of(progress, 0.1, 0.97), timing)
 

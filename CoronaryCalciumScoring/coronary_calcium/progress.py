@@ -1,8 +1,11 @@
 """How long work tells its caller how far it is, how the caller stops it, and where the time went."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+_log = logging.getLogger(__name__)
 
 # Called with a fraction in 0..1 and a short text for the user; raises errors.Cancelled to stop the work.
 Progress = Callable[[float, str], None]
@@ -32,4 +35,6 @@ class Timing:
         """Time the block under ``name``; a repeated name adds up."""
         start = time.perf_counter()
         yield
-        self.seconds[name] = round(self.seconds.get(name, 0.0) + time.perf_counter() - start, 3)
+        took = time.perf_counter() - start
+        self.seconds[name] = round(self.seconds.get(name, 0.0) + took, 3)
+        _log.debug("%s: %.3f s", name, took)

@@ -1,9 +1,11 @@
 """The ``coronary-calcium`` command."""
 
 import argparse
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from coronary_calcium import __version__
 from coronary_calcium.cli.console import INTERRUPTED, REJECTED, SCORED, say
@@ -22,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with every_request_to_end_heard():
             options = _parser().parse_args(arguments)
-            code = options.run(options)
+            with _log_shown(options.verbose):
+                code = options.run(options)
             sys.stdout.flush()
         return code
     except InputError as rejection:
@@ -41,12 +44,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return REJECTED
 
 
+class _OnTerminal(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        say(f"{record.name.partition('.')[2]}: {record.getMessage()}")
+
+
+@contextmanager
+def _log_shown(verbose: bool) -> Iterator[None]:
+    """Show the log of this package alone, if wanted; other packages' could name files and patients."""
+    log, handler = logging.getLogger("coronary_calcium"), _OnTerminal()
+    level = log.level
+    if verbose:
+        log.setLevel(logging.DEBUG)
+        log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="coronary-calcium",
         description="Coronary calcium scoring on non-contrast CT. Research use only.",
     )
     parser.add_argument("--version", action="version", version=f"coronary-calcium {__version__}")
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say on stderr what is done: stages, sizes, choices; no identity"
+    )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_score(commands)
     add_simulate(commands)

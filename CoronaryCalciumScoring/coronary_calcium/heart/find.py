@@ -4,6 +4,8 @@ The lungs are told from the rest first. What lies between them, in front of the 
 sternum, is the heart with the great vessels above it; the lungs' lower ends mark where it ends.
 """
 
+import logging
+
 import numpy as np
 from scipy import ndimage
 
@@ -26,6 +28,8 @@ from coronary_calcium.heart.thorax import (
 )
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.volume import CaseWarning, CTVolume
+
+_log = logging.getLogger(__name__)
 
 # Less lung than this in view tells nothing; a 150 mm field of view over 120 mm still shows 300 mL.
 LEAST_LUNG_ML = 100.0
@@ -78,6 +82,7 @@ def find_heart(volume: CTVolume, progress: Progress = no_progress) -> HeartField
     field = _between(volume, coarse, lungs) if coarse.volume_ml(lungs) >= LEAST_LUNG_ML else None
     if field is None:
         field = _whole_body(volume, coarse, body)
+    _log.debug("heart %s, %d windows", "found" if field.found else "not found", len(field.windows))
     progress(1.0, text)
     return field
 

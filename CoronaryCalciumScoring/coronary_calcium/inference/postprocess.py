@@ -7,7 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
-from coronary_calcium.inference.predict import Prediction
+from coronary_calcium.inference.prediction import Prediction
 from coronary_calcium.scoring.agatston import CaseScore, score_labels
 from coronary_calcium.scoring.components import find_components
 from coronary_calcium.scoring.lesion_warnings import Uncertainty

@@ -1,6 +1,7 @@
 """The network over a whole CT: where calcium is, and with what probability."""
 
 import copy
+import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import torch
 from coronary_calcium.errors import InputError
 from coronary_calcium.heart.field import HeartField, Window
 from coronary_calcium.inference.device import is_out_of_memory
+from coronary_calcium.inference.prediction import Prediction
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.preprocessing import (
     INPUT_SIZE,
@@ -26,40 +28,10 @@ from coronary_calcium.scoring.components import find_components
 from coronary_calcium.scoring.rules import LITERATURE, RuleSet
 from coronary_calcium.volume import CaseWarning, CTVolume
 
+_log = logging.getLogger(__name__)
+
 # Slices in one pass. On a CPU a larger batch is no faster and makes progress coarser.
 _BATCH = {"cpu": 1, "mps": 4, "cuda": 8}
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What the network predicts for a CT.
-
-    Attributes
-    ----------
-    probability : float16 (k, j, i) array of the volume's shape; the probability of calcium where a pixel could
-        count, 0 elsewhere.
-    artery : uint8 (k, j, i) array; the most probable artery, 1 to 4, where the network was asked, 0 elsewhere and
-        everywhere when the network has no artery head.
-    slices_run, slices_skipped : slices of the covered range that the network ran on, and those that it need not see.
-    windows_run : passes of the network; more than ``slices_run`` where windows overlap.
-    covered : where the network looked.
-    device : where it ran in the end.
-    seconds : wall time.
-    warnings : ``gpu-memory`` when the GPU's memory did not suffice.
-    raw : float16 (k, j, i), the probability in whole windows, where ``predict`` was asked to keep it.
-
-    """
-
-    probability: np.ndarray
-    artery: np.ndarray
-    slices_run: int
-    slices_skipped: int
-    windows_run: int
-    covered: HeartField
-    device: str
-    seconds: float
-    warnings: tuple[CaseWarning, ...] = ()
-    raw: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +87,9 @@ def predict(
     covered = {k for window in field.windows for k in range(window.k0, window.k1)}
     run = {task.k for task in tasks}
     raw = probability if everywhere else None
+    _log.debug(
+        "%d windows in %d slices on %s; %d slices need none", len(tasks), len(run), runner.device, len(covered - run)
+    )
     if everywhere:
         probability = np.where(countable, probability, np.float16(0))
         artery = np.where(countable, artery, np.uint8(0))
@@ -252,6 +227,7 @@ class _Runner:
             torch.cuda.empty_cache()
         if self._size > 1:
             self._size //= 2
+            _log.debug("the GPU's memory is full: batches of %d", self._size)
             return
         self.warnings.append(
             CaseWarning(

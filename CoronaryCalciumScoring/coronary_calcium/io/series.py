@@ -1,5 +1,6 @@
 """Finding the DICOM series under a folder, and choosing the one to be scored by stated rules."""
 
+import logging
 import os
 import re
 from collections import defaultdict
@@ -15,6 +16,8 @@ from coronary_calcium.io.contrast_words import describes_no_contrast
 from coronary_calcium.io.slice_header import SliceHeader, read_headers
 from coronary_calcium.io.stack import Stack, is_localizer, stack_of
 from coronary_calcium.progress import Progress
+
+_log = logging.getLogger(__name__)
 
 # A whole heart with its arteries fits into this length; longer scans are not preferred over each other by it.
 WHOLE_HEART_MM = 100.0
@@ -146,6 +149,7 @@ def choose_series(headers: list[SliceHeader], series_uid: str | None) -> Choice:
         if uid != best.uid
     ]  # fmt: skip
     assert best.stack is not None  # noqa: S101 - for the type checker: usable means that there is a stack
+    _log.debug("%d series, %d usable; the chosen one has %d slices", len(groups), len(usable), len(groups[best.uid]))
     return Choice(best.stack, _summary(best, None), tuple(others))
 
 

@@ -16,6 +16,7 @@ object with
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,8 @@ from coronary_calcium.errors import InputError
 from coronary_calcium.network.denseraunet import NEIGHBORS, DenseRAUNet
 from coronary_calcium.network.preprocessing import CLIP_HU, INPUT_SIZE, SCALE_HU
 from coronary_calcium.resources import resource
+
+_log = logging.getLogger(__name__)
 
 CARD_FORMAT = "coronary-calcium-model-card/1"
 INPUT_FACTS = {"slices": NEIGHBORS, "pixels": INPUT_SIZE, "clip_hu": list(CLIP_HU), "scale_hu": SCALE_HU}
@@ -117,6 +120,7 @@ def _load(path: Path, device: str | torch.device) -> LoadedModel:
         )
     network.load_state_dict(values, strict=False)
     network.eval().requires_grad_(False)
+    _log.debug("weights %s on %s, %s", card["sha256"][:12], device, card["architecture"])
     return LoadedModel(network.placed_on(device), card)
 
 

@@ -1,0 +1,60 @@
+"""The worker with a tiny network; its arguments make it misbehave (``test_process_run``)."""
+
+import os
+import subprocess
+import sys
+import time
+
+from coronary_calcium import worker
+from coronary_calcium.pipeline import predict_case
+
+
+def main(fault="noise"):
+    worker.predict_case = {
+        "memory": _no_memory,
+        "bug": _bug,
+        "killed": _killed,
+        "exit": _exit,
+        "grandchild": _grandchild,
+        "noise": _noise,
+    }[fault]
+    return worker.main()
+
+
+def _no_memory(*arguments, **options):
+    raise MemoryError
+
+
+def _bug(*arguments, **options):
+    raise KeyError("a bug")
+
+
+def _killed(*arguments, **options):
+    os.kill(os.getpid(), 9)
+
+
+def _exit(*arguments, **options):
+    os.write(2, b"the last words\n")
+    os._exit(7)
+
+
+def _grandchild(volume, weights, device, progress, timing):
+    """Start a process that outlives this one, say its number, and wait for ever."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    progress(0.5, str(child.pid))
+    time.sleep(600)
+
+
+def _noise(volume, weights, device, progress, timing):
+    """Predict with the tiny network, and write to standard output as libraries do."""
+    import training_blobs
+
+    training_blobs.shrink_network()
+    sys.stdout.write("a library's greeting\n")
+    sys.stdout.flush()
+    os.system("echo a program's greeting")
+    return predict_case(volume, weights, device, progress=progress, timing=timing)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -21,6 +21,12 @@ INDENTED = re.compile(r"(?:(?<=\n\n)|^)((?:    .*\n)+)", re.MULTILINE)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+# What the user guide prints in bold besides controls: other modules, what a click does, and keys.
+NOT_IN_THE_PANEL = {
+    "PyTorch", "Sample Data", "Simulated chest CT", "DICOM", "Coronary Calcium Scoring", "Reassign", "Remove", "Add",
+    "Part of a lesion", "Check before relying on this score",
+}  # fmt: skip
+KEY = r"[NP0-4]|Shift|Ctrl\+[ZY]"
 # Not lines of ours, though they are in our documents.
 OTHER_PROGRAMS = ("pip ", "export ", "torchrun ")
 
@@ -123,6 +129,15 @@ def test_every_module_and_script_that_a_command_runs_exists_and_takes_its_option
 def test_every_make_target_exists():
     targets = {line.partition(":")[0] for line in text_of(ROOT / "Makefile").splitlines() if re.match(r"\w+:", line)}
     assert {words[1] for _, words in commands() if words[0] == "make"} <= targets
+
+
+def test_every_control_that_the_user_guide_names_is_in_the_panel():
+    folder = ROOT / "CoronaryCalciumScoring"
+    shown = set(re.findall(r"<string>([^<]+)</string>", text_of(folder / "Resources/UI/CoronaryCalciumScoring.ui")))
+    for path in folder.glob("CoronaryCalciumScoring*/*.py"):
+        shown |= set(re.findall(r'_\("([^"]+)"\)', text_of(path)))
+    named = set(re.findall(r"\*\*([^*]+)\*\*", prose(text_of(ROOT / "docs" / "user-guide.md")))) - NOT_IN_THE_PANEL
+    assert {name for name in named if not re.fullmatch(KEY, name)} <= shown
 
 
 def examples():

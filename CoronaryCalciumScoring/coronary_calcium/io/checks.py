@@ -270,9 +270,7 @@ def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWar
     thickness = facts.slice_thickness_mm
     if facts.kvp is not None and abs(facts.kvp - REFERENCE_KVP) > _KVP_TOLERANCE:
         adaptable = is_covered(facts.kvp)
-        offer = (
-            " Thresholds adapted to it can be chosen (--kvp-adapted; Rules and outputs in Slicer)." if adaptable else ""
-        )
+        offer = " Thresholds adapted to it can be chosen (--kvp-adapted; Rules in Slicer)." if adaptable else ""
         found.append(
             CaseWarning(
                 KVP_WARNING,

@@ -81,7 +81,7 @@ def test_a_slicer_that_hangs_is_ended_and_said(slicer_that_ends_with, tmp_path, 
     with pytest.raises(SystemExit, match="did not end within"):
         run_in_slicer.main([str(program)])
     child = int((tmp_path / "child").read_text())
-    # A killed process goes when it is next given the processor, which on a busy machine is not at once.
+    # A killed process goes when it is next given the CPU, which on a busy machine is not at once.
     until = time.monotonic() + 30
     while _runs(child) and time.monotonic() < until:
         time.sleep(0.02)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
-from coronary_calcium.inference import predict as propose_module
+from coronary_calcium.inference import predict as predict_module
 from coronary_calcium.inference.device import resolve_device
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS as LIMITS
 from coronary_calcium.inference.postprocess import label_lesions, marked_voxels
@@ -207,14 +207,14 @@ def test_progress_counts_the_slices_and_can_cancel():
 def batches(monkeypatch):
     """BatchLoader of four on a CPU that stands in for a GPU; returns the sizes that were run."""
     sizes = []
-    run = propose_module._run_network
+    run = predict_module._run_network
 
     def record(network, inputs, device):
         sizes.append((device, len(inputs)))
         return run(network, inputs, "cpu")
 
-    monkeypatch.setattr(propose_module, "_run_network", record)
-    monkeypatch.setattr(propose_module._Runner, "_use", _use_stand_in)
+    monkeypatch.setattr(predict_module, "_run_network", record)
+    monkeypatch.setattr(predict_module._Runner, "_use", _use_stand_in)
     return sizes
 
 
@@ -235,10 +235,8 @@ def test_batches_give_the_same_result(batches):
     ("fits", "expected", "warned"),
     [(2, [4, 2, 2, 2, 1], False), (1, [4, 2, 1, 1, 1, 1, 1, 1, 1], False), (0, [4, 2, 1] + [1] * 7, True)],
 )
-def test_a_full_gpu_gets_smaller_batches_and_then_the_processor_takes_over(
-    batches, monkeypatch, fits, expected, warned
-):
-    run = propose_module._run_network
+def test_a_full_gpu_gets_smaller_batches_and_then_the_cpu_takes_over(batches, monkeypatch, fits, expected, warned):
+    run = predict_module._run_network
 
     def short_of_memory(network, inputs, device):
         if device == "mps" and len(inputs) > fits:
@@ -246,7 +244,7 @@ def test_a_full_gpu_gets_smaller_batches_and_then_the_processor_takes_over(
             raise RuntimeError("MPS backend out of memory (MPS allocated: 3 GB)")
         return run(network, inputs, device)
 
-    monkeypatch.setattr(propose_module, "_run_network", short_of_memory)
+    monkeypatch.setattr(predict_module, "_run_network", short_of_memory)
     volume = _volume(((2, 9), (40, 44), (50, 55), 300))
     prediction = predict(volume, _field(), _model(), device="mps")
     assert [size for _, size in batches] == expected
@@ -259,7 +257,7 @@ def test_any_other_failure_of_the_network_is_not_hidden(batches, monkeypatch):
     def broken(network, inputs, device):
         raise RuntimeError("a kernel is missing")
 
-    monkeypatch.setattr(propose_module, "_run_network", broken)
+    monkeypatch.setattr(predict_module, "_run_network", broken)
     with pytest.raises(RuntimeError, match="a kernel is missing"):
         predict(_volume(PLAQUE), _field(), _model(), device="mps")
 

@@ -17,9 +17,9 @@ from evaluation_cases import model, write_cases
 from training_blobs import write_blobs
 
 
-@pytest.fixture(params=[0.5, 2.0], ids=["a processor that gains by it", "a processor that loses by it"])
+@pytest.fixture(params=[0.5, 2.0], ids=["a CPU that gains by it", "a CPU that loses by it"])
 def seconds(request, monkeypatch):
-    """A processor whose convolution takes a second in float32, and so long in bfloat16."""
+    """A CPU whose convolution takes a second in float32, and so long in bfloat16."""
     times = {torch.float32: 1.0, torch.bfloat16: request.param}
     monkeypatch.setattr(precision, "_seconds", times.__getitem__)
     precision._bfloat16_pays_on_cpu.cache_clear()
@@ -32,7 +32,7 @@ def expected(seconds):
     return "bfloat16" if seconds < 1 else "float32"
 
 
-def test_a_processor_that_is_slower_in_bfloat16_computes_in_float32(expected):
+def test_a_cpu_that_is_slower_in_bfloat16_computes_in_float32(expected):
     assert usable_precision("bfloat16", "cpu") == expected
     assert usable_precision("bfloat16", torch.device("cuda")) == "bfloat16"
     assert usable_precision("float32", "cpu") == "float32"

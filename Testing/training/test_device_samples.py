@@ -1,4 +1,4 @@
-"""Samples drawn on the device: the same windows, labels and blur as those that the processor draws."""
+"""Samples drawn on the device: the same windows, labels and blur as those that the CPU draws."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def case():
     return case_of("blobs", hu, labels, SPACING, center, {}, np.argwhere(hu > 250), unjudged)
 
 
-def test_a_sample_of_the_device_is_the_processors(case):
+def test_a_sample_of_the_device_is_that_of_the_cpu(case):
     seen = set()
     for seed in range(12):
         hu, labels = draw_sample(case, PLAIN, np.random.default_rng(seed))

@@ -1,6 +1,6 @@
 """Samples drawn on the device that trains: cases wait in its memory, and a GPU is never kept waiting by the draws.
 
-A processor core draws some 40 samples a second, a large GPU trains on a thousand. What a sample is, is said by
+A CPU core draws some 40 samples per second, a large GPU trains on a thousand. What a sample is, is said by
 ``samples`` and ``augment``; here the same is done for a whole batch with the device's own operations.
 """
 

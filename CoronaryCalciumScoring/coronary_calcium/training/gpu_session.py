@@ -33,6 +33,7 @@ from coronary_calcium.training.config import Recipe, changed, load_recipe
 from coronary_calcium.training.distributed import Distributed
 from coronary_calcium.training.gpu_bundle import BACKGROUNDS, CASES, HELD_OUT, unpack_bundle
 from coronary_calcium.training.stream_training import StreamTrainer, case_makers, most_cases_for
+from coronary_calcium.training.trainer import Clock
 from coronary_calcium.training.weights_parts import split_file
 
 SESSION = "session.json"
@@ -95,11 +96,8 @@ def _train(
     torch.backends.cudnn.benchmark = True
     matrix = _matrix_rate(device)
     held_out = place / HELD_OUT if (place / HELD_OUT).is_dir() else None
-    # Validation, inference and files get a fifth of a short session, at most a minute and a half.
-    left = minutes - (time.monotonic() - started) / 60
-    until_end = max(left - min(0.2 * minutes, 1.5), 0.02)
-    recipe = changed(recipe, recipe.name, {"minutes": until_end, "iterations": 0, "checkpoint_minutes": 1e6})
-    recipe = changed(recipe, recipe.name, {"validation_minutes": 1e6})
+    ends = {"iterations": 0, "minutes": minutes, "checkpoint_minutes": 1e6, "validation_minutes": 1e6}
+    recipe = changed(recipe, recipe.name, ends)
     trainer = StreamTrainer(
         recipe,
         place / CASES,
@@ -112,12 +110,15 @@ def _train(
     )
     try:
         trainer.start()
-        begun = time.monotonic()
+        # Validation, inference and files get a fifth of a short session, at most a minute and a half.
+        left = minutes - (time.monotonic() - started) / 60 - min(0.2 * minutes, 1.5)
+        trainer.recipe = changed(recipe, recipe.name, {"minutes": max(left, 0.01)})
+        trainer.clock = Clock()
         trainer.run()
-        seconds = time.monotonic() - begun
+        seconds = 60 * trainer.minutes
     finally:
         trainer.stop()
-    work = _training_work(trainer.network, recipe, device)
+    work = trainer.pixels * _work_per_pixel(trainer.network, recipe, device)
     return {
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         "precision": trainer.precision,
@@ -128,7 +129,7 @@ def _train(
         "share_of_time_waiting_for_samples": round(trainer.waited / seconds, 4),
         "cases_taken": trainer.device_cases.taken,
         "matrix_tflops": round(matrix / 1e12, 3),
-        "training_share_of_matrix_rate": round(work * trainer.drawn / seconds / matrix, 4),
+        "training_share_of_matrix_rate": round(work / seconds / matrix, 4),
         "inference": _inference(trainer.average, device, trainer.precision, matrix),
         "validation": trainer.validation.as_dict() if trainer.validation else None,
     }
@@ -160,14 +161,14 @@ def _matrix_rate(device: torch.device) -> float:
     return 2 * side**3 / _seconds(lambda: a @ b, device)
 
 
-def _training_work(network: DenseRAUNet, recipe: Recipe, device: torch.device) -> float:
-    """Multiplications and additions of a sample's training: three times those of its forward pass."""
+def _work_per_pixel(network: DenseRAUNet, recipe: Recipe, device: torch.device) -> float:
+    """Multiplications and additions of training on a pixel: three times those of the forward pass."""
     patch = recipe.samples.patch
     inputs = torch.zeros(1, NEIGHBORS, patch, patch, device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         network.eval()(inputs)
     network.train()
-    return 3.0 * counter.get_total_flops()
+    return 3.0 * counter.get_total_flops() / patch**2
 
 
 @torch.inference_mode()

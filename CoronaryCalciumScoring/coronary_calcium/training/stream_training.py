@@ -140,7 +140,7 @@ class StreamTrainer(Trainer):
 
     def __init__(self, *args: Any, most_cases: int = 2000, first_cases: int = 24, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.waited, self.drawn = 0.0, 0
+        self.waited, self.drawn, self.pixels = 0.0, 0, 0
         self.device_cases = DeviceCases(self.train_cases.folder, self.device, self.recipe.cases, most_cases)
         self._first_cases = first_cases
         self._ready: queue.Queue[tuple[str, Batch] | Exception] = queue.Queue(_AHEAD)
@@ -206,8 +206,13 @@ class StreamTrainer(Trainer):
             if made[0] == self._stage:
                 break
         self.waited += time.perf_counter() - start
-        self.drawn += len(made[1].hu)
-        return made[1]
+        batch = made[1]
+        self.drawn, self.pixels = self.drawn + len(batch.hu), self.pixels + batch.labels.numel()
+        if self.device.type == "cuda":
+            # The memory is the drawing's; it must not be used again before the network has read it.
+            for tensor in (batch.hu, batch.labels):
+                tensor.record_stream(torch.cuda.current_stream(self.device))
+        return batch
 
 
 def most_cases_for(device: torch.device, recipe: Recipe) -> int:

@@ -41,6 +41,8 @@ SESSION = "session.json"
 CHEST_SLICES, _INFERENCE_BATCH = 350, 8
 # Training begins when so many cases are there; more come meanwhile.
 _FIRST_CASES = 24
+# Training goes on for at least so long, also where the first cases came late.
+_LEAST_MINUTES = 0.08
 # Sides of the matrices whose product is the yardstick; smaller ones do not reach a device's rate.
 _MATRIX = {"cuda": 8192, "cpu": 1024, "mps": 4096}
 _LOG = logging.getLogger(__name__)
@@ -112,7 +114,7 @@ def _train(
         trainer.start()
         # Validation, inference and files get a fifth of a short session, at most a minute and a half.
         left = minutes - (time.monotonic() - started) / 60 - min(0.2 * minutes, 1.5)
-        trainer.recipe = changed(recipe, recipe.name, {"minutes": max(left, 0.01)})
+        trainer.recipe = changed(recipe, recipe.name, {"minutes": max(left, _LEAST_MINUTES)})
         trainer.clock = Clock()
         trainer.run()
         seconds = 60 * trainer.minutes

@@ -10,13 +10,24 @@ from coronary_calcium.disclaimers import RESEARCH_USE, trained_on
 from coronary_calcium.errors import InputError
 from CoronaryCalciumScoringLib import logic as scene_logic
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
-from CoronaryCalciumScoringLib.slice_views import show_in_slices
-from CoronaryCalciumScoringWidgets.application import acquisitionOf, ensurePackages, ensureRequirements
+from CoronaryCalciumScoringLib.reviews import may_be_replaced, replace_review, reviews_of, table_of
+from CoronaryCalciumScoringLib.score_table import is_score_of
+from CoronaryCalciumScoringWidgets.application import (
+    KEEP,
+    NEW,
+    acquisitionOf,
+    askAboutReview,
+    ensurePackages,
+    ensureRequirements,
+    showCT,
+    shownVolume,
+)
 from CoronaryCalciumScoringWidgets.controls import Device, keepHeight, keepScrollHeight, leaveWheelToPanel
 from CoronaryCalciumScoringWidgets.help_text import helpText
 from CoronaryCalciumScoringWidgets.module_test import CoronaryCalciumScoringTest
 from CoronaryCalciumScoringWidgets.quantities_section import QuantitiesSection
 from CoronaryCalciumScoringWidgets.review_panel import ReviewPanel
+from CoronaryCalciumScoringWidgets.review_selector import ReviewSelector
 from CoronaryCalciumScoringWidgets.rules_and_outputs_section import RulesAndOutputsSection
 from CoronaryCalciumScoringWidgets.run_control import RunControl, showRun
 from CoronaryCalciumScoringWidgets.sample_data import registerSampleData
@@ -94,6 +105,8 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.quantities = None
         self._case = None
         self._volumeNode = None
+        self._replaced = None  # the review that the result of the run replaces
+        self._selector = None
         self._withAI = True
         self._message = ""  # how the last run ended, for the CT that is shown
         self._shownVolume = None
@@ -111,6 +124,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.logic = CoronaryCalciumScoringLogic()
         self.run = RunControl(self.ui, self._updatePanel)
         self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent, self.run)
+        self._selector = ReviewSelector(self.ui.reviewComboBox, self._chooseReview)
         self.clinic = RulesAndOutputsSection(
             self.ui.rulesCollapsibleButton,
             self.ui.saveCollapsibleButton,
@@ -198,7 +212,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         """Ensure that the parameter node exists and is observed, and that a CT is selected if there is one."""
         self.setParameterNode(self.logic.getParameterNode())
         if not self._parameterNode.inputVolume:
-            firstVolumeNode = slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
+            firstVolumeNode = shownVolume() or slicer.mrmlScene.GetFirstNodeByClass("vtkMRMLScalarVolumeNode")
             if firstVolumeNode:
                 self._parameterNode.inputVolume = firstVolumeNode
 
@@ -241,6 +255,8 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
     def _start(self, *, withAI: bool) -> None:
         volumeNode = self._parameterNode.inputVolume
         self._message = ""
+        if not self._mayStart():
+            return
         with slicer.util.tryWithErrorDisplay(_("The CT could not be scored."), waitCursor=True):
             try:
                 if withAI:
@@ -257,6 +273,40 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
                 else:
                     self.run.start(functools.partial(self.logic.computeCandidates, self._case), self._finish)
             self._updatePanel()
+
+    def _mayStart(self) -> bool:
+        """Whether a run may start: it takes the place of a review that it cannot harm, and asks about any other."""
+        review, self._replaced = self.reviewPanel.review, None
+        if review is None:
+            return True
+        node = review.segmentationNode
+        answer = None if may_be_replaced(node) else askAboutReview(node.GetName())
+        if answer == KEEP:
+            self._say(_("Your corrections are kept; nothing was run."))
+            return False
+        if answer != NEW:
+            self._replaced = node
+        return True
+
+    def _chooseReview(self, segmentationNode) -> None:
+        """Review this segmentation of the CT; None makes room for a new one."""
+        self._message = ""
+        self._parameterNode.scoreTable = None  # the table of before belongs to the segments of before
+        self._parameterNode.segmentation = segmentationNode
+        if segmentationNode is not None:
+            self._parameterNode.scoreTable = table_of(segmentationNode, self._parameterNode.inputVolume)
+
+    def _followVolume(self, volumeNode) -> None:
+        """Another CT is selected: its review is opened again if there is one, and the views show it."""
+        self._shownVolume, self._message = volumeNode, ""
+        if volumeNode is None:
+            return
+        reviews = reviews_of(volumeNode)
+        node, table = self._parameterNode.segmentation, self._parameterNode.scoreTable
+        if node not in reviews or not is_score_of(table, volumeNode):
+            self._chooseReview(node if node in reviews else next(reversed(reviews), None))
+        if self.parent.isEntered:
+            showCT(volumeNode)
 
     def _sayNotScored(self, error: Exception) -> None:
         """Say why, and show no earlier score beside it; its table stays in the scene."""
@@ -293,13 +343,23 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             )
         else:
             made = self.logic.showEmpty(volumeNode, case, result)
-            self._message = _("Started without AI: click the bright spots that are coronary calcium.")
-        show_in_slices(volumeNode)
-        self._parameterNode.scoreTable = None  # the table of before belongs to the segments of before
-        self._parameterNode.segmentation = made.segmentationNode
-        self._parameterNode.scoreTable = made.tableNode
-        if not self._withAI:
+        message = self._message
+        self._chooseReview(None)  # before its nodes may go
+        replace_review(self._replaced, made.segmentationNode, volumeNode)
+        self._replaced = None
+        showCT(volumeNode)
+        self._chooseReview(made.segmentationNode)
+        if self._withAI:
+            prediction = getattr(result, "prediction", None)
+            self.reviewPanel.showHighest(prediction.covered.windows if prediction else ())
+        else:
             self.reviewPanel.useCandidates(result)
+            self.reviewPanel.showHighest(result.windows)
+            message = _(
+                "Started without AI. Candidates are outlined in red and listed by score: choose an artery below, and "
+                "click each candidate that is its calcium."
+            )
+        self._message = message
 
     def _updatePanel(self, caller=None, event=None) -> None:
         """Make the panel say what can be done, and why not."""
@@ -307,7 +367,10 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             return
         volumeNode = self._parameterNode.inputVolume
         if volumeNode is not self._shownVolume:
-            self._shownVolume, self._message = volumeNode, ""
+            self._followVolume(volumeNode)
+        shown = self._parameterNode.segmentation if self._parameterNode.scoreTable else None
+        self._selector.update(volumeNode, shown)
+        self.ui.reviewComboBox.enabled = not self.run.running
         reason = self._whyNot(volumeNode)
         showRun(self.ui, self.run, reason, reason or self._message or self._readyText(volumeNode))
         self.reviewPanel.follow(self._parameterNode.segmentation, volumeNode, self._parameterNode.scoreTable)

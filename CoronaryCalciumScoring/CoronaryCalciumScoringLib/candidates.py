@@ -1,23 +1,30 @@
-"""Candidates: everything in the heart's region that could be calcium, shown faintly for the reader to choose from."""
+"""Candidates: everything in the heart's region that could be calcium, shown for the reader to choose from."""
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
+from coronary_calcium.arteries import UNASSIGNED
 from coronary_calcium.heart.field import Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.io.axes import AxialOrder
 from coronary_calcium.progress import Progress, no_progress
+from coronary_calcium.scoring.agatston import score_labels
 from coronary_calcium.scoring.components import find_components
+from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.rules import KVP_THRESHOLDS_HU, LITERATURE, RULE_SETS, RuleSet
 from coronary_calcium.volume import CaseWarning, CTVolume
 
+from .edits import MOST_VOLUME_MM3
 from .segmentation import box_of, labels_in_box, write_only
 from .volume_node import place_beside, remove_with_item
 
 SEGMENT = "candidates"
-# Paler than any artery's color, and faint over the CT.
-COLOR = (1.0, 1.0, 1.0)
-FILL_OPACITY, OUTLINE_OPACITY = 0.25, 0.6
+# No artery's color, and not white, which cannot be seen on calcium.
+COLOR = (1.0, 0.2, 0.2)
+FILL_OPACITY, OUTLINE_OPACITY = 0.25, 1.0
+# How the list calls a candidate, and how many it shows at most.
+CANDIDATE, MOST_LISTED = "candidate", 100
 # No rules count a voxel below this: what reaches it is kept, so that other rules need no second search for the heart.
 LOWEST_HU = min(
     *(rules.for_volume.threshold_hu for rules in RULE_SETS.values()),
@@ -33,6 +40,7 @@ class Candidates:
     ----------
     voxels : flat (k, j, i) indices on the axial CT, of the parts in the heart's region that would count by ``rules``.
     rules : the rules.
+    lesions : the connected ones as lesions, by descending score.
     bright : flat indices of all voxels of the region from ``LOWEST_HU`` on.
     windows : where the heart is (``heart.field``).
     warnings : what the search for the heart found.
@@ -41,6 +49,7 @@ class Candidates:
 
     voxels: np.ndarray
     rules: RuleSet
+    lesions: tuple[Lesion, ...]
     bright: np.ndarray
     windows: tuple[Window, ...]
     warnings: tuple[CaseWarning, ...]
@@ -49,7 +58,8 @@ class Candidates:
         """The candidates of the same CT by other rules."""
         if rules == self.rules:
             return self
-        return replace(self, voxels=_counting(volume, self.bright, rules), rules=rules)
+        voxels = _counting(volume, self.bright, rules)
+        return replace(self, voxels=voxels, rules=rules, lesions=_as_lesions(volume, voxels, rules))
 
 
 def find_candidates(volume: CTVolume, progress: Progress = no_progress, rules: RuleSet = LITERATURE) -> Candidates:
@@ -60,7 +70,29 @@ def find_candidates(volume: CTVolume, progress: Progress = no_progress, rules: R
     """
     field = find_heart(volume, progress)
     bright = np.flatnonzero(field.region & (volume.hu >= LOWEST_HU))
-    return Candidates(_counting(volume, bright, rules), rules, bright, field.windows, field.warnings)
+    voxels = _counting(volume, bright, rules)
+    lesions = _as_lesions(volume, voxels, rules)
+    return Candidates(voxels, rules, lesions, bright, field.windows, field.warnings)
+
+
+def _as_lesions(volume: CTVolume, voxels: np.ndarray, rules: RuleSet) -> tuple[Lesion, ...]:
+    labels = np.zeros(volume.shape, dtype=np.uint8)
+    labels.reshape(-1)[voxels] = UNASSIGNED.label
+    return tuple(score_labels(volume, labels, rules).lesions)
+
+
+def listed_candidates(candidates: Candidates, volume: CTVolume, marked: np.ndarray) -> list[Lesion]:
+    """The candidates to be offered, by descending score: of a lesion's size, and with no voxel in ``marked``.
+
+    ``marked`` are the flat indices that the reader has assigned.
+    """
+    most = MOST_VOLUME_MM3 / np.prod(volume.spacing)
+    free = (
+        lesion
+        for lesion in candidates.lesions
+        if lesion.voxels.size <= most and not np.isin(lesion.voxels, marked).any()
+    )
+    return list(itertools.islice(free, MOST_LISTED))
 
 
 def _counting(volume: CTVolume, bright: np.ndarray, rules: RuleSet) -> np.ndarray:
@@ -72,7 +104,7 @@ def _counting(volume: CTVolume, bright: np.ndarray, rules: RuleSet) -> np.ndarra
 
 
 def add_candidates_node(volumeNode):
-    """A segmentation with one faint segment for the candidates of a CT; it is not saved with the scene."""
+    """A segmentation with one segment for the candidates of a CT; it is not saved with the scene."""
     scene = volumeNode.GetScene()
     node = scene.AddNewNodeByClass(
         "vtkMRMLSegmentationNode", scene.GenerateUniqueName(f"{volumeNode.GetName()} candidates")
@@ -91,6 +123,8 @@ def remove_candidates_node(node) -> None:
     """Remove a candidates' node with its display from its scene, if it is still there."""
     scene, display = node.GetScene(), node.GetDisplayNode()
     if scene is not None:
+        # While the node is in the scene: the application looks for a removed segment's item in the scene's hierarchy.
+        node.GetSegmentation().RemoveAllSegments()
         remove_with_item(scene, node)
         scene.RemoveNode(display)
 

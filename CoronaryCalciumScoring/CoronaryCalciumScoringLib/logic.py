@@ -15,6 +15,7 @@ from coronary_calcium.volume import Acquisition, CTVolume
 from .background_run import BackgroundRun
 from .candidates import Candidates, find_candidates
 from .process_run import ProcessRun
+from .reviews import link_table
 from .score_table import add_score_table, show_score
 from .segmentation import add_segmentation, read_labels
 from .stored_prediction import store_prediction
@@ -138,6 +139,7 @@ class CoronaryCalciumScoringLogic:
                 if not result.mask_given:
                     store_prediction(segmentationNode, volumeNode, labels, result)
             tableNode = add_score_table(volumeNode, f"{volumeNode.GetName()} calcium scores")
+            link_table(tableNode, segmentationNode)
             show_score(tableNode, result.score, result.warnings, None if result.mask_given else result.score)
         return ScoredCase(segmentationNode, tableNode, result)
 
@@ -158,6 +160,7 @@ class CoronaryCalciumScoringLogic:
         with nothing_left_on_error(scene):
             segmentationNode = add_segmentation(volumeNode, nothing, f"{volumeNode.GetName()} coronary calcium")
             tableNode = add_score_table(volumeNode, f"{volumeNode.GetName()} calcium scores")
+            link_table(tableNode, segmentationNode)
             warnings = case.volume.warnings + candidates.warnings
             show_score(tableNode, score_labels(case.volume, case.ct.order.apply(nothing)), warnings)
         return StartedCase(segmentationNode, tableNode, candidates)

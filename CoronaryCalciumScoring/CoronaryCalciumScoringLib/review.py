@@ -12,12 +12,20 @@ from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.scoring.rules import ADAPTED_WARNING, RuleSet, adapted_warnings
 from coronary_calcium.volume import Acquisition, CaseWarning, each_once
 
-from .candidates import Candidates, add_candidates_node, find_candidates, remove_candidates_node, show_candidates
+from .candidates import (
+    CANDIDATE,
+    Candidates,
+    add_candidates_node,
+    find_candidates,
+    listed_candidates,
+    remove_candidates_node,
+    show_candidates,
+)
 from .edits import Edit, EditResult, Edits, History
 from .live_scores import LiveScores
 from .review_statistics import ReviewStatistics, ReviewStatisticsCounter
 from .rules_and_outputs import rules_for, store_options, stored_options
-from .score_table import LesionRow, lesion_rows, score_warnings, show_score
+from .score_table import LesionRow, candidate_rows, lesion_rows, score_warnings, show_score
 from .segmentation import read_labels
 from .slice_pictures import draw_views, reader_views, views_at
 from .stored_prediction import StoredPrediction, read_stored_prediction
@@ -259,6 +267,14 @@ class Review:
         if self._candidates is None:
             self._candidates = find_candidates(volume, rules=self.rules)
         return self._candidates
+
+    def candidate_rows(self) -> list[LesionRow]:
+        """The candidates that no artery has, as far as they are shown, by descending score."""
+        if self._candidatesNode is None or self._candidates is None or self.score is None:
+            return []
+        marked = np.concatenate([np.zeros(0, np.int64), *(lesion.voxels for lesion in self.score.lesions)])
+        listed = listed_candidates(self.candidates(), self.ct.volume, marked)
+        return candidate_rows(listed, self.ct.volume, CANDIDATE)
 
     def use_candidates(self, candidates: Candidates) -> None:
         """Take candidates that were found before, such as in another thread, on the CT as it is now."""

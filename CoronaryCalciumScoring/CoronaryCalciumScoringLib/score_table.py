@@ -2,7 +2,7 @@
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -194,6 +194,12 @@ class LesionRow:
 def lesion_rows(score: CaseScore, volume: CTVolume, prediction: StoredPrediction | None) -> list[LesionRow]:
     """The lesions of a score on this CT by descending score."""
     return [_row(lesion, volume, prediction) for lesion in score.lesions]
+
+
+def candidate_rows(lesions: list[Lesion], volume: CTVolume, name: str) -> list[LesionRow]:
+    """Candidates as the list shows them, under a name in place of an artery's; their ids are negative."""
+    rows = [_row(lesion, volume, None) for lesion in lesions]
+    return [replace(row, id=-number, artery=name) for number, row in enumerate(rows, start=1)]
 
 
 def _row(lesion: Lesion, volume: CTVolume, prediction: StoredPrediction | None) -> LesionRow:

@@ -1,10 +1,15 @@
 """What the slice views show: the CT in a window for calcium, and a ring around the lesion that the reader is at."""
 
+import numpy as np
 import slicer
 import vtk
+from coronary_calcium.heart.field import Window
+from coronary_calcium.volume import CTVolume
 
 # The reports' window for a lesion: 130 HU is mid gray. Importing it would bring the whole reports with it.
 WINDOW_HU, LEVEL_HU = 700, 150
+# Of a CT's display: its window was set by this module.
+WINDOW_ATTRIBUTE = "CoronaryCalcium.Window"
 MARK_TAG = "CoronaryCalciumScoringLesion"
 # The ring keeps so far from the lesion, and is never smaller; a smaller one would hide what is beside a small lesion.
 MARK_MARGIN_MM, LEAST_RADIUS_MM = 4.0, 8.0
@@ -13,15 +18,52 @@ MARK_COLOR, MARK_LINE_PIXELS = (0.0, 1.0, 1.0), 2
 MARK_EDGES = 72
 
 
-def show_in_slices(volumeNode) -> None:
-    """Show a CT in all slice views, in the reports' window for calcium; layout and zoom stay as they are."""
+def show_in_slices(volumeNode) -> bool:
+    """Show a CT in all slice views, in the reports' window for calcium unless the reader has set one.
+
+    Layout and zoom stay as they are. Returns whether a view showed something else before.
+    """
     scene = volumeNode.GetScene()
+    changed = False
     for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode", scene):
+        changed |= composite.GetBackgroundVolumeID() != volumeNode.GetID()
         composite.SetBackgroundVolumeID(volumeNode.GetID())
     volumeNode.CreateDefaultDisplayNodes()
     display = volumeNode.GetDisplayNode()
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevel(WINDOW_HU, LEVEL_HU)
+    if not _window_is_set(display):
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(WINDOW_HU, LEVEL_HU)
+        display.SetAttribute(WINDOW_ATTRIBUTE, "shown")
+    return changed
+
+
+def _window_is_set(display) -> bool:
+    """Whether the window is the reader's: this module gives a CT its window once, and whatever comes then is theirs.
+
+    Before, a window is theirs when it is neither the automatic one nor one that came with the images.
+    """
+    if display.GetAttribute(WINDOW_ATTRIBUTE):
+        return True
+    if display.GetAutoWindowLevel():
+        return False
+    presets = range(display.GetNumberOfWindowLevelPresets())
+    given = [(display.GetWindowPreset(index), display.GetLevelPreset(index)) for index in presets]
+    return (display.GetWindow(), display.GetLevel()) not in given
+
+
+def center_on(scene, ras: tuple[float, float, float]) -> None:
+    """Bring all slice views to a position, in their middle, without a mark."""
+    slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
+
+
+def heart_center(volume: CTVolume, windows: tuple[Window, ...]) -> tuple[float, float, float] | None:
+    """The middle of the heart (RAS) of a CT, by the windows that its search gave; None without any."""
+    if not windows:
+        return None
+    k = np.mean([(window.k0 + window.k1 - 1) / 2 for window in windows])
+    j, i = np.mean([(window.center_j, window.center_i) for window in windows], axis=0)
+    x, y, z = volume.position((float(k), float(j), float(i)))
+    return -float(x), -float(y), float(z)
 
 
 def jump_to(scene, ras: tuple[float, float, float], radius_mm: float = 0.0) -> None:
@@ -32,6 +74,8 @@ def jump_to(scene, ras: tuple[float, float, float], radius_mm: float = 0.0) -> N
     slicer.vtkMRMLSliceNode.JumpAllSlices(scene, *ras, slicer.vtkMRMLSliceNode.CenteredJumpSlice)
     node = _mark(scene) or _add_mark(scene)
     node.SetAndObservePolyData(_sphere(ras, max(radius_mm + MARK_MARGIN_MM, LEAST_RADIUS_MM)))
+    if node.GetDisplayNode() is None:  # a closed scene keeps the singleton node and not its display
+        _add_display(node)
     node.GetDisplayNode().SetVisibility(True)
 
 
@@ -68,7 +112,10 @@ def _add_mark(scene):
     node.SetHideFromEditors(True)
     node.SetSaveWithScene(False)
     node.SetSelectable(False)
-    node = scene.AddNode(node)
+    return scene.AddNode(node)
+
+
+def _add_display(node) -> None:
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetSaveWithScene(False)
@@ -77,4 +124,3 @@ def _add_mark(scene):
     display.SetVisibility2D(True)
     display.SetSliceDisplayModeToIntersection()
     display.SetSliceIntersectionThickness(MARK_LINE_PIXELS)
-    return node

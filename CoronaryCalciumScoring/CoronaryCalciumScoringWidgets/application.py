@@ -2,11 +2,52 @@
 
 import os
 
+import qt
 import slicer
 from coronary_calcium.volume import Acquisition
+from CoronaryCalciumScoringLib.slice_views import show_in_slices
 from slicer.i18n import tr as _
 
 TORCH_REQUIREMENT = ">=2.4"
+# What to do with a review that a new run would take the place of.
+KEEP, REPLACE, NEW = "keep", "replace", "new"
+
+
+def askAboutReview(name: str) -> str:
+    """Ask whether a new run keeps a review with the reader's work (then nothing runs), replaces it or goes beside it.
+
+    Where nobody can answer, as in tests of the application, it goes beside it.
+    """
+    if slicer.app.testingEnabled():
+        return NEW
+    box = qt.QMessageBox(slicer.util.mainWindow())
+    box.windowTitle = _("Coronary Calcium Scoring")
+    box.text = _("{name} holds your corrections.").format(name=name)
+    box.informativeText = _("Keep it and do not run, replace it by the new result, or add the new result beside it?")
+    buttons = {
+        KEEP: box.addButton(_("Keep"), qt.QMessageBox.RejectRole),
+        REPLACE: box.addButton(_("Replace"), qt.QMessageBox.DestructiveRole),
+        NEW: box.addButton(_("Add new"), qt.QMessageBox.AcceptRole),
+    }
+    box.setDefaultButton(buttons[NEW])
+    box.exec_()
+    clicked = box.clickedButton()
+    return next((answer for answer, button in buttons.items() if button == clicked), KEEP)
+
+
+def showCT(volumeNode) -> None:
+    """Show a CT in all slice views, and all of it when they showed something else before."""
+    if show_in_slices(volumeNode):
+        slicer.util.resetSliceViews()
+
+
+def shownVolume():
+    """The CT that the slice views show, or None."""
+    for composite in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        node = slicer.mrmlScene.GetNodeByID(composite.GetBackgroundVolumeID() or "")
+        if node is not None and node.GetClassName() == "vtkMRMLScalarVolumeNode":
+            return node
+    return None
 
 
 def acquisitionOf(volumeNode) -> Acquisition | None:

@@ -61,6 +61,13 @@ class LesionList:
         place = self._place(self._current) if self._current is not None else (-1 if by > 0 else 0)
         self._table.selectRow((place + by) % count)
 
+    def selectHighest(self) -> bool:
+        """Select the lesion with the highest score; whether there is one."""
+        highest = max(self._rows.values(), key=lambda row: row.agatston, default=None)
+        if highest is not None:
+            self._table.selectRow(self._place(highest))
+        return highest is not None
+
     def _on_selection(self) -> None:
         items = self._table.selectedItems()
         if self._filling or not items:

@@ -6,12 +6,13 @@ import qt
 import slicer
 from coronary_calcium.arteries import LAD, LCX, LM, RCA, Artery
 from coronary_calcium.errors import InputError
+from coronary_calcium.heart.field import Window
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.candidates import find_candidates
 from CoronaryCalciumScoringLib.edits import Edit, EditResult
 from CoronaryCalciumScoringLib.review import Review
 from CoronaryCalciumScoringLib.score_table import LesionRow, is_score_of
-from CoronaryCalciumScoringLib.slice_views import hide_mark, jump_to
+from CoronaryCalciumScoringLib.slice_views import center_on, heart_center, hide_mark, jump_to
 from CoronaryCalciumScoringLib.stored_prediction import prediction_node
 from slicer.i18n import tr as _
 
@@ -222,6 +223,14 @@ class ReviewPanel:
             self.review.use_candidates(candidates)
             self._ui.candidatesCheckBox.checked = True
 
+    def showHighest(self, windows: tuple[Window, ...] = ()) -> None:
+        """Go to the lesion or candidate with the highest score; without any, to the heart, by its search's windows."""
+        if self.review is None or self._lesions.selectHighest():
+            return
+        center = heart_center(self.review.ct.volume, windows)
+        if center is not None:
+            center_on(slicer.mrmlScene, center)
+
     def _step(self, step, done: str, nothing: str) -> None:
         """Go a step back or forth in the history, and say what came of it."""
         self._edit(lambda: EditResult(Edit.NOTHING, done if step() else nothing))
@@ -255,6 +264,7 @@ class ReviewPanel:
             try:
                 if not shown or review.knows_candidates:
                     review.show_candidates(shown)
+                    self._show()
                 elif self._run.running:
                     self._withoutCandidates(_("Wait for the run, or cancel it."))
                 else:
@@ -275,8 +285,9 @@ class ReviewPanel:
                     ct.check_unchanged(review.volumeNode)
                     review.use_candidates(outcome.result)
                     review.show_candidates(True)
+                    self._show()
                     self._say(
-                        _("White: what reaches {threshold} HU in the heart's region and no artery has.").format(
+                        _("Red: what reaches {threshold} HU in the heart's region and belongs to no artery.").format(
                             threshold=f"{review.marking_threshold_hu:g}"
                         )
                     )
@@ -312,7 +323,7 @@ class ReviewPanel:
             group.enabled, group.toolTip = review is not None, why
         self._controls.allow(why)
         showScores(ui, self._scoreColumns, review.tableNode if scored else None, reason)
-        self._lesions.show(review.lesion_rows() if review is not None else [])
+        self._lesions.show([*review.lesion_rows(), *review.candidate_rows()] if review is not None else [])
         has_prediction = review is not None and review.prediction is not None
         self._predictionControl.allow(
             why or ("" if has_prediction else _("There is no prediction: the review was started without AI."))

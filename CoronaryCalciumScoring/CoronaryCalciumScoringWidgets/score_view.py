@@ -7,6 +7,7 @@ import qt
 from coronary_calcium.arteries import BY_NAME
 from coronary_calcium.scoring.rules import LITERATURE, title_of
 from coronary_calcium.volume import CaseWarning
+from CoronaryCalciumScoringLib.candidates import CANDIDATE, COLOR
 from CoronaryCalciumScoringLib.score_table import RULES_ATTRIBUTE, TOTAL, ScoreRow, score_rows, score_warnings
 from slicer.i18n import tr as _
 
@@ -16,8 +17,9 @@ LEAST_WIDTH, MOST_WIDTH, BAR_HEIGHT, GAP, TITLE_WIDTH = 240, 600, 16, 6, 40
 
 
 def artery_color(name: str):
-    """The color of an artery as Qt's."""
-    return qt.QColor(*(round(255 * part) for part in BY_NAME[name].color))
+    """The color of an artery, or of a candidate, as Qt's."""
+    color = COLOR if name == CANDIDATE else BY_NAME[name].color
+    return qt.QColor(*(round(255 * part) for part in color))
 
 
 def draw_chart(label, rows: list[ScoreRow]) -> None:

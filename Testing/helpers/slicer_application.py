@@ -251,6 +251,9 @@ class App(QtCore.QObject):
         super().__init__()
         self._layout_manager = LayoutManager()
 
+    def testingEnabled(self) -> bool:
+        return False
+
     def layoutManager(self):
         return self._layout_manager
 
@@ -269,6 +272,9 @@ class Application:
         self.required: list[str] = []
         self.torch_installed = True
         self.sample_data: list[dict] = []
+        self.resets: list[bool] = []  # how often the views were made to show all of the CT
+        self.asked: list[str] = []  # reviews of which the user was asked what to do with them
+        self.answer = "new"
         self.folder = ""  # what the user chooses when asked for a folder
         self.widget = None
 
@@ -364,6 +370,7 @@ def open_panel(monkeypatch):
     monkeypatch.setattr(slicer.util, "childWidgetVariables", qt_stand_in.child_widgets, raising=False)
     monkeypatch.setattr(slicer.util, "tryWithErrorDisplay", made.try_with_error_display, raising=False)
     monkeypatch.setattr(slicer, "qMRMLNodeComboBox", qMRMLNodeComboBox, raising=False)
+    monkeypatch.setattr(slicer.util, "resetSliceViews", lambda: made.resets.append(True), raising=False)
     monkeypatch.setattr(slicer.util, "mainWindow", lambda: None, raising=False)
     monkeypatch.setattr(slicer.util, "showStatusMessage", lambda message: None, raising=False)
     monkeypatch.setattr(sys.modules["qt"].QFileDialog, "getExistingDirectory", lambda parent, title: made.folder)
@@ -372,6 +379,7 @@ def open_panel(monkeypatch):
     forget_module()
     qt_stand_in.slot_errors.clear()
     made.module = importlib.import_module(MODULE)
+    monkeypatch.setattr(made.module, "askAboutReview", lambda name: made.asked.append(name) or made.answer)
     made.parent = qMRMLWidget()
     made.parent.setLayout(QtWidgets.QVBoxLayout())
     made.widget = made.module.CoronaryCalciumScoringWidget(made.parent)

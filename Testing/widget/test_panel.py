@@ -193,6 +193,24 @@ def test_no_score_is_shown_beside_another_ct(panel, scene):
     assert "Agatston" in panel.ui.totalLabel.text
 
 
+def test_the_views_follow_the_ct(panel, scene):
+    composite = scene.mrml.AddNewNodeByClass("vtkMRMLSliceCompositeNode")
+    other, _ = add_synthetic_ct(scene.mrml)
+    for node in (other, panel.volume):
+        before = len(panel.resets)
+        panel.ui.inputSelector.setCurrentNode(node)
+        assert composite.GetBackgroundVolumeID() == node.GetID()
+        assert len(panel.resets) == before + 1
+
+
+def test_the_ct_that_the_views_show_is_selected_first(application, scene):
+    add_synthetic_ct(scene.mrml)
+    second, _ = add_synthetic_ct(scene.mrml)
+    scene.mrml.AddNewNodeByClass("vtkMRMLSliceCompositeNode").SetBackgroundVolumeID(second.GetID())
+    application.widget.enter()
+    assert application.widget.ui.inputSelector.currentNode() is second
+
+
 def test_no_earlier_score_is_shown_beside_a_rejection(panel):
     panel.press_run()
     panel.volume.GetImageData().GetPointData().GetScalars().Fill(1)

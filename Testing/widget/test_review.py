@@ -13,6 +13,7 @@ from coronary_calcium.disclaimers import RESEARCH_USE
 from CoronaryCalciumScoringLib.score_table import score_rows
 from CoronaryCalciumScoringLib.segmentation import artery_segments, remove_voxels
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct
+from CoronaryCalciumScoringLib.volume_node import array_of
 from qt_stand_in import QtCore
 from review_cases import IN_LAD, IN_RCA, IN_TISSUE, agatston, click, listed, press
 from slicer_cases import WaitingEngine, ras_of
@@ -152,7 +153,10 @@ def test_the_list_holds_the_lesions_and_sorts_numbers_as_numbers(reviewing):
 
 def test_next_and_previous_go_through_the_list_and_move_the_views(reviewing):
     node = reviewing.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(45.0)
     press(reviewing, "N")
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(60.0)
+    press(reviewing, "P")
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(45.0)
     reviewing.ui.nextButton.click()
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(60.0)
@@ -160,6 +164,29 @@ def test_next_and_previous_go_through_the_list_and_move_the_views(reviewing):
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(45.0)
     reviewing.ui.previousButton.click()
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(60.0)
+
+
+def test_after_a_run_the_views_are_at_the_lesion_with_the_highest_score_in_a_window_for_calcium(panel):
+    display = panel.volume.GetDisplayNode()
+    node = panel.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    panel.press_run()
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(45.0)  # RCA
+    assert panel.ui.lesionTable.selectedItems()[0].text() == "RCA"
+    display = panel.volume.GetDisplayNode()
+    assert (display.GetWindow(), display.GetLevel()) == (700, 150)
+    display.SetWindowLevel(1500, -500)
+    panel.press_run()
+    assert (display.GetWindow(), display.GetLevel()) == (1500, -500)
+
+
+def test_without_a_lesion_the_views_go_to_the_heart(panel):
+    array_of(panel.volume.GetImageData())[panel.labels > 0] = 40
+    panel.volume.GetImageData().Modified()
+    node = panel.app.layoutManager().sliceWidget("Red").mrmlSliceNode()
+    panel.ui.startButton.click()
+    panel.until(lambda: not panel.running())
+    assert panel.ui.lesionTable.rowCount == 0
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(19.5 * 3.0, abs=3.0)
 
 
 def test_an_undo_without_an_edit_says_so(reviewing):
@@ -196,7 +223,6 @@ def test_after_a_run_the_controls_say_what_they_do_and_while_another_runs_saving
 
 
 def test_the_selection_stays_with_its_lesion_after_an_edit(reviewing):
-    press(reviewing, "N")
     press(reviewing, "3")
     click(reviewing, IN_RCA)
     table = reviewing.ui.lesionTable
@@ -277,11 +303,13 @@ def test_start_without_ai_asks_for_no_package_and_shows_the_candidates(panel):
     panel.ui.startButton.click()
     panel.until(lambda: not panel.running())
     assert panel.required == []
-    assert panel.ui.statusLabel.text.startswith("Started without AI")
+    assert panel.ui.statusLabel.text.startswith("Started without AI. Candidates are outlined in red and listed")
+    assert (listed(panel, 0), listed(panel, 2)) == (["candidate", "candidate"], ["300.0", "225.0"])
     assert panel.ui.intendedUseLabel.text == RESEARCH_USE
     assert panel.ui.candidatesCheckBox.checked
     assert not panel.ui.predictionCheckBox.enabled
     assert panel.ui.scoreTable.isColumnHidden(5)
     click(panel, IN_LAD)
+    assert sorted(listed(panel, 0)) == ["LAD", "candidate"]
     click(panel, IN_RCA)
     assert (agatston(panel, "LAD"), agatston(panel, "Total")) == (SYNTHETIC_AGATSTON, SYNTHETIC_AGATSTON)

@@ -330,7 +330,7 @@ def test_clicks_candidates_and_brush_follow_the_threshold_of_the_rules(panel, fo
     panel.volume.GetImageData().Modified()
     panel.ui.candidatesCheckBox.click()
     panel.until(lambda: not panel.running())
-    assert "White: what reaches 130 HU" in panel.ui.editLabel.text
+    assert "Red: what reaches 130 HU" in panel.ui.editLabel.text
     node = slicer.mrmlScene.GetSingletonNode("CoronaryCalciumScoring", "vtkMRMLSegmentEditorNode")
     node.SetAttribute("BrushAbsoluteDiameter", "9")
 

@@ -13,6 +13,7 @@ from calcium_shapes import (
     scan,
     sphere,
 )
+from coronary_calcium.scoring import lesion_region
 from coronary_calcium.scoring.calcium_quantities import QUANTITIES, QuantityMeter, case_quantities
 from coronary_calcium.scoring.lesion_region import NO_RING
 
@@ -91,6 +92,22 @@ def test_a_lesion_surrounded_by_lung_has_no_background_and_gets_no_integrated_ma
     assert one.values["integrated_mass_mg"] is None
     assert one.values["spatially_weighted_mm3"] is None
     assert one.values["mass_mg"].number > 0
+
+
+def test_voxels_without_an_intensity_beside_a_lesion_are_left_out():
+    added, mass = sphere(1.5, 600.0)
+    hu = TISSUE_HU + blurred(added, 0.6)
+    hu[:, :, :20] = np.nan
+    hu[15, 40, 44] = np.nan
+    assert integrated(scan(hu), np.where(np.nan_to_num(hu) >= 130, 2, 0)) == [pytest.approx(mass, rel=0.02)]
+
+
+def test_what_is_as_large_as_a_heart_is_no_lesion(monkeypatch):
+    added, _ = sphere(2.0, 600.0)
+    volume = scan(TISSUE_HU + blurred(added, 0.6))
+    monkeypatch.setattr(lesion_region, "MOST_VOXELS", 1000)
+    one = case_quantities(volume, marked(volume), CALIBRATION).lesions[0]
+    assert (one.region, one.reason) == (None, lesion_region.TOO_LARGE)
 
 
 def test_a_group_says_how_many_of_its_lesions_are_not_in_its_sums():

@@ -14,11 +14,11 @@ from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.scoring.agatston import CaseScore
 from coronary_calcium.scoring.calcium_distribution import arteries_with_calcium, density_score, diffusivity
 from coronary_calcium.scoring.lesion_region import (
-    NO_RING,
     LesionRegion,
     bounds,
     farthest_voxels,
     lesion_region,
+    why_no_region,
 )
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.spatially_weighted import HALF_WEIGHT_MG_PER_CM3, SPATIALLY_WEIGHTED_SOURCE
@@ -238,7 +238,11 @@ class QuantityMeter:
         voxel = self._volume.voxel_volume_mm3
         slice_factor = self._volume.spacing[0] / score.rules.reference_spacing_mm
         lesions = tuple(
-            _lesion_quantities(LesionMeasurement(lesion, region, voxel, self.calibration), slice_factor)
+            _lesion_quantities(
+                LesionMeasurement(lesion, region, voxel, self.calibration),
+                slice_factor,
+                "" if region is not None else why_no_region(self._volume, lesion),
+            )
             for lesion, region in zip(score.lesions, regions)
         )
         by_artery = {
@@ -289,7 +293,7 @@ def case_quantities(volume: CTVolume, score: CaseScore, calibration: MassCalibra
     return QuantityMeter(volume, calibration).measure(score)
 
 
-def _lesion_quantities(measured: LesionMeasurement, slice_factor: float) -> LesionQuantities:
+def _lesion_quantities(measured: LesionMeasurement, slice_factor: float, reason: str) -> LesionQuantities:
     lesion = measured.lesion
     return LesionQuantities(
         lesion=lesion,
@@ -297,7 +301,7 @@ def _lesion_quantities(measured: LesionMeasurement, slice_factor: float) -> Lesi
         values={quantity.name: quantity.of_lesion(measured) for quantity in QUANTITIES},
         density_mg_per_cm3=measured.calibration.mg_per_cm3_hu * lesion.mean_hu,
         density_score=density_score(lesion.agatston, lesion.area_mm2, slice_factor),
-        reason=NO_RING if measured.region is None else "",
+        reason=reason,
     )
 
 

@@ -53,6 +53,11 @@ SECTORS, MINIMUM_SECTORS = 8, 3
 MINIMUM_RING_VOXELS, MINIMUM_BLOCK_VOXELS, MINIMUM_BLOCKS = 40, 5, 3
 _SQUARE = (1, 3, 3)
 
+NO_INTENSITY_HU = -2000.0
+# A lesion and its surroundings of more voxels than this (a heart has as many) are no lesion, and would take seconds.
+MOST_VOXELS = 4_000_000
+
+TOO_LARGE = "It is too large to be one lesion."
 NO_RING = "There is too little tissue around it to measure a background in: other calcium, lung or bone is too near."
 
 
@@ -89,12 +94,24 @@ class LesionRegion:
 def lesion_region(
     volume: CTVolume, lesion: Lesion, others: Sequence[Lesion], half_weight_hu: float
 ) -> LesionRegion | None:
-    """The region of a lesion; None where no background can be measured (``NO_RING`` says why).
+    """The region of a lesion; None where no background can be measured (``why_no_region`` says why).
 
     ``others`` are the lesions that may be near: a voxel belongs to the region of the lesion that it is nearest to.
     ``half_weight_hu`` is the HU of 100 mg/cm3, for the spatially weighted score.
     """
+    if _is_too_large(volume, lesion):
+        return None
     return _Surroundings(volume, lesion, others, half_weight_hu).grown()
+
+
+def why_no_region(volume: CTVolume, lesion: Lesion) -> str:
+    """Why a lesion has no region, in a sentence."""
+    return TOO_LARGE if _is_too_large(volume, lesion) else NO_RING
+
+
+def _is_too_large(volume: CTVolume, lesion: Lesion) -> bool:
+    low, high = bounds(volume, lesion)
+    return float(np.prod(high - low + 1 + 2 * farthest_voxels(volume), dtype=float)) > MOST_VOXELS
 
 
 def slices_reached(volume: CTVolume, reach_mm: float) -> int:
@@ -136,7 +153,9 @@ class _Surroundings:
         start, stop = np.maximum(low - margin, 0), np.minimum(high + margin + 1, volume.shape)
         self._volume = volume
         self._half_weight_hu = half_weight_hu
-        self._hu = volume.hu[tuple(slice(a, b) for a, b in zip(start, stop))].astype(np.float32)
+        hu = volume.hu[tuple(slice(a, b) for a, b in zip(start, stop))].astype(np.float32)
+        # Voxels without an intensity stop region and ring, as lung does.
+        self._hu = np.nan_to_num(hu, nan=NO_INTENSITY_HU, posinf=NO_INTENSITY_HU, neginf=NO_INTENSITY_HU)
         self._own = self._mask([lesion], start)
         self._other = self._mask(others, start)
         self._middle = np.mean(np.nonzero(self._own), axis=1)

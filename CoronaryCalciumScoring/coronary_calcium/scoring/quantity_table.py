@@ -87,19 +87,26 @@ def quantity_notes(quantities: CaseQuantities) -> list[str]:
         notes.append(f"Integrated mass in total: {number(integrated.number)} mg, SD {number(integrated.sd)} mg.")
     if total.not_measured:
         notes.append(
-            f"{total.not_measured} of {total.lesions} lesions have no usable background; the integrated, "
+            f"{total.not_measured} of {total.lesions} lesions {_verb(total.not_measured, 'has', 'have')} no usable "
+            "background; the integrated, "
             "volume-fraction and spatially weighted sums are without them."
         )
     uneven = sum(one.region is not None and not one.region.even for one in quantities.lesions)
     if uneven:
         notes.append(
-            f"{uneven} of {total.lesions} lesions lie beside fat or lung, where the integrated mass is less exact."
+            f"{uneven} of {total.lesions} lesions {_verb(uneven, 'lies', 'lie')} beside fat or lung, where the integrated "
+            "mass is less exact."
         )
     if quantities.diffusivity is not None:
         notes.append(
-            f"{quantities.arteries_with_calcium} of 4 arteries hold calcium; diffusivity index "
+            f"{quantities.arteries_with_calcium} of 4 arteries "
+            f"{_verb(quantities.arteries_with_calcium, 'holds', 'hold')} calcium; diffusivity index "
             f"{quantities.diffusivity:.2f}."
         )
     elif total.lesions:
         notes.append("Some calcium has no artery yet, so there is no diffusivity index.")
     return notes
+
+
+def _verb(number: int | None, one: str, many: str) -> str:
+    return one if number == 1 else many

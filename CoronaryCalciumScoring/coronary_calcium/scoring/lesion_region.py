@@ -101,7 +101,11 @@ def lesion_region(
     """
     if _is_too_large(volume, lesion):
         return None
-    return _Surroundings(volume, lesion, others, half_weight_hu).grown()
+    # Nearly all regions stay narrow, and so can what is looked at: it takes a third of the time.
+    found, growing = _Surroundings(volume, lesion, others, half_weight_hu, REACH_MM + GROWTH_MM).grown()
+    if growing:
+        found, _ = _Surroundings(volume, lesion, others, half_weight_hu, FARTHEST_MM).grown()
+    return found
 
 
 def why_no_region(volume: CTVolume, lesion: Lesion) -> str:
@@ -126,10 +130,10 @@ def bounds(volume: CTVolume, lesion: Lesion) -> np.ndarray:
     return np.stack([index.min(axis=1), index.max(axis=1)])
 
 
-def farthest_voxels(volume: CTVolume) -> np.ndarray:
-    """How far (k, j, i), in voxels, anything that a region depends on can lie from its lesion."""
-    wide = FARTHEST_MM + GROWTH_MM + RING_MM
-    slices = slices_reached(volume, REACH_ACROSS_MM + FARTHEST_MM - REACH_MM)
+def farthest_voxels(volume: CTVolume, reach_mm: float = FARTHEST_MM) -> np.ndarray:
+    """How far (k, j, i), in voxels, anything that a region of this reach depends on can lie from its lesion."""
+    wide = max(reach_mm + RING_MM, ARTERY_REACH_MM)
+    slices = slices_reached(volume, REACH_ACROSS_MM + reach_mm - REACH_MM)
     return np.array([slices, *(math.ceil(wide / step) + 1 for step in volume.spacing[1:])])
 
 
@@ -147,12 +151,15 @@ class _Background:
 class _Surroundings:
     """The part of the CT around a lesion, and how far each of its voxels lies from this lesion and from others."""
 
-    def __init__(self, volume: CTVolume, lesion: Lesion, others: Sequence[Lesion], half_weight_hu: float) -> None:
+    def __init__(
+        self, volume: CTVolume, lesion: Lesion, others: Sequence[Lesion], half_weight_hu: float, farthest_mm: float
+    ) -> None:
         low, high = bounds(volume, lesion)
-        margin = farthest_voxels(volume)
+        margin = farthest_voxels(volume, farthest_mm)
         start, stop = np.maximum(low - margin, 0), np.minimum(high + margin + 1, volume.shape)
         self._volume = volume
         self._half_weight_hu = half_weight_hu
+        self._farthest_mm = farthest_mm
         hu = volume.hu[tuple(slice(a, b) for a, b in zip(start, stop))].astype(np.float32)
         # Voxels without an intensity stop region and ring, as lung does.
         self._hu = np.nan_to_num(hu, nan=NO_INTENSITY_HU, posinf=NO_INTENSITY_HU, neginf=NO_INTENSITY_HU)
@@ -182,25 +189,28 @@ class _Surroundings:
             mask[tuple(index[:, inside])] = True
         return mask
 
-    def grown(self) -> LesionRegion | None:
-        """The region: in even tissue as wide as the lesion's blur makes it, otherwise narrow."""
+    def grown(self) -> tuple[LesionRegion | None, bool]:
+        """The region: in even tissue as wide as the lesion's blur makes it, otherwise narrow.
+
+        And whether it could be wider than what is looked at here.
+        """
         reach = REACH_MM
         own, other = self._distance(reach)
         ring = (own > reach) & (own <= reach + RING_MM) & (other > reach)
         if not ring.any() or self._fat[ring].mean() > UNEVEN_SHARE:
-            return self._uneven()
+            return self._uneven(), False
         found = self._measured(reach)
-        while found is not None and reach + GROWTH_MM <= FARTHEST_MM:
+        while found is not None and reach + GROWTH_MM <= self._farthest_mm:
             wider = self._measured(reach + GROWTH_MM)
             if wider is None:
-                break
+                return found, False
             # What the shell adds is judged by the wider ring, which holds less of the calcium.
             added = wider.excess_hu - (found.excess_hu + found.voxels * (found.background_hu - wider.background_hu))
             error = wider.excess_sd_hu * math.sqrt(max(1.0 - found.voxels / wider.voxels, 0.0))
             if added <= max(GROWTH_SHARE * found.excess_hu, GROWTH_ERRORS * error):
-                break
+                return found, False
             reach, found = reach + GROWTH_MM, wider
-        return found
+        return found, found is not None
 
     def _distance(self, reach: float) -> tuple[np.ndarray, np.ndarray]:
         """In-slice distances in mm (k, j, i) from this lesion and from others, in the slices that they reach into."""

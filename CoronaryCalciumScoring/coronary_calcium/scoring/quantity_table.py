@@ -94,8 +94,8 @@ def quantity_notes(quantities: CaseQuantities) -> list[str]:
     uneven = sum(one.region is not None and not one.region.even for one in quantities.lesions)
     if uneven:
         notes.append(
-            f"{uneven} of {total.lesions} lesions {_verb(uneven, 'lies', 'lie')} beside fat or lung, where the integrated "
-            "mass is less exact."
+            f"{uneven} of {total.lesions} lesions {_verb(uneven, 'lies', 'lie')} beside fat or lung, where the "
+            "integrated mass is less exact."
         )
     if quantities.diffusivity is not None:
         notes.append(

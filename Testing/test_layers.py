@@ -119,3 +119,48 @@ def test_opening_slicer_imports_nothing_that_slicer_lacks():
     assert FOLDER / ENGINE / "volume.py" in reached
     late = {str(path.relative_to(FOLDER)): tops(imports(path, at_file_scope)) & LATE for path in reached}
     assert {path: names for path, names in late.items() if names} == {}
+
+
+def package_graph():
+    """Which packages and files right under the engine each of them imports, for types alone or when used included."""
+    top = FOLDER / ENGINE
+    units = {path.stem for path in top.iterdir() if path.is_dir() or path.suffix == ".py"} - {"__init__", "__pycache__"}
+    graph = {unit: set() for unit in units}
+    for path in python_files(ENGINE):
+        unit = path.relative_to(top).parts[0].removesuffix(".py")
+        names = [name.split(".") for name in imports(path)]
+        used = {parts[1] for parts in names if parts[0] == ENGINE and len(parts) > 1}
+        graph.setdefault(unit, set()).update((used & units) - {unit})
+    return graph
+
+
+def cycle_in(graph):
+    """Units that import each other in a circle, the first one again at the end; None when there are none."""
+    done = set()
+
+    def follow(unit, way):
+        if unit in way:
+            return [*way[way.index(unit) :], unit]
+        if unit in done:
+            return None
+        found = next(filter(None, (follow(other, [*way, unit]) for other in sorted(graph[unit]))), None)
+        done.add(unit)
+        return found
+
+    return next(filter(None, (follow(unit, []) for unit in sorted(graph))), None)
+
+
+def test_no_packages_of_the_engine_import_each_other_in_a_circle():
+    graph = package_graph()
+    assert {"scoring", "volume"} <= graph["pipeline"]
+    assert cycle_in(graph) is None
+
+
+def test_a_circle_is_found():
+    assert cycle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == ["b", "c", "b"]
+    assert cycle_in({"a": {"b", "c"}, "b": {"c"}, "c": set()}) is None
+
+
+def test_simulation_data_sets_and_evaluation_do_not_know_the_training():
+    graph = package_graph()
+    assert not [unit for unit in ("simulation", "datasets", "evaluation") if "training" in graph[unit]]

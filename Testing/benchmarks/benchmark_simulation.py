@@ -1,6 +1,6 @@
-"""How fast training samples come from the simulator: ``python Testing/benchmarks/benchmark_simulation.py --workers 1``.
+"""How fast training samples come from the simulator: ``python Testing/benchmarks/benchmark_simulation.py``.
 
-Prints the seconds that a case takes on one core, and samples per second with the workers.
+Prints the seconds that a case takes on one core, and samples per second.
 """
 
 import argparse
@@ -9,9 +9,8 @@ import time
 import numpy as np
 import torch
 from coronary_calcium.datasets.case_format import case_of
-from coronary_calcium.simulation.training_cases import VARIANTS, SimulatedSamples, draw_patients
+from coronary_calcium.simulation.training_cases import VARIANTS, draw_patients
 from coronary_calcium.training.samples import SampleOptions, draw_sample
-from torch.utils.data import DataLoader
 
 
 def main() -> None:
@@ -19,9 +18,6 @@ def main() -> None:
     parser.add_argument("--kind", choices=("chest", "cardiac"), default="chest")
     parser.add_argument("--anatomies", type=int, default=2)
     parser.add_argument("--samples", type=int, default=16, help="samples drawn of each case")
-    parser.add_argument(
-        "--workers", type=int, default=0, help="also run a DataLoader with so many workers for a minute"
-    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     start, cases = time.process_time(), []
@@ -37,14 +33,6 @@ def main() -> None:
     rate = 1 / (per_case / options.samples + per_sample)
     print(f"{options.kind}: {per_case:.2f} CPU s per case, {1000 * per_sample:.0f} ms per sample of it")
     print(f"{rate:.1f} samples/s per core with {options.samples} samples of each case")
-    if options.workers:
-        loader = DataLoader(SimulatedSamples(0, options.kind), batch_size=4, num_workers=options.workers)
-        count, start = 0, time.monotonic()
-        for hu, _ in loader:
-            count += len(hu)
-            if time.monotonic() - start > 60:
-                break
-        print(f"{count / (time.monotonic() - start):.1f} samples/s with {options.workers} worker(s), by the clock")
 
 
 if __name__ == "__main__":

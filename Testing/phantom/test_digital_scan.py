@@ -9,10 +9,10 @@ from coronary_calcium.errors import InputError
 from coronary_calcium.phantom.digital_scan import Scan, noise_at, scan_insert
 from coronary_calcium.phantom.insert_search import find_insert
 from coronary_calcium.phantom.measurement import box_labels, calibrate, measure_insert
-from coronary_calcium.phantom.qrm_insert import CYLINDERS, HU_PER_MG_PER_CM3, Cylinder
+from coronary_calcium.phantom.qrm_insert import CYLINDERS, Cylinder
 from coronary_calcium.scoring.rules import LITERATURE, adapted_to
 from coronary_calcium.scoring.volume_mass import mean_in_disc
-from coronary_calcium.simulation.tissue import CALCIUM_FACTOR
+from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, HU_PER_MG_PER_CM3
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Training cases of simulated patients and of inserted lesions: repeatable, labeled right, never of the test set."""
 
-import itertools
 from collections import Counter
 from dataclasses import replace
 
@@ -13,7 +12,7 @@ from coronary_calcium.simulation import training_cases
 from coronary_calcium.simulation.backgrounds import background_of, save_background
 from coronary_calcium.simulation.inserted_lesions import InsertionStyle, insert_lesions, load_drawings, main
 from coronary_calcium.simulation.patient import FIRST_TEST_SEED, draw_anatomy, draw_deposits
-from coronary_calcium.simulation.training_cases import SimulatedSamples, draw_patients, make_cases
+from coronary_calcium.simulation.training_cases import draw_patients, make_cases
 from coronary_calcium.volume import Acquisition, CTVolume
 
 NAME = "chest-A0002-B40f"
@@ -123,8 +122,6 @@ def test_seeds_of_the_test_set_are_rejected(tmp_path):
     for seed in (FIRST_TEST_SEED, FIRST_TEST_SEED + 143):
         with pytest.raises(InputError, match="kept for the test set"):
             make_cases(seed, "chest", tmp_path)
-    with pytest.raises(InputError):
-        SimulatedSamples(FIRST_TEST_SEED)
     with pytest.raises(SystemExit):
         training_cases.main(["--count", "2", "--first-seed", str(FIRST_TEST_SEED - 1), "--output", str(tmp_path)])
     assert list(tmp_path.iterdir()) == []
@@ -138,10 +135,3 @@ def test_variants_share_the_anatomy_and_differ_in_calcium_and_scan(quick, tmp_pa
     case = load_case(paths[0])
     assert np.array_equal(case.hu, first.volume.hu) and np.array_equal(case.labels, first.labels)
     assert case.facts["seed"] == 3 and case.facts["kernel"] == first.protocol.kernel
-
-
-def test_samples_stream_from_the_simulator_and_repeat(quick):
-    stream = [list(itertools.islice(SimulatedSamples(20, samples=1), 2)) for _ in range(2)]
-    for (hu, labels), (hu_again, labels_again) in zip(*stream):
-        assert hu.shape == (9, 256, 256) and labels.shape == (256, 256)
-        assert hu.equal(hu_again) and labels.equal(labels_again)

@@ -31,6 +31,8 @@ from coronary_calcium.heart.field import Window
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
 
+# What a simulated patient's folder holds. The truth is the last to appear: a folder that has it is complete.
+CT_FOLDER, LABELS_FILE, PLAQUES_FILE, TRUTH_FILE = "dicom", "labels.nrrd", "plaques.csv", "truth.json"
 # A case file made of a whole scan keeps a square of this side around the heart: a window of 192 mm with room for shifts
 # and scales.
 BOX_MM = 250.0

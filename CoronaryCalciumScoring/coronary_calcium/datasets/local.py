@@ -11,11 +11,17 @@ from typing import Any
 
 from coronary_calcium.arteries import BY_NAME, NAMED_ARTERIES
 from coronary_calcium.datasets.base import TOTAL, Case, DataSet, checked_scores, find_with, open_with, read_json
-from coronary_calcium.datasets.case_format import REVIEWED_CT, REVIEWED_FACTS, REVIEWED_LABELS
+from coronary_calcium.datasets.case_format import (
+    CT_FOLDER,
+    LABELS_FILE,
+    REVIEWED_CT,
+    REVIEWED_FACTS,
+    REVIEWED_LABELS,
+    TRUTH_FILE,
+)
 from coronary_calcium.errors import InputError
 from coronary_calcium.io import check_ct, open_ct, open_mask
 from coronary_calcium.progress import Progress
-from coronary_calcium.simulation.truth import CT_FOLDER, LABELS_FILE, TRUTH_FILE
 from coronary_calcium.volume import Acquisition, CTVolume
 
 REVIEWED = "reviewed"

@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from coronary_calcium.datasets.case_format import REVIEWED_FACTS
+from coronary_calcium.datasets.case_format import REVIEWED_FACTS, TRUTH_FILE
 from coronary_calcium.errors import InputError
 from coronary_calcium.evaluation.scan_metadata import ScanMetadata, scan_metadata, unknown_metadata
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rules import LITERATURE
-from coronary_calcium.simulation.truth import TRUTH_FILE
 from coronary_calcium.volume import CTVolume
 
 # In a patient's folder: the CT as a folder of DICOM files or as one image, the label map, and what is known beside it.

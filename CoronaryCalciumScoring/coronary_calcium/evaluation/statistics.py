@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import stats
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,5 @@ def wilson(right: int, of: int) -> Interval | None:
     """95 % score interval of the proportion ``right`` / ``of`` (Wilson 1927); None of nothing."""
     if not of:
         return None
-    rate, z2 = right / of, _NORMAL_95**2
-    middle = (rate + z2 / (2 * of)) / (1 + z2 / of)
-    half = _NORMAL_95 / (1 + z2 / of) * np.sqrt(rate * (1 - rate) / of + z2 / (4 * of**2))
-    return max(0.0, float(middle - half)), min(1.0, float(middle + half))
+    interval = stats.binomtest(right, of).proportion_ci(0.95, method="wilson")
+    return float(interval.low), float(interval.high)

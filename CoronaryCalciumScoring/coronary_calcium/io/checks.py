@@ -266,8 +266,16 @@ def _coarse(histogram: np.ndarray, low: int) -> list[CaseWarning]:
 
 def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWarning]:
     """Warnings that the acquisition facts give rise to."""
+    return [
+        *_intensity_warnings(facts),
+        *_slice_warnings(facts.slice_thickness_mm, spacing_mm),
+        *_header_warnings(facts),
+    ]
+
+
+def _intensity_warnings(facts: Acquisition) -> list[CaseWarning]:
+    """Of tube voltage and kernel."""
     found = []
-    thickness = facts.slice_thickness_mm
     if facts.kvp is not None and abs(facts.kvp - REFERENCE_KVP) > _KVP_TOLERANCE:
         adaptable = is_covered(facts.kvp)
         offer = " Thresholds adapted to it can be chosen (--kvp-adapted; Rules in Slicer)." if adaptable else ""
@@ -285,6 +293,12 @@ def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWar
                 f"The reconstruction kernel {facts.kernel} is sharp: noise and edge enhancement raise the score.",
             )
         )
+    return found
+
+
+def _slice_warnings(thickness: float | None, spacing_mm: float) -> list[CaseWarning]:
+    """Of slice thickness and distance."""
+    found = []
     thickest = max(thickness or 0.0, spacing_mm)
     if thickest > THICK_SLICE_MM + _THICKNESS_TOLERANCE_MM:
         found.append(
@@ -310,6 +324,12 @@ def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWar
                 "gaps is not seen.",
             )
         )
+    return found
+
+
+def _header_warnings(facts: Acquisition) -> list[CaseWarning]:
+    """Of contrast medium, compression, and what is not stated."""
+    found = []
     if facts.contrast_agent is not None:
         found.append(
             CaseWarning(
@@ -324,7 +344,11 @@ def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWar
                 "The images were compressed with loss of information, which can change intensities and the score.",
             )
         )
-    stated = {"tube voltage": facts.kvp, "reconstruction kernel": facts.kernel, "slice thickness": thickness}
+    stated = {
+        "tube voltage": facts.kvp,
+        "reconstruction kernel": facts.kernel,
+        "slice thickness": facts.slice_thickness_mm,
+    }
     missing = [name for name, value in stated.items() if value is None]
     if missing:
         found.append(

@@ -8,7 +8,6 @@ import numpy as np
 from coronary_calcium.phantom.qrm_insert import (
     CALIBRATION_HEIGHT_MM,
     CYLINDERS,
-    HU_PER_MG_PER_CM3,
     ROD_DIAMETER_MM,
     ROD_MG_PER_CM3,
     Placement,
@@ -18,7 +17,7 @@ from coronary_calcium.simulation.painting import Body, scan_grid
 from coronary_calcium.simulation.protocol import KERNEL_NOISE, KERNELS, Protocol
 from coronary_calcium.simulation.scanner import expose
 from coronary_calcium.simulation.shapes import Rod
-from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit, Layer
+from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, HU_PER_MG_PER_CM3, Deposit, Layer
 from coronary_calcium.volume import Acquisition, CTVolume
 
 WATER_HU = 0.0

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from coronary_calcium.scoring.rules import LITERATURE, RuleSet
+from coronary_calcium.simulation.tissue import HU_PER_MG_PER_CM3
 
-# Hydroxyapatite of 100 mg/cm3 has about 130 HU at 120 kVp; with it, the ideal Agatston score of the insert is 397.9.
-HU_PER_MG_PER_CM3 = 1.3
 # Diameter, which is the length too, in mm, and density in mg/cm3. Masses and sizes are those of the workbook published
 # with the scan github.com/MolloiLab/CAC-stanford-data, data/canon/Large_rep1: 168.2 mg in total.
 SIZES_MM = {"large": 5.0, "medium": 3.0, "small": 1.0}

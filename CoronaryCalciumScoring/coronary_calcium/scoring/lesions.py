@@ -64,40 +64,7 @@ def find_lesions(
     if not parts.pixels.size:
         return ()
     lesion_of_part = _lesion_of_part(parts, touching_components(volume, parts) if links is None else links)
-    scores, main_slices = _scores_and_main_slices(volume, parts, lesion_of_part)
-    first_slices = np.full(scores.size, volume.shape[0])
-    last_slices = np.zeros(scores.size, dtype=np.int64)
-    np.minimum.at(first_slices, lesion_of_part, parts.slices)
-    np.maximum.at(last_slices, lesion_of_part, parts.slices)
-
-    # Voxels lesion by lesion, in memory order within each, so that sums of fractions do not depend on other lesions.
-    order = _order(np.repeat(lesion_of_part, parts.pixels), parts.voxels)
-    voxels, hu = parts.voxels[order], parts.hu[order].astype(np.float64)
-    sizes = np.zeros(scores.size, dtype=np.int64)
-    np.add.at(sizes, lesion_of_part, parts.pixels)
-    starts = np.cumsum(sizes) - sizes
-    index = np.unravel_index(voxels, volume.shape)
-    centroids = _positions(volume, np.stack([np.add.reduceat(axis, starts) / sizes for axis in index], axis=1))
-    probabilities = [None] * scores.size
-    if probability is not None:
-        probabilities = (np.add.reduceat(probability[index].astype(np.float64), starts) / sizes).tolist()
-    labels = np.zeros(scores.size, dtype=np.int64)
-    labels[lesion_of_part] = parts.labels
-    # By descending score; and as Python's numbers, which are several times faster to take out than numpy's.
-    columns = (
-        labels.tolist(),
-        first_slices.tolist(),
-        last_slices.tolist(),
-        main_slices.tolist(),
-        map(tuple, centroids.tolist()),
-        sizes.tolist(),
-        np.maximum.reduceat(hu, starts).tolist(),
-        (np.add.reduceat(hu, starts) / sizes).tolist(),
-        scores.tolist(),
-        probabilities,
-        [voxels[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist())],
-    )
-    rows = list(zip(*columns))
+    scores, rows = _measured(volume, parts, lesion_of_part, probability)
     pixel_area, voxel_volume = volume.spacing[1] * volume.spacing[2], volume.voxel_volume_mm3
     lesions = []
     for number, which in enumerate(np.argsort(-scores, kind="stable").tolist(), start=1):
@@ -120,6 +87,46 @@ def find_lesions(
             )
         )
     return tuple(lesions)
+
+
+def _measured(
+    volume: CTVolume, parts: Components, lesion_of_part: np.ndarray, probability: np.ndarray | None
+) -> tuple[np.ndarray, list[tuple]]:
+    """The weighted pixels of each lesion, and its measures: label, slices, centroid, size, HU, probability, voxels."""
+    scores, main_slices = _scores_and_main_slices(volume, parts, lesion_of_part)
+    first_slices = np.full(scores.size, volume.shape[0])
+    last_slices = np.zeros(scores.size, dtype=np.int64)
+    np.minimum.at(first_slices, lesion_of_part, parts.slices)
+    np.maximum.at(last_slices, lesion_of_part, parts.slices)
+
+    # Voxels lesion by lesion, in memory order within each, so that sums of fractions do not depend on other lesions.
+    order = _order(np.repeat(lesion_of_part, parts.pixels), parts.voxels)
+    voxels, hu = parts.voxels[order], parts.hu[order].astype(np.float64)
+    sizes = np.zeros(scores.size, dtype=np.int64)
+    np.add.at(sizes, lesion_of_part, parts.pixels)
+    starts = np.cumsum(sizes) - sizes
+    index = np.unravel_index(voxels, volume.shape)
+    centroids = _positions(volume, np.stack([np.add.reduceat(axis, starts) / sizes for axis in index], axis=1))
+    probabilities = [None] * scores.size
+    if probability is not None:
+        probabilities = (np.add.reduceat(probability[index].astype(np.float64), starts) / sizes).tolist()
+    labels = np.zeros(scores.size, dtype=np.int64)
+    labels[lesion_of_part] = parts.labels
+    # As Python's numbers, which are several times faster to take out than numpy's.
+    columns = (
+        labels.tolist(),
+        first_slices.tolist(),
+        last_slices.tolist(),
+        main_slices.tolist(),
+        map(tuple, centroids.tolist()),
+        sizes.tolist(),
+        np.maximum.reduceat(hu, starts).tolist(),
+        (np.add.reduceat(hu, starts) / sizes).tolist(),
+        scores.tolist(),
+        probabilities,
+        [voxels[start : start + size] for start, size in zip(starts.tolist(), sizes.tolist())],
+    )
+    return scores, list(zip(*columns))
 
 
 def _order(lesion_of_voxel: np.ndarray, voxels: np.ndarray) -> np.ndarray:

@@ -10,18 +10,12 @@ from typing import Any
 import numpy as np
 
 from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES
+from coronary_calcium.datasets.case_format import CT_FOLDER, LABELS_FILE, PLAQUES_FILE, TRUTH_FILE
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.risk import risk_category
 from coronary_calcium.simulation.patient import SimulatedPatient
-from coronary_calcium.simulation.truth import (
-    CT_FOLDER,
-    LABELS_FILE,
-    PLAQUES_FILE,
-    TRUTH_FILE,
-    exact_agatston,
-    plaques_of,
-)
+from coronary_calcium.simulation.truth import exact_agatston, plaques_of
 from coronary_calcium.volume import CTVolume
 
 # The offset that lets an unsigned 12-bit scanner store air; stored value = HU + 1024.

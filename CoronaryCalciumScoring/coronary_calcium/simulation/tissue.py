@@ -8,6 +8,9 @@ from scipy import ndimage
 from coronary_calcium.simulation.shapes import Shape
 
 AIR, LUNG, FAT, MUSCLE, BLOOD, MYOCARDIUM, LIVER = -1000.0, -850.0, -100.0, 55.0, 42.0, 48.0, 58.0
+# Hydroxyapatite of 100 mg/cm3 has about 130 HU at 120 kVp; with it, the ideal Agatston score of the QRM cardiac
+# calcification insert is 397.9.
+HU_PER_MG_PER_CM3 = 1.3
 # Calcium and bone lose contrast with rising tube voltage; soft tissue hardly changes. Factors relative to 120 kVp
 # follow the calcium thresholds of Grani et al., Eur Heart J Cardiovasc Imaging 2018 (177, 145, 130 HU at 80, 100, 120).
 CALCIUM_FACTOR = {80: 177 / 130, 100: 145 / 130, 120: 1.0, 140: 117 / 130}

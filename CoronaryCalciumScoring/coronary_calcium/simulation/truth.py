@@ -12,15 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from coronary_calcium.arteries import NAMED_ARTERIES
-from coronary_calcium.phantom.qrm_insert import HU_PER_MG_PER_CM3
 from coronary_calcium.scoring import score_labels
-from coronary_calcium.simulation.tissue import Deposit
+from coronary_calcium.simulation.tissue import HU_PER_MG_PER_CM3, Deposit
 from coronary_calcium.volume import Acquisition, CTVolume
-
-CT_FOLDER, LABELS_FILE, PLAQUES_FILE = "dicom", "labels.nrrd", "plaques.csv"
-# The last one to appear: a folder that holds it is complete.
-TRUTH_FILE = "truth.json"
-
 
 # The grid's steps: with the finer one, volumes of spheres of 1 mm radius come out within 1 %; with the coarser one,
 # which has to hold a whole diseased artery, scores of rods within 3 %.

@@ -81,12 +81,12 @@ def test_uncertainty_that_would_change_the_category_is_counted_by_whether_it_is_
     }
 
 
-def test_calcium_outside_the_heart_region_is_out_of_sight():
+def test_calcium_outside_the_heart_region_is_outside_the_field_of_view():
     patient = opened()
     patient.field.region[RCA_BOX] = False
     # That slice holds nothing else, so it would not be run.
     result, _ = measure(patient, model(), "cpu", every_slice=True)
-    assert result.out_of_sight == RCA
+    assert result.outside_field_of_view == RCA
     assert result.marked == Counts(LAD, BONE, MISSED + RCA)
     # The network itself saw it: what it marks in its windows does not know the region.
     assert result.network.true_positive == LAD + RCA

@@ -39,8 +39,8 @@ DEFINITIONS: dict[str, str] = {
     f"the components below {_AREA} that no score counts. 'Counted': on both sides only pixels in components of at "
     f"least {_AREA}. 'Network': every pixel of at least {_HU} that the network marks in its windows, in the slices "
     "that it ran on, whatever becomes of it.",
-    "out_of_sight": "Pixels of the truth outside the network's windows and the heart's region. Nothing can find them; "
-    "they are among the false negatives.",
+    "outside_field_of_view": "Pixels of the truth outside the network's windows and the heart's region. Nothing can "
+    "find them; they are among the false negatives.",
     "lesions": "A lesion is what scoring calls one: components that count, of one artery, that touch in three "
     "dimensions (26 neighbors). A true lesion is detected when the label map marks at least one of its pixels, "
     "whatever the artery. A found lesion is a false positive when none of its pixels is calcium in the truth.",
@@ -97,7 +97,7 @@ def figures_of(results: list[PatientResult], *, intervals: bool) -> dict[str, An
         "patients": len(results),
         "rejected": len(results) - len(measured),
         "pixels": {name: _pixels([getattr(one, name) for one in measured], draw) for name in _PIXELS},
-        "out_of_sight": sum(one.out_of_sight for one in measured),
+        "outside_field_of_view": sum(one.outside_field_of_view for one in measured),
         "lesions": _lesions(measured),
         "cac_rate": _rate(sum(one.unfiltered_category == one.true_category for one in measured), len(results)),
         "cac_filter_rate": _rate(sum(one.found_category == one.true_category for one in measured), len(results)),

@@ -55,7 +55,7 @@ def measure(
         unfiltered_category=risk_category(unfiltered),
         true_lesions=lesions_beside(true_score, labels),
         found_lesions=lesions_beside(found_score, truth),
-        out_of_sight=int((truth > 0)[unseen].sum()),
+        outside_field_of_view=int((truth > 0)[unseen].sum()),
         heart_found=opened.field.found,
         slices_run=raw.slices_run,
         slices_skipped=raw.slices_skipped,

@@ -178,7 +178,7 @@ COLUMNS = (
     "found_lesions",
     "false_positive_lesions",
     "artery_right",
-    "out_of_sight",
+    "outside_field_of_view",
     "slices_run",
     "seconds",
 )
@@ -232,7 +232,7 @@ def _measured(one: PatientMeasurement) -> list[object]:
         len(one.found_lesions),
         sum(not lesion.matched for lesion in one.found_lesions),
         sum(lesion.other_artery == lesion.artery for lesion in matched),
-        one.out_of_sight,
+        one.outside_field_of_view,
         one.slices_run,
         round(sum(one.seconds.values()), 3),
     ]

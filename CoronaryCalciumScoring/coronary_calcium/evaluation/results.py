@@ -48,7 +48,7 @@ class PatientMeasurement:
     unfiltered_agatston : the total of the network's mask without post-processing.
     true_category, found_category, unfiltered_category : risk categories of these totals.
     true_lesions, found_lesions : by descending score.
-    out_of_sight : voxels of the truth outside the windows and the heart's region, which cannot be found.
+    outside_field_of_view : voxels of the truth outside the windows and the heart's region, which cannot be found.
     heart_found, slices_run, slices_skipped : what the network looked at.
     seconds : wall-clock seconds by stage.
     warnings : codes of the warnings that a reader of the score would see.
@@ -66,7 +66,7 @@ class PatientMeasurement:
     unfiltered_category: str
     true_lesions: tuple[LesionOutcome, ...]
     found_lesions: tuple[LesionOutcome, ...]
-    out_of_sight: int
+    outside_field_of_view: int
     heart_found: bool
     slices_run: int
     slices_skipped: int

@@ -53,23 +53,100 @@ def _between(first, second, t):
     return (np.sin((1 - t) * angle) * first + np.sin(t * angle) * second) / max(np.sin(angle), 1e-6)
 
 
+@dataclass(frozen=True, eq=False)
+class _Frame:
+    """Which way a heart lies, as unit vectors (x, y, z), and its linear size relative to the average adult's."""
+
+    size: float
+    axis: np.ndarray
+    up: np.ndarray
+    right: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class _Chambers:
+    """Left and right of each, the left appendage, and the centers of left ventricle and atrioventricular ring."""
+
+    ventricles: list[Ellipsoid]
+    atria: list[Ellipsoid]
+    appendage: Ellipsoid
+    center: np.ndarray
+    ring: np.ndarray
+
+    @property
+    def walls(self) -> list[Ellipsoid]:
+        """The four that carry the coronary arteries and the fat."""
+        return [*self.ventricles, *self.atria]
+
+
+@dataclass(frozen=True, eq=False)
+class _Aorta:
+    """Its root, with its radius, and the path with the radius at each point."""
+
+    root: np.ndarray
+    root_radius: float
+    path: np.ndarray
+    radius: np.ndarray
+
+
 def build_heart(random: np.random.Generator, size: float, spine: tuple[float, float] = (-16.0, 75.0)) -> Heart:
     """A heart of linear ``size`` relative to the average adult; ``spine`` is where x and y of the vertebrae lie."""
-    r = random
-    jitter = lambda scale=1.0: r.normal(0, scale, 3)  # noqa: E731 (a local shorthand)
+    r, s = random, size
+    frame = _draw_frame(r, s)
+    axis, up, right = frame.axis, frame.up, frame.right
+    chambers = _draw_chambers(r, frame)
+    ring_center = chambers.ring
+    aorta = _draw_aorta(r, frame, ring_center, spine)
+    pulmonary, vessels = _draw_vessels(r, frame, chambers, aorta)
+    arteries = _coronaries(r, frame, chambers, aorta)
+    layers, radii = _paint(r, frame, chambers, aorta, pulmonary, vessels, arteries)
+    return Heart(
+        tuple(layers),
+        arteries,
+        radii,
+        {
+            "ring": ring_center,
+            "axis": axis,
+            "up": up,
+            "right": right,
+            "ventricle": chambers.center,
+            "root": aorta.root,
+        },
+        aorta.path,
+        aorta.radius,
+        {
+            "aortic": (aorta.root, unit(up + 0.3 * right), aorta.root_radius * 0.75),
+            "tricuspid": (ring_center + right * s * 22 - up * s * 6, axis, s * r.uniform(15, 19)),
+        },
+        _mitral_arc(r, s, arteries["LCX"], ring_center - right * s * 12 - up * s * 4, up, right),
+        _surface_runs(chambers.walls, chambers.center, axis, up, right),
+        np.array([chambers.center + s * (6 * axis - 14 * right + turn * 12 * up) for turn in (-1.0, 1.0)]),
+    )
+
+
+def _draw_frame(r: np.random.Generator, size: float) -> _Frame:
     axis = unit(np.array([0.68, -0.48, -0.55]) + r.normal(0, 0.09, 3))
     up = unit(np.array([0.1, -0.35, 0.95]) - axis * (np.array([0.1, -0.35, 0.95]) @ axis))
     right = np.cross(up, axis)
     if right[0] > 0:
         right = -right
-    s = size
-    ventricle_center = s * (np.array([16.0, -10.0, -12.0]) + jitter(2))
+    return _Frame(size, axis, up, right)
+
+
+def _jitter(r: np.random.Generator, scale: float) -> np.ndarray:
+    """A shift by chance of ``scale`` mm along each axis."""
+    return r.normal(0, scale, 3)
+
+
+def _draw_chambers(r: np.random.Generator, frame: _Frame) -> _Chambers:
+    s, axis, up, right = frame.size, frame.axis, frame.up, frame.right
+    ventricle_center = s * (np.array([16.0, -10.0, -12.0]) + _jitter(r, 2))
     long_radius, wide = s * r.uniform(50, 58), s * r.uniform(36, 42)
     basis = np.array([axis, up, right])
     ventricles = [
         Ellipsoid(ventricle_center, np.array([long_radius, wide, wide * r.uniform(0.95, 1.1)]), basis),
         Ellipsoid(
-            ventricle_center + s * (0.45 * 38 * right - 4 * axis + np.array([0, -7, 0]) + jitter(1.5)),
+            ventricle_center + s * (0.45 * 38 * right - 4 * axis + np.array([0, -7, 0]) + _jitter(r, 1.5)),
             s * np.array([44, 33, 31]) * r.uniform(0.94, 1.06, 3),
             basis,
         ),
@@ -77,27 +154,31 @@ def build_heart(random: np.random.Generator, size: float, spine: tuple[float, fl
     ring_center = ventricle_center - axis * long_radius * r.uniform(0.52, 0.62)
     atria = [
         Ellipsoid(
-            ring_center - axis * s * 20 + s * np.array([6.0, 14.0, 4.0]) + jitter(1.5),
+            ring_center - axis * s * 20 + s * np.array([6.0, 14.0, 4.0]) + _jitter(r, 1.5),
             s * np.array([37, 22, 25]) * r.uniform(0.9, 1.12),
         ),
         Ellipsoid(
-            ring_center + right * s * 27 - axis * s * 8 + jitter(1.5), s * np.array([25, 28, 33]) * r.uniform(0.9, 1.12)
+            ring_center + right * s * 27 - axis * s * 8 + _jitter(r, 1.5),
+            s * np.array([25, 28, 33]) * r.uniform(0.9, 1.12),
         ),
     ]
     appendage = Ellipsoid(ring_center - right * s * 34 + up * s * 20 - axis * s * 2, s * np.array([11, 9, 12]))
-    chambers = [*ventricles, *atria]
+    return _Chambers(ventricles, atria, appendage, ventricle_center, ring_center)
 
+
+def _draw_aorta(r: np.random.Generator, frame: _Frame, ring_center: np.ndarray, spine: tuple[float, float]) -> _Aorta:
+    s, up, right = frame.size, frame.up, frame.right
     root = ring_center + up * s * r.uniform(14, 18) + right * s * r.uniform(-2, 4)
     root_radius = s * r.uniform(14.5, 18)
     # The descending aorta lies before the spine, on its left.
     behind = np.array(spine) + [r.uniform(22, 29), -r.uniform(12, 20)]
-    aorta = smooth_path(
+    path = smooth_path(
         [
             root - up * 8 * s,
             root + up * 8 * s,
-            root + s * np.array([-12, -9, 32]) + jitter(2),
-            root + s * np.array([-14, -4, 60]) + jitter(2),
-            root + s * np.array([-4, 10, 82]) + jitter(2),
+            root + s * np.array([-12, -9, 32]) + _jitter(r, 2),
+            root + s * np.array([-14, -4, 60]) + _jitter(r, 2),
+            root + s * np.array([-4, 10, 82]) + _jitter(r, 2),
             np.array([(root[0] + behind[0]) / 2, (root[1] + behind[1]) / 2 + 8, root[2] + 84 * s]),
             [*(behind + [2, -2]), root[2] + 56],
             [*behind, root[2] - 20],
@@ -105,7 +186,16 @@ def build_heart(random: np.random.Generator, size: float, spine: tuple[float, fl
             [*(behind + [-10, 2]), root[2] - 220],
         ]
     )
-    taper = np.interp(np.linspace(0, 1, len(aorta)), [0, 0.3, 0.5, 1], [1.0, 0.98, 0.82, 0.72]) * root_radius
+    taper = np.interp(np.linspace(0, 1, len(path)), [0, 0.3, 0.5, 1], [1.0, 0.98, 0.82, 0.72]) * root_radius
+    return _Aorta(root, root_radius, path, taper)
+
+
+def _draw_vessels(
+    r: np.random.Generator, frame: _Frame, chambers: _Chambers, aorta: _Aorta
+) -> tuple[np.ndarray, list[Layer]]:
+    """The pulmonary trunk's path, and the great vessels; the aorta is the fourth."""
+    s, axis, up, right = frame.size, frame.axis, frame.up, frame.right
+    ring_center, atria, root = chambers.ring, chambers.atria, aorta.root
     outflow = ring_center + up * s * 22 - right * s * 12 + axis * s * 14
     pulmonary = smooth_path([outflow, outflow + s * np.array([4, 2, 22]), outflow + s * np.array([6, 26, 44])])
     fork = pulmonary[-1]
@@ -118,7 +208,7 @@ def build_heart(random: np.random.Generator, size: float, spine: tuple[float, fl
         Layer(
             _tapered([fork, fork + s * np.array([18, 18, 0]), fork + s * np.array([38, 34, -10])], s * 11, s * 8), BLOOD
         ),
-        Layer(Tube(aorta, taper), BLOOD),
+        Layer(Tube(aorta.path, aorta.radius), BLOOD),
         Layer(
             _tapered(
                 [
@@ -150,22 +240,34 @@ def build_heart(random: np.random.Generator, size: float, spine: tuple[float, fl
             vessels.append(
                 Layer(_tapered([mouth, mouth + s * np.array([side * 22, 10, height * 0.7])], s * 7, s * 5), BLOOD)
             )
+    return pulmonary, vessels
 
-    arteries = _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right, ventricle_center)
+
+def _paint(
+    r: np.random.Generator,
+    frame: _Frame,
+    chambers: _Chambers,
+    aorta: _Aorta,
+    pulmonary: np.ndarray,
+    vessels: list[Layer],
+    arteries: dict[str, np.ndarray],
+) -> tuple[list[Layer], dict[str, float]]:
+    """The layers in painting order, fat first, and the radius of each coronary artery at its start."""
+    s = frame.size
     fat_amount = r.uniform(0.5, 1.5)
     # Epicardial fat follows the chambers, but lies to one side of each: a margin of even width would tell them apart.
-    layers = _fat_pads(r, s, fat_amount, ventricle_center, axis, up, right)
+    layers = _fat_pads(r, s, fat_amount, chambers.center, frame.axis, frame.up, frame.right)
     coats = []
-    for chamber in chambers:
+    for chamber in chambers.walls:
         padding = r.uniform(0.5, 4.0) * fat_amount
         coats.append((chamber.center + r.normal(0, 0.55 * padding, 3), chamber.radii + padding, chamber.rotation))
     # The pericardium shows as a thin line around the fat.
     layers += [Layer(Ellipsoid(center, radii + 0.8, rotation), -10.0) for center, radii, rotation in coats]
     layers += [Layer(Ellipsoid(center, radii, rotation), FAT + 8) for center, radii, rotation in coats]
-    layers.append(Layer(Tube(aorta[:40], taper[:40] + 4 * fat_amount), FAT + 8))
+    layers.append(Layer(Tube(aorta.path[:40], aorta.radius[:40] + 4 * fat_amount), FAT + 8))
     layers.append(Layer(Tube(pulmonary, np.full(len(pulmonary), s * 15 + 4 * fat_amount)), FAT + 8))
-    layers += [Layer(shape, MYOCARDIUM + r.normal(0, 2)) for shape in ventricles]
-    layers += [Layer(shape, BLOOD + r.normal(0, 2)) for shape in [*atria, appendage]]
+    layers += [Layer(shape, MYOCARDIUM + r.normal(0, 2)) for shape in chambers.ventricles]
+    layers += [Layer(shape, BLOOD + r.normal(0, 2)) for shape in [*chambers.atria, chambers.appendage]]
     layers += vessels
     radii = {}
     for path in arteries.values():
@@ -176,28 +278,7 @@ def build_heart(random: np.random.Generator, size: float, spine: tuple[float, fl
         start = {"LM": 2.3, "LAD": 1.9, "LCX": 1.7, "RCA": 1.9}.get(name, 1.3) * r.uniform(0.85, 1.2)
         radii[name] = start
         layers.append(Layer(Tube(path[::2], np.linspace(start, start * 0.55, len(path[::2]))), BLOOD))
-    return Heart(
-        tuple(layers),
-        arteries,
-        radii,
-        {
-            "ring": ring_center,
-            "axis": axis,
-            "up": up,
-            "right": right,
-            "ventricle": ventricle_center,
-            "root": root,
-        },
-        aorta,
-        taper,
-        {
-            "aortic": (root, unit(up + 0.3 * right), root_radius * 0.75),
-            "tricuspid": (ring_center + right * s * 22 - up * s * 6, axis, s * r.uniform(15, 19)),
-        },
-        _mitral_arc(r, s, arteries["LCX"], ring_center - right * s * 12 - up * s * 4, up, right),
-        _surface_runs(chambers, ventricle_center, axis, up, right),
-        np.array([ventricle_center + s * (6 * axis - 14 * right + turn * 12 * up) for turn in (-1.0, 1.0)]),
-    )
+    return layers, radii
 
 
 def _mitral_arc(r, s, circumflex, center, up, right):
@@ -236,8 +317,11 @@ def _tapered(points, first, last):
     return Tube(path, np.linspace(first, last, len(path)))
 
 
-def _coronaries(r, s, chambers, ring_center, root, root_radius, axis, up, right, center):
+def _coronaries(r: np.random.Generator, frame: _Frame, heart: _Chambers, aorta: _Aorta) -> dict[str, np.ndarray]:
     """Paths of the coronary tree, 1 mm between points."""
+    s, axis, up, right = frame.size, frame.axis, frame.up, frame.right
+    chambers, center, ring_center = heart.walls, heart.center, heart.ring
+    root, root_radius = aorta.root, aorta.root_radius
     lift = 2.6
 
     def ring(degrees):

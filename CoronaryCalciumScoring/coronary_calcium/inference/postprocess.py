@@ -91,8 +91,8 @@ def label_lesions(
     """The network's lesions as a label map, uint8 (k, j, i): 1 LM, 2 LAD, 3 LCX, 4 RCA, 5 unassigned, 0 nothing.
 
     ``find_predicted`` says which voxels belong to a lesion. It goes as a whole to the artery that most of its voxels
-    were given to (the first of equals), or is unassigned when the network knows no arteries. A lesion without a part of
-    the minimum area in any slice is left out.
+    were assigned to (the first of equals), or is unassigned when the network knows no arteries. A lesion without a
+    component of the minimum area in any slice is left out.
     """
     lesion_of, count, box = find_predicted(volume, prediction, rules, limits)
     labels = np.zeros(volume.shape, np.uint8)

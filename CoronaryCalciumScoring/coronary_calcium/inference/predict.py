@@ -55,7 +55,7 @@ def predict(
     """Run the network on the heart's windows, slice by slice.
 
     Only pixels that could count matter: in ``field.region`` and a window, at or above the threshold, in an in-slice
-    part of at least the minimum area. Whatever the network said of any other pixel could not change a score, so the
+    component of at least the minimum area. Whatever the network says of any other pixel cannot change a score, so the
     result is 0 there, and a window without such a pixel in a slice is not run (``skip=False`` runs it all the same,
     with the same result). Where windows overlap, the higher probability stands. With ``everywhere`` the probability in
     whole windows is kept beside it (``Prediction.raw``), for those who ask what the network alone says.
@@ -112,7 +112,7 @@ def countable_voxels(volume: CTVolume, field: HeartField, rules: RuleSet) -> np.
 
     Components are looked for over all windows of a slice together, because a lesion may lie across two of them.
     """
-    # Any label will do: every part that can be labeled is inside one of these, whatever its arteries.
+    # Any label will do: every component that can be labeled is inside one of these, whatever its arteries.
     candidates = (seen_voxels(volume, field) & (volume.hu >= rules.for_volume.threshold_hu)).view(np.uint8)
     countable = np.zeros(volume.shape, bool)
     countable.reshape(-1)[find_components(volume, candidates, rules.for_volume).voxels] = True

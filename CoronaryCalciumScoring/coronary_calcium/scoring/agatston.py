@@ -34,7 +34,7 @@ class CaseScore:
     risk_category : name of the risk category of the unrounded total (``scoring.risk``).
     rules : what the scores were counted by.
     labeled_voxels, counted_voxels : how many voxels were marked, and how many of them count; the others are below
-        the threshold or in parts smaller than the minimum area.
+        the threshold or in components smaller than the minimum area.
 
     """
 
@@ -52,10 +52,10 @@ def score_labels(
 ) -> CaseScore:
     """Score a label map on its CT.
 
-    Counted are voxels with a label and at least the threshold's HU. In every axial slice the 8-connected parts of
-    one artery are looked at; a part of at least the minimum area scores area x weight x slice spacing / 3 mm, its
+    Counted are voxels with a label and at least the threshold's HU. In every axial slice the 8-connected components of
+    one artery are looked at; a component of at least the minimum area scores area x weight x slice spacing / 3 mm, its
     weight set by its maximum in that slice (Agatston et al., JACC 1990;15:827; slice spacing as in equation 4 of
-    DenseRAUnet). Volume is the volume of the voxels of these parts.
+    DenseRAUnet). Volume is the volume of the voxels of these components.
 
     ``labels`` is an integer (k, j, i) array of the volume's shape: 0 background, 1 LM, 2 LAD, 3 LCX, 4 RCA,
     5 unassigned. ``probability`` is a (k, j, i) array of the network's probability in 0..1, or None; its mean is
@@ -71,39 +71,39 @@ def score_labels(
 
 def score_components(
     volume: CTVolume,
-    parts: Components,
+    components: Components,
     rules: RuleSet,
     probability: np.ndarray | None = None,
     links: np.ndarray | None = None,
 ) -> CaseScore:
-    """The scores of counted parts; ``links`` as for ``lesions.find_lesions``.
+    """The scores of counted components; ``links`` as for ``lesions.find_lesions``.
 
     Pixels and weighted pixels are summed as whole numbers and multiplied by a voxel's size once, so that scores do
-    not depend, to the last digit, on the order or the grouping in which parts were found.
+    not depend, to the last digit, on the order or the grouping in which components were found.
     """
     unit = volume.spacing[1] * volume.spacing[2] * volume.spacing[0] / rules.reference_spacing_mm
-    lesions = find_lesions(volume, parts, unit, probability, links)
+    lesions = find_lesions(volume, components, unit, probability, links)
     lesions_of = Counter(lesion.artery for lesion in lesions)
     by_artery = {
-        artery.name: _tally(volume, parts, parts.labels == artery.label, unit, lesions_of[artery.name])
+        artery.name: _tally(volume, components, components.labels == artery.label, unit, lesions_of[artery.name])
         for artery in ARTERIES
     }
-    total = _tally(volume, parts, np.ones(parts.labels.size, dtype=bool), unit, len(lesions))
+    total = _tally(volume, components, np.ones(components.labels.size, dtype=bool), unit, len(lesions))
     return CaseScore(
         total=total,
         by_artery=by_artery,
         lesions=lesions,
         risk_category=risk_category(total.agatston),
         rules=rules,
-        labeled_voxels=parts.labeled_voxels,
-        counted_voxels=int(parts.pixels.sum()),
+        labeled_voxels=components.labeled_voxels,
+        counted_voxels=int(components.pixels.sum()),
     )
 
 
-def _tally(volume: CTVolume, parts: Components, own: np.ndarray, unit: float, lesions: int) -> Tally:
-    """The scores of the parts selected by the bool array ``own``."""
-    pixels = int(parts.pixels[own].sum())
-    weighted = int((parts.pixels[own] * parts.weights[own]).sum())
+def _tally(volume: CTVolume, components: Components, own: np.ndarray, unit: float, lesions: int) -> Tally:
+    """The scores of the components selected by the bool array ``own``."""
+    pixels = int(components.pixels[own].sum())
+    weighted = int((components.pixels[own] * components.weights[own]).sum())
     return Tally(lesions=lesions, agatston=weighted * unit, volume_mm3=pixels * volume.voxel_volume_mm3)
 
 
@@ -113,8 +113,8 @@ _NO_VOXELS = np.zeros(0, dtype=np.int64)
 class SlicewiseScore:
     """Scores one CT's label map again and again, each time equal to the last digit to ``score_labels`` of all of it.
 
-    What is kept from one time to the next depends on single slices (their parts) or on two neighboring ones (which
-    parts touch), and is made by the functions that make it for all slices at once.
+    What is kept from one time to the next depends on single slices (their components) or on two neighboring ones (which
+    components touch), and is made by the functions that make it for all slices at once.
 
     Attributes
     ----------
@@ -130,9 +130,9 @@ class SlicewiseScore:
         self._rules = rules
         self._probability = probability
         self._codes = _NO_VOXELS
-        self._parts = components_of_voxels(volume, _NO_VOXELS, _NO_VOXELS, rules)
+        self._components = components_of_voxels(volume, _NO_VOXELS, _NO_VOXELS, rules)
         self._links = np.zeros((2, 0), dtype=np.int64)
-        self._score = score_components(volume, self._parts, rules, probability, self._links)
+        self._score = score_components(volume, self._components, rules, probability, self._links)
         self.changed = np.zeros(volume.shape[0], dtype=bool)
 
     def update(self, voxels: np.ndarray, values: np.ndarray) -> CaseScore:
@@ -144,7 +144,7 @@ class SlicewiseScore:
         changed = self._slices_that_differ(codes)
         if changed.any():
             self._look_again(changed, voxels, values)
-            self._score = score_components(self._volume, self._parts, self._rules, self._probability, self._links)
+            self._score = score_components(self._volume, self._components, self._rules, self._probability, self._links)
         self._codes, self.changed = codes, changed
         return self._score
 
@@ -168,14 +168,14 @@ class SlicewiseScore:
         return self._volume.shape[1] * self._volume.shape[2]
 
     def _look_again(self, changed: np.ndarray, voxels: np.ndarray, values: np.ndarray) -> None:
-        """Replace the parts of the changed slices, and the links that they have or had."""
+        """Replace the components of the changed slices, and the links that they have or had."""
         chosen = changed[voxels // self._plane]
         found = components_of_voxels(self._volume, voxels[chosen], values[chosen], self._rules)
-        parts = self._parts.with_slices(changed, found, labeled=voxels.size)
+        components = self._components.with_slices(changed, found, labeled=voxels.size)
         near = changed.copy()
         near[1:] |= changed[:-1]
         near[:-1] |= changed[1:]
-        links = touching_components(self._volume, parts.in_slices(near))
+        links = touching_components(self._volume, components.in_slices(near))
         self._links = np.concatenate(
             [
                 self._links[:, ~changed[self._links // self._plane].any(axis=0)],
@@ -183,4 +183,4 @@ class SlicewiseScore:
             ],
             axis=1,
         )
-        self._parts = parts
+        self._components = components

@@ -1,4 +1,4 @@
-"""Calcified parts: what a score is counted from, slice by slice."""
+"""In-slice components: connected calcified pixels of one artery, from which a score is counted slice by slice."""
 
 import itertools
 import math
@@ -14,7 +14,7 @@ from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import RuleSet
 from coronary_calcium.volume import CTVolume
 
-# How far below the minimum area a part may lie, as a share of it, and still count. Spacings are rounded to 1e-6 mm,
+# How far below the minimum area a component may be, as a share, and still count. Spacings are rounded to 1e-6 mm,
 # which moves the area of a pixel of 0.1 mm or more by at most 1e-5 of itself: nine pixels of "0.333333" mm are 1 mm2.
 AREA_TOLERANCE = 1e-5
 
@@ -28,9 +28,9 @@ _NEIGHBORS = {4: ((0, 1), (1, 0)), 8: ((0, 1), (1, -1), (1, 0), (1, 1))}
 
 @dataclass(frozen=True, eq=False)
 class Components:
-    """The parts that count, in the order of their first voxel; all arrays but ``voxels`` have one entry per part.
+    """The components that count, in the order of their first voxel; arrays but ``voxels`` have one entry per component.
 
-    A part is a set of pixels of one axial slice and one artery, at or above the threshold, connected in the slice,
+    A component is a set of pixels of one axial slice and one artery, at or above the threshold, connected in the slice,
     of at least the minimum area. Every entry depends on its own slice alone.
 
     Attributes
@@ -38,9 +38,9 @@ class Components:
     slices : slice index k.
     labels : artery label, 1 to 5.
     pixels : number of pixels.
-    weights : Agatston weight, 1 to 4, by the part's maximum.
-    maxima : the part's maximum in HU.
-    voxels : flat (k, j, i) voxel indices, part after part, ascending within a part.
+    weights : Agatston weight, 1 to 4, by the component's maximum.
+    maxima : the component's maximum in HU.
+    voxels : flat (k, j, i) voxel indices, component after component, ascending within a component.
     hu : the HU of ``voxels``.
     labeled_voxels : how many voxels carried a label, counted or not.
 
@@ -57,26 +57,26 @@ class Components:
 
     @property
     def first_voxels(self) -> np.ndarray:
-        """The flat index of each part's first voxel, by which a part is known among all parts of a volume."""
+        """The flat index of each component's first voxel, by which it is known among all of a volume."""
         return self.voxels[np.cumsum(self.pixels) - self.pixels]
 
     def in_slices(self, wanted: np.ndarray) -> "Components":
-        """The parts of the slices that the bool array ``wanted`` (k) marks; ``labeled_voxels`` stays that of all.
+        """The components of the slices that the bool array ``wanted`` (k) marks; ``labeled_voxels`` stays that of all.
 
-        These parts must be in the order of their slices.
+        These components must be in the order of their slices.
         """
         return _joined([self._between(*run) for run, chosen in _runs(wanted) if chosen], self)
 
-    def with_slices(self, replaced: np.ndarray, parts: "Components", labeled: int) -> "Components":
-        """These parts with those of the slices that the bool array ``replaced`` (k) marks replaced by ``parts``.
+    def with_slices(self, replaced: np.ndarray, components: "Components", labeled: int) -> "Components":
+        """These components, those of the slices that the bool array ``replaced`` (k) marks replaced by ``components``.
 
         ``labeled`` is the number of labeled voxels of all slices. Both must be in the order of their slices.
         """
-        pieces = [(parts if chosen else self)._between(*run) for run, chosen in _runs(replaced)]
+        pieces = [(components if chosen else self)._between(*run) for run, chosen in _runs(replaced)]
         return replace(_joined(pieces, self), labeled_voxels=labeled)
 
     def _between(self, first: int, stop: int) -> "Components":
-        """The parts of slices first <= k < stop, as views."""
+        """The components of slices first <= k < stop, as views."""
         start, end = np.searchsorted(self.slices, [first, stop])
         voxels = slice(int(self.pixels[:start].sum()), int(self.pixels[:end].sum()))
         own: dict[str, Any] = {name: getattr(self, name)[start:end] for name in _PART_ARRAYS}
@@ -93,7 +93,7 @@ def _runs(marked: np.ndarray) -> list[tuple[tuple[int, int], bool]]:
 
 
 def _joined(pieces: list[Components], like: Components) -> Components:
-    """Components one after another; ``like`` gives the types of no parts at all, and ``labeled_voxels``."""
+    """Components one after another; ``like`` gives the types of no components at all, and ``labeled_voxels``."""
     pieces = pieces or [like._between(0, 0)]
     arrays: dict[str, Any] = {
         name: np.concatenate([getattr(piece, name) for piece in pieces]) for name in (*_PART_ARRAYS, "voxels", "hu")
@@ -123,7 +123,7 @@ def labeled_voxels(labels: np.ndarray) -> np.ndarray:
 
 
 def find_components(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> Components:
-    """The parts of a label map that count by the rules.
+    """The components of a label map that count by the rules.
 
     ``labels`` is an integer (k, j, i) array of the volume's shape: 0 background, 1 LM, 2 LAD, 3 LCX, 4 RCA,
     5 unassigned. Raises ValueError when it is not, and InputError when the CT has no intensity at a labeled voxel.
@@ -138,7 +138,7 @@ def find_components(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> Com
 
 
 def components_of_voxels(volume: CTVolume, voxels: np.ndarray, values: np.ndarray, rules: RuleSet) -> Components:
-    """The parts that count among labeled voxels.
+    """The components that count among labeled voxels.
 
     ``voxels`` are ascending flat (k, j, i) indices, ``values`` their labels, 1 to 5. Of every slice all labeled
     voxels must be there, or none. Raises as ``find_components`` does.
@@ -158,7 +158,7 @@ def components_of_voxels(volume: CTVolume, voxels: np.ndarray, values: np.ndarra
 
     neighbors = [(0, dj, di) for dj, di in _NEIGHBORS[rules.connectivity]]
     part_of = connected_groups(voxels.size, touching(voxels, values, volume.shape, neighbors))
-    # Stable: within a part, voxels stay in memory order.
+    # Stable: within a component, voxels stay in memory order.
     order = np.argsort(part_of, kind="stable")
     order = order[(np.bincount(part_of) >= minimum_pixels(volume.spacing, rules))[part_of[order]]]
     starts = np.flatnonzero(np.diff(part_of[order], prepend=-1))

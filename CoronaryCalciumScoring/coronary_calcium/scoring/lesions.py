@@ -1,4 +1,4 @@
-"""Lesions: calcified parts that touch across slices, as objects that a reader can point at."""
+"""Lesions: calcified components that touch across slices, as objects that a reader can point at."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ _HALF_OF_26 = [(dk, dj, di) for dk in (0, 1) for dj in (-1, 0, 1) for di in (-1,
 
 @dataclass(frozen=True)
 class Lesion:
-    """One calcified lesion: counted parts of one artery that touch in three dimensions (26 neighbors).
+    """One calcified lesion: counted components of one artery that touch in three dimensions (26 neighbors).
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Lesion:
     first_slice, last_slice : slice range, k, both inclusive.
     main_slice : the slice with the highest score; the lowest one of equals.
     centroid_lps : mean voxel position, patient coordinates (x, y, z) in mm.
-    area_mm2 : the areas of its parts, summed over the slices.
+    area_mm2 : the areas of its components, summed over the slices.
     volume_mm3 : number of voxels times voxel volume.
     maximum_hu, mean_hu : over its voxels, in HU.
     agatston : its share of the score.
@@ -51,20 +51,22 @@ class Lesion:
 
 def find_lesions(
     volume: CTVolume,
-    parts: Components,
+    components: Components,
     unit: float,
     probability: np.ndarray | None = None,
     links: np.ndarray | None = None,
 ) -> tuple[Lesion, ...]:
-    """The lesions that the parts make up, by descending score.
+    """The lesions that the components make up, by descending score.
 
     ``unit`` is the Agatston score of one pixel of weight 1; ``probability`` a (k, j, i) array or None. ``links`` are
     the result of ``touching_components``, where it is known already.
     """
-    if not parts.pixels.size:
+    if not components.pixels.size:
         return ()
-    lesion_of_part = _lesion_of_part(parts, touching_components(volume, parts) if links is None else links)
-    scores, rows = _measured(volume, parts, lesion_of_part, probability)
+    lesion_of_component = _lesion_of_component(
+        components, touching_components(volume, components) if links is None else links
+    )
+    scores, rows = _measured(volume, components, lesion_of_component, probability)
     pixel_area, voxel_volume = volume.spacing[1] * volume.spacing[2], volume.voxel_volume_mm3
     lesions = []
     for number, which in enumerate(np.argsort(-scores, kind="stable").tolist(), start=1):
@@ -90,20 +92,20 @@ def find_lesions(
 
 
 def _measured(
-    volume: CTVolume, parts: Components, lesion_of_part: np.ndarray, probability: np.ndarray | None
+    volume: CTVolume, components: Components, lesion_of_component: np.ndarray, probability: np.ndarray | None
 ) -> tuple[np.ndarray, list[tuple]]:
     """The weighted pixels of each lesion, and its measures: label, slices, centroid, size, HU, probability, voxels."""
-    scores, main_slices = _scores_and_main_slices(volume, parts, lesion_of_part)
+    scores, main_slices = _scores_and_main_slices(volume, components, lesion_of_component)
     first_slices = np.full(scores.size, volume.shape[0])
     last_slices = np.zeros(scores.size, dtype=np.int64)
-    np.minimum.at(first_slices, lesion_of_part, parts.slices)
-    np.maximum.at(last_slices, lesion_of_part, parts.slices)
+    np.minimum.at(first_slices, lesion_of_component, components.slices)
+    np.maximum.at(last_slices, lesion_of_component, components.slices)
 
     # Voxels lesion by lesion, in memory order within each, so that sums of fractions do not depend on other lesions.
-    order = _order(np.repeat(lesion_of_part, parts.pixels), parts.voxels)
-    voxels, hu = parts.voxels[order], parts.hu[order].astype(np.float64)
+    order = _order(np.repeat(lesion_of_component, components.pixels), components.voxels)
+    voxels, hu = components.voxels[order], components.hu[order].astype(np.float64)
     sizes = np.zeros(scores.size, dtype=np.int64)
-    np.add.at(sizes, lesion_of_part, parts.pixels)
+    np.add.at(sizes, lesion_of_component, components.pixels)
     starts = np.cumsum(sizes) - sizes
     index = np.unravel_index(voxels, volume.shape)
     centroids = _positions(volume, np.stack([np.add.reduceat(axis, starts) / sizes for axis in index], axis=1))
@@ -111,7 +113,7 @@ def _measured(
     if probability is not None:
         probabilities = (np.add.reduceat(probability[index].astype(np.float64), starts) / sizes).tolist()
     labels = np.zeros(scores.size, dtype=np.int64)
-    labels[lesion_of_part] = parts.labels
+    labels[lesion_of_component] = components.labels
     # As Python's numbers, which are several times faster to take out than numpy's.
     columns = (
         labels.tolist(),
@@ -136,26 +138,28 @@ def _order(lesion_of_voxel: np.ndarray, voxels: np.ndarray) -> np.ndarray:
     return order[np.argsort(narrow, kind="stable")]
 
 
-def touching_components(volume: CTVolume, parts: Components) -> np.ndarray:
-    """Which parts of one artery touch (26 neighbors): pairs of their first voxels, shape (2, number of pairs).
+def touching_components(volume: CTVolume, components: Components) -> np.ndarray:
+    """Which components of one artery touch (26 neighbors): pairs of their first voxels, shape (2, number of pairs).
 
     A pair is known by voxels, not by places in a list, so that it stays true while other slices change.
     """
-    order = np.argsort(parts.voxels)
-    part_of_voxel = np.repeat(np.arange(parts.pixels.size), parts.pixels)[order]
-    pairs = part_of_voxel[touching(parts.voxels[order], parts.labels[part_of_voxel], volume.shape, _HALF_OF_26)]
+    order = np.argsort(components.voxels)
+    component_of_voxel = np.repeat(np.arange(components.pixels.size), components.pixels)[order]
+    pairs = component_of_voxel[
+        touching(components.voxels[order], components.labels[component_of_voxel], volume.shape, _HALF_OF_26)
+    ]
     pairs = pairs[:, pairs[0] != pairs[1]]
-    number = parts.pixels.size
-    return parts.first_voxels[np.stack(np.divmod(np.unique(pairs[0] * number + pairs[1]), number))]
+    number = components.pixels.size
+    return components.first_voxels[np.stack(np.divmod(np.unique(pairs[0] * number + pairs[1]), number))]
 
 
-def _lesion_of_part(parts: Components, links: np.ndarray) -> np.ndarray:
-    """Lesion of each part, numbered from 0 in the order of the lesions' first voxels."""
-    first = parts.first_voxels
+def _lesion_of_component(components: Components, links: np.ndarray) -> np.ndarray:
+    """Lesion of each component, numbered from 0 in the order of the lesions' first voxels."""
+    first = components.first_voxels
     order = np.argsort(first)
-    lesion_of_part = np.empty(first.size, dtype=np.int64)
-    lesion_of_part[order] = connected_groups(first.size, np.searchsorted(first[order], links))
-    return lesion_of_part
+    lesion_of_component = np.empty(first.size, dtype=np.int64)
+    lesion_of_component[order] = connected_groups(first.size, np.searchsorted(first[order], links))
+    return lesion_of_component
 
 
 def _positions(volume: CTVolume, index: np.ndarray) -> np.ndarray:
@@ -166,16 +170,16 @@ def _positions(volume: CTVolume, index: np.ndarray) -> np.ndarray:
 
 
 def _scores_and_main_slices(
-    volume: CTVolume, parts: Components, lesion_of_part: np.ndarray
+    volume: CTVolume, components: Components, lesion_of_component: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Of each lesion: its weighted pixels, and the lowest of the slices that hold the most of them."""
-    score_of_part = parts.pixels * parts.weights
-    scores = np.zeros(lesion_of_part.max() + 1, dtype=np.int64)
-    np.add.at(scores, lesion_of_part, score_of_part)
+    score_of_component = components.pixels * components.weights
+    scores = np.zeros(lesion_of_component.max() + 1, dtype=np.int64)
+    np.add.at(scores, lesion_of_component, score_of_component)
     slices = volume.shape[0]
-    pairs, pair_of_part = np.unique(lesion_of_part * slices + parts.slices, return_inverse=True)
+    pairs, pair_of_component = np.unique(lesion_of_component * slices + components.slices, return_inverse=True)
     score_of_pair = np.zeros(pairs.size, dtype=np.int64)
-    np.add.at(score_of_pair, pair_of_part, score_of_part)
+    np.add.at(score_of_pair, pair_of_component, score_of_component)
     lesions = pairs // slices
     order = np.lexsort((pairs, -score_of_pair, lesions))
     best = np.flatnonzero(np.diff(lesions[order], prepend=-1))

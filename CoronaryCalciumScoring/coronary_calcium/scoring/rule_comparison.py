@@ -13,7 +13,7 @@ from coronary_calcium.volume import CTVolume
 
 @dataclass(frozen=True)
 class ScoredByRules:
-    """A case's scores by one rule set, and what its smallest part is in pixels of this scan."""
+    """A case's scores by one rule set, and what its smallest component is in pixels of this scan."""
 
     rules: RuleSet
     score: CaseScore

@@ -19,13 +19,13 @@ class RuleSet:
     name : how the rule set is called on the command line and in results.
     title : how people read it, as in the panel.
     threshold_hu : a voxel counts from this intensity on.
-    weight_limits_hu : where a part's weight becomes 2, 3 and 4, by the part's maximum in its slice.
-    minimum_area_mm2 : a part smaller than this in its slice does not count.
+    weight_limits_hu : where a component's weight becomes 2, 3 and 4, by the component's maximum in its slice.
+    minimum_area_mm2 : a component smaller than this in its slice does not count.
     connectivity : 4 or 8 neighbors within a slice.
     reference_spacing_mm : the slice spacing for which the score was defined; the score is scaled by
         spacing / reference.
     sources : where the values come from.
-    minimum_pixels : a part of fewer pixels does not count either.
+    minimum_pixels : a component of fewer pixels does not count either.
     volume_method : ``VOXELS`` or ``INTERPOLATED``.
     volume_threshold_hu : a voxel counts for volume and mass from this intensity on, at most
         ``threshold_hu``; None: as for the score.

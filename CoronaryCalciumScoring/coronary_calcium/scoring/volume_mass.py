@@ -63,8 +63,8 @@ def _between(volume: CTVolume, labels: np.ndarray, k: int, step: float) -> tuple
 
 
 def _count(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> dict[str, int]:
-    parts = find_components(volume, labels, rules)
-    return {artery.name: int(parts.pixels[parts.labels == artery.label].sum()) for artery in ARTERIES}
+    components = find_components(volume, labels, rules)
+    return {artery.name: int(components.pixels[components.labels == artery.label].sum()) for artery in ARTERIES}
 
 
 # 130 HU at 120 kVp are about 100 mg/cm3 of hydroxyapatite, the convention behind the ideal scores of the QRM insert.
@@ -265,10 +265,10 @@ def measure(volume: CTVolume, labels: np.ndarray, rules: RuleSet, calibration: M
     et al., Radiology 2007;243:527). Pixels and whole HU are summed as whole numbers and multiplied once.
     """
     rules = rules.for_volume
-    parts = find_components(volume, labels, rules)
-    pixels = _by_artery(parts, np.ones(parts.hu.shape, dtype=np.int64))
-    whole = np.issubdtype(parts.hu.dtype, np.integer)
-    intensity = _by_artery(parts, parts.hu.astype(np.int64 if whole else np.float64))
+    components = find_components(volume, labels, rules)
+    pixels = _by_artery(components, np.ones(components.hu.shape, dtype=np.int64))
+    whole = np.issubdtype(components.hu.dtype, np.integer)
+    intensity = _by_artery(components, components.hu.astype(np.int64 if whole else np.float64))
     resampled, resampled_voxel_mm3 = interpolated_pixels(volume, labels, rules)
     interpolated = _quantity(resampled, resampled_voxel_mm3)
     plain = _quantity(pixels, volume.voxel_volume_mm3)
@@ -280,9 +280,9 @@ def measure(volume: CTVolume, labels: np.ndarray, rules: RuleSet, calibration: M
     )
 
 
-def _by_artery(parts: Components, values: np.ndarray) -> dict[str, float]:
-    """Sums of ``values``, one per voxel of the parts, by artery."""
-    label_of_voxel = np.repeat(parts.labels, parts.pixels)
+def _by_artery(components: Components, values: np.ndarray) -> dict[str, float]:
+    """Sums of ``values``, one per voxel of the components, by artery."""
+    label_of_voxel = np.repeat(components.labels, components.pixels)
     return {artery.name: values[label_of_voxel == artery.label].sum().item() for artery in ARTERIES}
 
 

@@ -16,6 +16,7 @@ from coronary_calcium.dicom_export.sources import read_sources
 from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
 from coronary_calcium.reports import Extras, write_case
+from coronary_calcium.reports.case_files import write_results
 from dicom_factory import write_series
 from dicom_tools import PATIENT, calcified_chest, scored_series, some_labels
 
@@ -93,14 +94,17 @@ def test_files_that_were_moved_or_swapped_are_rejected(tmp_path):
     kept = Path(first).read_bytes()
     shutil.copy(second, first)
     with pytest.raises(InputError) as rejection:
-        write_case(result, tmp_path / "out", extras=BOTH)
+        export.write_dicom(result, tmp_path / "seg.dcm")
     assert rejection.value.code == "source-changed"
     Path(first).write_bytes(kept)
     shutil.rmtree(tmp_path / "ct")
     with pytest.raises(InputError) as rejection:
-        write_case(result, tmp_path / "out", extras=BOTH)
+        export.write_dicom(result, tmp_path / "seg.dcm")
     assert rejection.value.code == "source-changed"
-    assert not (tmp_path / "out").exists()
+    written = write_results(result, tmp_path / "out", extras=BOTH)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FOUR
+    assert written.result.warnings[-1].code == "dicom-not-written"
+    assert "moved or changed" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "FrameOfReferenceUID"])

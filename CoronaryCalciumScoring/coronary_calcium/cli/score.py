@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from coronary_calcium.cli.console import (
     INTERRUPTED,
+    REJECTED,
     SCORED,
     WRONG_USAGE,
     TerminalProgress,
@@ -20,6 +21,7 @@ from coronary_calcium.cli.console import (
     say,
     usable_output,
 )
+from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress
 from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS, RuleSet
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from coronary_calcium.scoring.options import ScoringOptions
     from coronary_calcium.scoring.risk import RiskScheme
     from coronary_calcium.scoring.volume_mass import CalibrationInserts
+    from coronary_calcium.volume import CTVolume
 
 
 def add_dicomweb(score: argparse.ArgumentParser) -> None:
@@ -81,6 +84,9 @@ def store_objects(url: str, folder: Path) -> int:
     from coronary_calcium.dicomweb import store  # noqa: PLC0415 - pydicom is slow to import
     from coronary_calcium.reports.case_files import DICOM_REPORT, DICOM_SEGMENTATION  # noqa: PLC0415
 
+    if not all((folder / name).is_file() for name in (DICOM_SEGMENTATION, DICOM_REPORT)):
+        say(f"Nothing was sent, because the DICOM objects could not be made; the results are in {folder}.")
+        return REJECTED
     try:
         store(url, [folder / DICOM_SEGMENTATION, folder / DICOM_REPORT])
     except KeyboardInterrupt:
@@ -295,13 +301,30 @@ def add_score(commands: argparse._SubParsersAction) -> None:
     score.set_defaults(run=_score)
 
 
+def _tell_if_impossible(volume: "CTVolume", sending: bool) -> None:
+    """Say before the work that no DICOM objects can be made; the scores are written all the same, unless to be sent.
+
+    Raises InputError("no-dicom-source") when the CT has no DICOM files at all.
+    """
+    from coronary_calcium.dicom_export.sources import read_sources, require_sources  # noqa: PLC0415
+    from coronary_calcium.reports.case_files import no_dicom_objects  # noqa: PLC0415
+
+    require_sources(volume)
+    try:
+        read_sources(volume)
+    except InputError as error:
+        if sending:
+            raise
+        say(f"{no_dicom_objects(error).message} The scores will be written.")
+
+
 def _score(options: argparse.Namespace) -> int:
     # Imported here so that --help and wrong usage answer at once.
-    from coronary_calcium.dicom_export.sources import require_sources  # noqa: PLC0415
     from coronary_calcium.io import open_ct, open_mask  # noqa: PLC0415
     from coronary_calcium.pipeline import score_case  # noqa: PLC0415
     from coronary_calcium.progress import Timing, part_of  # noqa: PLC0415
-    from coronary_calcium.reports import Extras, write_case  # noqa: PLC0415
+    from coronary_calcium.reports import Extras  # noqa: PLC0415
+    from coronary_calcium.reports.case_files import require_pdf, write_results  # noqa: PLC0415
     from coronary_calcium.reports.identity import read_identity  # noqa: PLC0415
 
     if not (usable_output(options.output) and usable_input(options) and usable_comparison(options)):
@@ -312,8 +335,10 @@ def _score(options: argparse.Namespace) -> int:
     with TerminalProgress() as progress, input_path(options, part_of(progress, 0.0, 0.05)) as path:
         with timing.timed("read"):
             opened = open_ct(path, series_uid=options.series, progress=part_of(progress, 0.05, 0.1))
+            if extras.pdf:
+                require_pdf()  # told before the minutes of work, not after
             if extras.dicom_seg or extras.dicom_sr:
-                require_sources(opened.volume)  # before the minutes of work, not after
+                _tell_if_impossible(opened.volume, sending)
             if options.with_identity:
                 extras = replace(extras, identity=read_identity(opened.volume))
             labels, ai_labels = (
@@ -330,7 +355,7 @@ def _score(options: argparse.Namespace) -> int:
             progress=part_of(progress, 0.1, 0.95),
             timing=timing,
         )
-        report = write_case(result, options.output, part_of(progress, 0.95, 1.0), extras)
+        written = write_results(result, options.output, part_of(progress, 0.95, 1.0), extras)
     print_series(opened)
-    print_result(result, report)
+    print_result(written.result, written.report)
     return store_objects(options.to_dicomweb, options.output) if sending else SCORED

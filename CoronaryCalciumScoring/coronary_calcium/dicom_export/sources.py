@@ -1,16 +1,18 @@
 """The CT's own DICOM images, which every object made from it refers to and takes patient and study from."""
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from coronary_calcium.dicom_export.conformance import make_conformant
 from coronary_calcium.errors import InputError
 from coronary_calcium.io.axes import axial_order
 from coronary_calcium.io.slice_header import ENHANCED_CT
-from coronary_calcium.volume import CTVolume, SeriesReference
+from coronary_calcium.volume import CaseWarning, CTVolume, SeriesReference
 
 # A frame of a multi-frame image lies at a slice's position to this part of the slice spacing.
 _SAME_SLICE = 0.1
@@ -26,6 +28,32 @@ _MAY_BE_EMPTY = (
     "AccessionNumber",
     "ReferringPhysicianName",
 )
+# What the user is told of when it was changed: who was scanned, and when.
+_SAID = (*_MAY_BE_EMPTY, "PatientAge", "PatientSize", "PatientWeight", "StudyDescription")
+# What an object is made from besides: what it is, where it lies, and how large its pixels are.
+_NEEDED = (
+    "SpecificCharacterSet",
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "FrameOfReferenceUID",
+    "PositionReferenceIndicator",
+    "Modality",
+    "ImageType",
+    "SeriesNumber",
+    "InstanceNumber",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "PixelSpacing",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "SliceThickness",
+    "SpacingBetweenSlices",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +65,18 @@ class Sources:
     images : one dataset per slice, k ascending; or a single multi-frame dataset.
     frames : for a multi-frame image, the k of each of its frames in order; None for single slices.
     direction : (3, 3), columns are the LPS unit vectors of the images' columns, rows and of k.
+    warnings : what was changed in the headers so that an object can take it over.
 
     """
 
     images: tuple[Dataset, ...]
     frames: tuple[int, ...] | None
     direction: np.ndarray
+    warnings: tuple[CaseWarning, ...] = ()
+
+    def bare(self) -> "Sources":
+        """The same images with nothing but what an object cannot do without."""
+        return replace(self, images=tuple(_bare(image) for image in self.images))
 
     def to_images(self, labels: np.ndarray) -> np.ndarray:
         """A (k, j, i) array on the volume's grid as (image or frame, row, column) of the source images."""
@@ -90,10 +124,37 @@ def read_sources(volume: CTVolume) -> Sources:
     several = images[0].SOPClassUID in ENHANCED_CT
     cosines = _orientation(images[0], several)
     frames = _frames(images[0], volume) if several else None
-    for image in images:
-        _fill(image, cosines, volume)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's remarks on values that are corrected here
+        changed = {name for image in images for name in make_conformant(image)}
+        for image in images:
+            _fill(image, cosines, volume)
     direction = np.column_stack([cosines[:3], cosines[3:], volume.direction[:, 2]])
-    return Sources(images, frames, direction)
+    return Sources(images, frames, direction, _changed_values(changed))
+
+
+def _changed_values(keywords: set[str]) -> tuple[CaseWarning, ...]:
+    """The warning of values that were changed, by their names alone."""
+    shown = sorted(keywords & set(_SAID))
+    if not shown:
+        return ()
+    return (
+        CaseWarning(
+            "source-values",
+            f"The CT's DICOM header has values that are not valid DICOM ({', '.join(shown)}); in the DICOM objects "
+            "they were corrected or left empty: check patient and study there.",
+        ),
+    )
+
+
+def _bare(image: Dataset) -> Dataset:
+    """A copy of a header without everything that may be left out."""
+    kept = Dataset()
+    kept.file_meta = image.file_meta
+    for keyword in (*_MAY_BE_EMPTY, *_NEEDED):
+        if keyword in image:
+            kept[keyword] = image[keyword]
+    return kept
 
 
 def _header(path: str) -> Dataset:
@@ -148,7 +209,7 @@ def _fill(image: Dataset, cosines: np.ndarray, volume: CTVolume) -> None:
     if image.SOPClassUID not in ENHANCED_CT:
         image.ImageOrientationPatient = cosines.tolist()
         image.SpacingBetweenSlices = volume.spacing[0]
-        if image.get("SliceThickness") is None:
+        if not (image.get("SliceThickness") or 0) > 0:
             image.SliceThickness = volume.spacing[0]
 
 

@@ -5,9 +5,10 @@ import os
 import shutil
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.progress import Progress, no_progress, part_of
@@ -17,6 +18,7 @@ from coronary_calcium.reports.lesions_csv import write_lesions
 from coronary_calcium.reports.pictures import CasePictures, ViewPicture, draw_pictures
 from coronary_calcium.reports.scores_json import scores, write_scores
 from coronary_calcium.reports.segmentation_file import write_segmentation
+from coronary_calcium.volume import CaseWarning
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
@@ -54,67 +56,123 @@ class Extras:
 NOTHING_MORE = Extras()
 
 
+@dataclass(frozen=True)
+class WrittenCase:
+    """Where the report is, and the result with the warnings that writing added."""
+
+    report: Path
+    result: "CaseResult"
+
+
 def write_case(
     result: "CaseResult", folder: str | Path, progress: Progress = no_progress, extras: Extras = NOTHING_MORE
 ) -> Path:
-    """Write scores.json, lesions.csv, segmentation.seg.nrrd and report.html into a folder; returns the report's path.
+    """``write_results``, of which only the report's path is wanted."""
+    return write_results(result, folder, progress, extras).report
+
+
+def write_results(
+    result: "CaseResult", folder: str | Path, progress: Progress = no_progress, extras: Extras = NOTHING_MORE
+) -> WrittenCase:
+    """Write scores.json, lesions.csv, segmentation.seg.nrrd and report.html into a folder.
 
     The folder is made when it is not there. Either all files, those of ``extras`` too, are written and replace earlier
-    ones, or, when anything goes wrong or the user stops it, the folder is as it was before. Other files in it are left
-    alone.
+    ones, or, when the disk fails or the user stops it, the folder is as it was before. DICOM objects or a PDF that
+    cannot be made are left out with a warning: the scores never go with them. Other files in the folder are left alone.
 
-    Raises InputError("output") when the folder cannot be written to, those of ``dicom_export.sources.read_sources`` for
-    DICOM objects, and what ``progress`` raises.
+    Raises InputError("output") when the folder cannot be written to, ``"pdf-missing"`` without the package for the PDF,
+    and what ``progress`` raises.
     """
     folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise InputError("output", f"{folder} is a file, so no results can be written there; name a folder.")
+    if extras.pdf:
+        require_pdf()
     try:
         with _new_parents(folder), _hidden_folder(folder) as partial:
             progress(0.0, "Writing scores")
+            # What can fail comes first, so that the other files can say so.
+            if extras.dicom_seg or extras.dicom_sr:
+                progress(0.02, "Writing DICOM objects")
+                result = _with_dicom(result, extras, partial)
+            progress(0.2, "Writing segmentation")
+            write_segmentation(result.volume, result.labels, partial / SEGMENTATION)
+            pictures = draw_pictures(result, part_of(progress, 0.3, 0.8))
+            if extras.pdf:
+                progress(0.8, "Writing PDF")
+                result = _with_pdf(result, pictures, partial / PDF, extras)
+            progress(0.95, "Writing report")
             content = scores(result)
             write_scores(content, partial / SCORES)
             write_lesions(result.score, result.quantities.calibration, partial / LESIONS, result.all_quantities)
-            progress(0.05, "Writing segmentation")
-            write_segmentation(result.volume, result.labels, partial / SEGMENTATION)
-            pictures = draw_pictures(result, part_of(progress, 0.3, 0.8))
             write_report(result, content, pictures, partial / REPORT, extras.identity, extras.views)
-            if extras.pdf:
-                progress(0.8, "Writing PDF")
-                _write_pdf(result, content, pictures, partial / PDF, extras.identity)
-            if extras.dicom_seg or extras.dicom_sr:
-                progress(0.85, "Writing DICOM objects")
-                _write_dicom(result, extras, partial)
             progress(1.0, "Results written")
             _move(partial, folder)
     except OSError as error:
         raise not_written("The results", folder, error) from error
-    return folder / REPORT
+    return WrittenCase(folder / REPORT, result)
 
 
-def _write_pdf(
-    result: "CaseResult", content: dict[str, Any], pictures: CasePictures, path: Path, identity: Identity | None
-) -> None:
+def require_pdf() -> None:
+    """Raise InputError("pdf-missing") without the package that writes the PDF, to be told before any work."""
     # Slicer does not ship reportlab, and imports this module at its start.
     try:
-        from coronary_calcium.reports.pdf_report import write_report_pdf  # noqa: PLC0415
+        import_module("coronary_calcium.reports.pdf_report")
     except ImportError:
         raise InputError(
             "pdf-missing", "The package reportlab, which writes the PDF, is not installed: pip install reportlab."
         ) from None
-    write_report_pdf(result, content, pictures, path, identity)
 
 
-def _write_dicom(result: "CaseResult", extras: Extras, partial: Path) -> None:
-    """Write the DICOM objects that were asked for."""
+def _with_pdf(result: "CaseResult", pictures: CasePictures, path: Path, extras: Extras) -> "CaseResult":
+    """Write the PDF; a result with a warning when there is none."""
+    from coronary_calcium.reports.pdf_report import write_report_pdf  # noqa: PLC0415 - see require_pdf
+
+    try:
+        write_report_pdf(result, scores(result), pictures, path, extras.identity)
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the library raises on a text, the scores are written
+        path.unlink(missing_ok=True)
+        return _warned(result, CaseWarning("pdf-not-written", f"The PDF cannot be written: {_reason(error)}"))
+    return result
+
+
+def _with_dicom(result: "CaseResult", extras: Extras, partial: Path) -> "CaseResult":
+    """Write the DICOM objects that were asked for; a result with warnings of changed values, or why there are none."""
     # pydicom and highdicom are slow to import, and most runs need them no more.
     from coronary_calcium.dicom_export.export import write_dicom  # noqa: PLC0415
 
-    write_dicom(
-        result,
-        partial / DICOM_SEGMENTATION if extras.dicom_seg else None,
-        partial / DICOM_REPORT if extras.dicom_sr else None,
-    )
+    files = [
+        partial / name if wanted else None
+        for name, wanted in ((DICOM_SEGMENTATION, extras.dicom_seg), (DICOM_REPORT, extras.dicom_sr))
+    ]
+    try:
+        return _warned(result, *write_dicom(result, *files))
+    except OSError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the libraries raise on a header, the scores are written
+        for file in files:
+            if file is not None:
+                file.unlink(missing_ok=True)
+        return _warned(result, no_dicom_objects(error))
+
+
+def no_dicom_objects(error: Exception) -> CaseWarning:
+    """The warning that DICOM objects were asked for and cannot be made."""
+    return CaseWarning("dicom-not-written", f"The DICOM objects cannot be written: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    """Why something was not written; what a library says may quote the header, so only its kind is told."""
+    return str(error) if isinstance(error, InputError) else f"an unforeseen {type(error).__name__}."
+
+
+def _warned(result: "CaseResult", *warnings: CaseWarning) -> "CaseResult":
+    """The result with more warnings."""
+    known = {warning.code for warning in result.warnings}
+    new = tuple(warning for warning in warnings if warning.code not in known)
+    return replace(result, warnings=(*result.warnings, *new)) if new else result
 
 
 @contextlib.contextmanager

@@ -172,7 +172,7 @@ def score_case(
     """
     timing = timing or Timing()
     if options.kvp_adapted:
-        rules = adapted_to(rules, volume.acquisition.kvp)
+        rules = adapted_to(rules, volume.acquisition.kvp, volume.acquisition.tin_filter)
     _log.debug(
         "scoring %s voxels (k, j, i) of %s mm, %s, by the %s rules",
         volume.shape,

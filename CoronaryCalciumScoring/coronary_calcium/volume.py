@@ -31,8 +31,8 @@ def each_once(*warnings: CaseWarning) -> tuple[CaseWarning, ...]:
 class Acquisition:
     """What the score depends on in how the scan was made; never who was scanned. None means not stated.
 
-    The mass factors are those of calcium scoring in mg/cm3/HU: DICOM (0018,9351), and of (0018,9352) the one for a
-    medium-sized patient.
+    ``tin_filter`` says that a filter of tin hardened the beam. The mass factors are those of calcium scoring in
+    mg/cm3/HU: DICOM (0018,9351), and of (0018,9352) the one for a medium-sized patient.
     """
 
     modality: str | None = None
@@ -44,6 +44,7 @@ class Acquisition:
     contrast_agent: str | None = None
     lossy_compression: bool | None = None
     cardiac_gating: str | None = None
+    tin_filter: bool = False
     mass_factor_patient: float | None = None
     mass_factor_device: float | None = None
 

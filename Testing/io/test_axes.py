@@ -55,6 +55,20 @@ def test_the_axial_plane_may_be_missed_by_one_degree(degrees, accepted):
         assert caught.value.code == "oblique"
 
 
+@pytest.mark.parametrize(("degrees", "accepted"), [(10, True), (-29, True), (31, False), (91, True)])
+def test_slices_turned_in_their_own_plane_keep_their_grid(degrees, accepted):
+    around_z = turned(degrees)[[1, 2, 0]][:, [1, 2, 0]]
+    hu = np.arange(120, dtype=np.int16).reshape(4, 5, 6)
+    if accepted:
+        axial = to_axial(hu, SPACING, ORIGIN, around_z)
+        np.testing.assert_array_equal(axial.order.undo(axial.array), hu)
+        np.testing.assert_allclose(axial.direction[:, 2], [0, 0, 1], atol=1e-9)
+    else:
+        with pytest.raises(InputError) as caught:
+            to_axial(hu, SPACING, ORIGIN, around_z)
+        assert caught.value.code == "oblique"
+
+
 @pytest.mark.parametrize(
     "direction",
     [

@@ -40,9 +40,10 @@ def test_a_slice_turned_over_is_not_put_among_the_others(tmp_path):
     assert rejected(tmp_path) == "missing-slices"
 
 
-def test_a_second_image_of_one_slice_under_its_own_identifier_is_rejected(tmp_path):
+def test_another_image_of_one_slice_under_its_own_identifier_is_rejected(tmp_path):
     dataset = pydicom.dcmread(write_series(tmp_path)[4])
     dataset.SOPInstanceUID = "1.2.3.9"
+    dataset.PixelData = dataset.PixelData[:-2] + b"\1\2"
     dataset.save_as(tmp_path / "again")
     assert rejected(tmp_path) == "duplicate-slices"
 

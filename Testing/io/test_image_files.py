@@ -294,3 +294,53 @@ def test_reading_a_damaged_file_prints_nothing(tmp_path):
         env={"PYTHONPATH": str(next(entry for entry in sys.path if entry.endswith("CoronaryCalciumScoring")))},
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def written(path, hu=None, spacing=(2.0, 2.0, 3.0)):
+    """An image file of a chest."""
+    image = sitk.GetImageFromArray(chest_hu() if hu is None else hu)
+    image.SetSpacing(spacing if image.GetDimension() == 3 else (*spacing, 1.0))
+    sitk.WriteImage(image, str(path))
+    return path
+
+
+@pytest.mark.parametrize("name", ["Patient 1 CT", "100% CT", "ct 1 22 1", "./ct"])
+def test_a_metaimage_may_have_any_name_that_a_file_can_have(tmp_path, name):
+    path = written(tmp_path / "plain.mhd")
+    written_name = name if name.startswith("./") else f"{name}.raw"
+    (tmp_path / "plain.raw").rename(tmp_path / written_name)
+    header = path.read_text().replace("plain.raw", written_name)
+    path.with_name(f"{name.removeprefix('./')}.mhd").write_text(header)
+    opened = open_ct(tmp_path / f"{name.removeprefix('./')}.mhd")
+    np.testing.assert_array_equal(opened.volume.hu, chest_hu())
+
+
+def test_a_metaimage_of_a_file_a_slice_is_still_rejected(tmp_path):
+    path = written(tmp_path / "ct.mhd")
+    path.write_text(path.read_text().replace("ct.raw", "ct%03d.raw 1 24 1"))
+    assert rejection(path) == "unsupported"
+
+
+@pytest.mark.parametrize("suffix", [".nii", ".nii.gz", ".mha", ".mhd"])
+@pytest.mark.parametrize("volumes", [1, 2])
+def test_a_fourth_axis_may_hold_one_volume(tmp_path, suffix, volumes):
+    image = sitk.GetImageFromArray(chest_hu())
+    image.SetSpacing((2.0, 2.0, 3.0))
+    image.SetOrigin((-60.0, -50.0, 7.0))
+    path = tmp_path / f"ct{suffix}"
+    sitk.WriteImage(sitk.JoinSeries([image] * volumes), str(path))
+    if volumes == 2:
+        assert rejection(path) == "not-3d"
+        return
+    volume = open_ct(path).volume
+    np.testing.assert_array_equal(volume.hu, chest_hu())
+    assert volume.spacing == (3.0, 2.0, 2.0) and volume.origin == (-60.0, -50.0, 7.0)
+
+
+@pytest.mark.parametrize("place", [112, 116])
+def test_a_nifti_scale_that_is_not_a_number_is_ignored(tmp_path, place):
+    path = written(tmp_path / "ct.nii")
+    content = bytearray(path.read_bytes())
+    content[place : place + 4] = struct.pack("<f", float("nan"))
+    path.write_bytes(content)
+    np.testing.assert_array_equal(open_ct(path).volume.hu, chest_hu())

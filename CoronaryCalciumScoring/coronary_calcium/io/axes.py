@@ -9,6 +9,9 @@ from coronary_calcium.errors import InputError
 # The score is defined on axial slices. At 1 degree a slice leaves the axial plane by 1.7 mm across a 100 mm heart, less
 # than one slice; patients lie no straighter than that.
 AXIAL_TOLERANCE_DEGREES = 1.0
+# Slices that are turned in their own plane, as by a reconstruction along the patient, are axial and keep their grid.
+# Beyond this their rows and columns no longer tell left from front.
+IN_PLANE_TOLERANCE_DEGREES = 30.0
 # Largest cosine between two axes, and largest deviation of their length from 1, that is rounding in a header.
 SHEAR_TOLERANCE = 1e-3
 
@@ -81,8 +84,13 @@ def axial_order(direction: np.ndarray) -> AxialOrder:
         )
     patient_axis = np.abs(direction).argmax(axis=0)
     cosines = np.abs(direction)[patient_axis, range(3)]
-    angle = float(np.degrees(np.arccos(np.clip(cosines.min(), 0, 1))))
-    if sorted(patient_axis) != [0, 1, 2] or angle > AXIAL_TOLERANCE_DEGREES:
+    angles = np.degrees(np.arccos(np.clip(cosines, 0, 1)))
+    # How far the slices' normal is from the patient's axis, and how far they are turned in their own plane.
+    lean = float(angles[patient_axis == 2].max(initial=0.0))
+    turn = float(angles.max())
+    angle = lean if lean > AXIAL_TOLERANCE_DEGREES else turn
+    distinct = sorted(patient_axis) == [0, 1, 2]
+    if not distinct or lean > AXIAL_TOLERANCE_DEGREES or turn > IN_PLANE_TOLERANCE_DEGREES:
         raise InputError(
             "oblique",
             f"The slices are {angle:.1f} degrees off the patient's axes, and the score is defined on axial slices: "

@@ -89,12 +89,16 @@ def reject_broken_slices(hu: np.ndarray) -> None:
         )
 
 
+# Code of the warning that the axial slices were put together from a series of another orientation.
+REFORMATTED = "reformatted"
 # Agatston's thresholds were set at 120 kVp (rules.py); vendors write 119.9 or 120.
 REFERENCE_KVP = 120.0
-_KVP_TOLERANCE = 1.0
+KVP_TOLERANCE = 1.0
 THICK_SLICE_MM = 3.0
+# Noise grows as the slice gets thinner: against 3 mm by 1.7 at 1 mm, with which single pixels reach 130 HU.
+THIN_SLICE_MM = 1.0
 # Differences between spacing and thickness below this are rounding.
-_THICKNESS_TOLERANCE_MM = 0.05
+THICKNESS_TOLERANCE_MM = 0.05
 # Every CT of a chest or a heart holds air or lung and soft tissue. In five real series (four chests and a thorax
 # phantom), 45 to 86 % of voxels lie in the range of air and 12 to 38 % in that of soft tissue.
 _AIR_HU = (-1100, -650)
@@ -143,6 +147,7 @@ def check_ct(volume: CTVolume) -> CTVolume:
 def _reject_size(volume: CTVolume) -> None:
     """Reject a volume whose geometry cannot be that of a CT of a heart."""
     (slices, rows, columns), (dk, dj, di) = volume.shape, volume.spacing
+    reformatted = any(warning.code == REFORMATTED for warning in volume.warnings)
     if slices < MINIMUM_SLICES:
         raise InputError(
             "too-few-slices",
@@ -160,6 +165,15 @@ def _reject_size(volume: CTVolume) -> None:
             "too-short",
             f"The volume is {slices * dk:.0f} mm long, less than the {MINIMUM_EXTENT_MM:.0f} mm that a heart "
             "needs: give a scan of the whole heart.",
+        )
+    if reformatted and (max(dj, di) > MAXIMUM_PIXEL_MM or min(rows * dj, columns * di) < MINIMUM_FIELD_MM):
+        # The slices' distance has become a side of the pixels, and their stack a side of the field.
+        thick = 1 if dj >= di else 2
+        raise InputError(
+            "pixel-size" if max(dj, di) > MAXIMUM_PIXEL_MM else "field-too-small",
+            f"The series is not axial: its {volume.shape[thick]} slices, {max(dj, di):g} mm apart, cover "
+            f"{volume.shape[thick] * max(dj, di):.0f} mm of the patient, and no axial slices of a whole heart can be "
+            "made of them: give the axial series.",
         )
     if min(dj, di) < MINIMUM_PIXEL_MM or max(dj, di) > MAXIMUM_PIXEL_MM:
         raise InputError(
@@ -264,6 +278,24 @@ def _coarse(histogram: np.ndarray, low: int) -> list[CaseWarning]:
     ]
 
 
+def _kvp_warning(kvp: float, tin_filter: bool) -> CaseWarning:
+    """Another tube voltage than the thresholds hold for, or a tin filter, behind which the beam is harder."""
+    if tin_filter:
+        return CaseWarning(
+            KVP_WARNING,
+            f"The scan was made at {kvp:g} kVp with a tin filter, which hardens the beam; the thresholds hold for "
+            "120 kVp without one, and no published thresholds are built in for it: the score may be lower or higher.",
+        )
+    offer = ""
+    if is_covered(kvp):
+        offer = " Thresholds adapted to it can be chosen (--kvp-adapted; Rules in Slicer)."
+    return CaseWarning(
+        KVP_WARNING,
+        f"The tube voltage was {kvp:g} kVp; the thresholds hold for 120 kVp, and "
+        f"{'lower voltages raise' if kvp < REFERENCE_KVP else 'higher voltages lower'} the score.{offer}",
+    )
+
+
 def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWarning]:
     """Warnings that the acquisition facts give rise to."""
     return [
@@ -276,16 +308,8 @@ def _acquisition_warnings(facts: Acquisition, spacing_mm: float) -> list[CaseWar
 def _intensity_warnings(facts: Acquisition) -> list[CaseWarning]:
     """Of tube voltage and kernel."""
     found = []
-    if facts.kvp is not None and abs(facts.kvp - REFERENCE_KVP) > _KVP_TOLERANCE:
-        adaptable = is_covered(facts.kvp)
-        offer = " Thresholds adapted to it can be chosen (--kvp-adapted; Rules in Slicer)." if adaptable else ""
-        found.append(
-            CaseWarning(
-                KVP_WARNING,
-                f"The tube voltage was {facts.kvp:g} kVp; the thresholds hold for 120 kVp, and "
-                f"{'lower voltages raise' if facts.kvp < REFERENCE_KVP else 'higher voltages lower'} the score.{offer}",
-            )
-        )
+    if facts.kvp is not None and (abs(facts.kvp - REFERENCE_KVP) > KVP_TOLERANCE or facts.tin_filter):
+        found.append(_kvp_warning(facts.kvp, facts.tin_filter))
     if is_sharp(facts.kernel, facts.manufacturer):
         found.append(
             CaseWarning(
@@ -299,8 +323,17 @@ def _intensity_warnings(facts: Acquisition) -> list[CaseWarning]:
 def _slice_warnings(thickness: float | None, spacing_mm: float) -> list[CaseWarning]:
     """Of slice thickness and distance."""
     found = []
+    thinnest = spacing_mm if thickness is None else thickness
+    if thinnest <= THIN_SLICE_MM:
+        found.append(
+            CaseWarning(
+                "thin-slices",
+                f"The slices are {thinnest:g} mm thick; the score is defined for 3 mm, and thinner slices are noisier, "
+                "which raises the score: use a series of 3 mm if there is one.",
+            )
+        )
     thickest = max(thickness or 0.0, spacing_mm)
-    if thickest > THICK_SLICE_MM + _THICKNESS_TOLERANCE_MM:
+    if thickest > THICK_SLICE_MM + THICKNESS_TOLERANCE_MM:
         found.append(
             CaseWarning(
                 "thick-slices",
@@ -308,7 +341,7 @@ def _slice_warnings(thickness: float | None, spacing_mm: float) -> list[CaseWarn
                 "calcium is lost in thicker ones.",
             )
         )
-    if thickness is not None and spacing_mm < thickness - _THICKNESS_TOLERANCE_MM:
+    if thickness is not None and spacing_mm < thickness - THICKNESS_TOLERANCE_MM:
         found.append(
             CaseWarning(
                 "overlapping-slices",
@@ -316,7 +349,7 @@ def _slice_warnings(thickness: float | None, spacing_mm: float) -> list[CaseWarn
                 "distance between slices.",
             )
         )
-    if thickness is not None and spacing_mm > thickness + _THICKNESS_TOLERANCE_MM:
+    if thickness is not None and spacing_mm > thickness + THICKNESS_TOLERANCE_MM:
         found.append(
             CaseWarning(
                 "slice-gaps",

@@ -1,4 +1,4 @@
-"""Opening a CT: a DICOM folder, one DICOM file, a ZIP of a folder, or an image file; all of it proven or rejected."""
+"""Opening a CT: a DICOM folder, one DICOM file, an archive of these, or an image file; all of it proven or rejected."""
 
 import zipfile
 from dataclasses import dataclass, replace
@@ -7,14 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from coronary_calcium.errors import InputError
-from coronary_calcium.io.archives import unpacked
+from coronary_calcium.io.archives import is_packed, unpacked
 from coronary_calcium.io.axes import to_axial
-from coronary_calcium.io.checks import check_ct
+from coronary_calcium.io.checks import REFORMATTED, check_ct
 from coronary_calcium.io.image_files import image_suffix, read_image_header, read_voxels
 from coronary_calcium.io.pixel_data import is_irreversible
 from coronary_calcium.io.pixels import AIR_HU, read_pixels
-from coronary_calcium.io.series import SeriesSummary, choose_series, find_files, read_all_headers
-from coronary_calcium.io.slice_header import SliceHeader, read_headers
+from coronary_calcium.io.series import (
+    SeriesSummary,
+    choose_series,
+    chosen_warning,
+    find_files,
+    read_all_headers,
+    slices_astray,
+)
+from coronary_calcium.io.slice_header import SliceHeader, is_directory_file, read_headers
 from coronary_calcium.io.stack import Stack
 from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume, SeriesReference
@@ -34,23 +41,21 @@ class OpenedCT:
 def open_ct(path: str | Path, *, series_uid: str | None = None, progress: Progress = no_progress) -> OpenedCT:
     """Open and check a CT.
 
-    ``path``: a DICOM folder (searched recursively), one DICOM file (its series in its folder), a ZIP of a DICOM folder,
-    or a .nrrd, .nhdr, .nii, .nii.gz, .mha or .mhd file. ``series_uid`` names the DICOM series to take; otherwise the
-    best suited is chosen (``dicom_choice.choose_series``). Raises InputError with the reason, and whatever
-    ``progress`` raises.
+    ``path``: a DICOM folder (searched recursively), one DICOM file (its series in its folder), a DICOMDIR, a ZIP or
+    gzip file of any of these, or a .nrrd, .nhdr, .nii, .nii.gz, .mha or .mhd file. ``series_uid`` names the DICOM
+    series to take; otherwise the best suited is chosen (``series.choose_series``). Raises InputError with the reason,
+    and whatever ``progress`` raises.
     """
     path = Path(path)
     try:
         if path.is_dir():
-            opened = _open_files(find_files(path), series_uid, progress)
+            opened = _open_folder(path, series_uid, progress)
         elif not path.is_file():  # nor a pipe or a device, on which reading would wait for ever
             raise InputError("no-file", "There is no file or folder of that name: check the path.")
         elif image_suffix(path):
-            if series_uid is not None:
-                raise InputError("series-not-found", "An image file has no DICOM series: leave out the series.")
-            opened = OpenedCT(_open_image(path, progress), None, ())
-        elif zipfile.is_zipfile(path):
-            opened = _open_zip(path, series_uid, progress)
+            opened = _open_image_alone(path, series_uid, progress)
+        elif is_packed(path):
+            opened = _open_packed([path], series_uid, progress)
         else:
             opened = _open_one_file(path, series_uid, progress)
     except OSError:
@@ -63,16 +68,48 @@ def open_ct(path: str | Path, *, series_uid: str | None = None, progress: Progre
     return replace(opened, volume=volume)
 
 
-def _open_zip(path: Path, series_uid: str | None, progress: Progress) -> OpenedCT:
-    """A ZIP of a DICOM folder; the series' files are gone afterwards, so its reference names none."""
-    with unpacked(path, part_of(progress, 0.0, 0.3)) as folder:
-        opened = _open_files(find_files(folder), series_uid, part_of(progress, 0.3, 1.0))
+def _open_folder(folder: Path, series_uid: str | None, progress: Progress) -> OpenedCT:
+    """The best (or named) series under a folder; where there is no DICOM, its only image file, or what is packed."""
+    files = find_files(folder)
+    headers, unreadable = read_all_headers(files, part_of(progress, 0.0, 0.3))
+    if headers or unreadable:
+        return _open_headers(headers, unreadable, series_uid, part_of(progress, 0.3, 1.0))
+    images = [path for path in files if image_suffix(path)]
+    if len(images) == 1:
+        return _open_image_alone(images[0], series_uid, progress)
+    if images:
+        raise InputError(
+            "no-dicom",
+            f"The folder holds no DICOM files, but {len(images)} image files, and any may be the CT: name the file.",
+        )
+    packed = [path for path in files if is_packed(path)]
+    if packed and (len(packed) == 1 or not any(zipfile.is_zipfile(path) for path in packed)):
+        return _open_packed(packed, series_uid, progress)
+    if packed:
+        raise InputError(
+            "no-dicom", f"The folder holds no DICOM files, but {len(packed)} archives: name the one with the CT."
+        )
+    raise InputError("no-dicom", "The folder holds no DICOM files: give the folder of a CT series, or a ZIP of one.")
+
+
+def _open_packed(paths: list[Path], series_uid: str | None, progress: Progress) -> OpenedCT:
+    """What archives hold; the files are gone afterwards, so the series' reference names none."""
+    with unpacked(paths, part_of(progress, 0.0, 0.3)) as folder:
+        opened = _open_folder(folder, series_uid, part_of(progress, 0.3, 1.0))
     series = opened.volume.series
     return replace(opened, volume=replace(opened.volume, series=None if series is None else replace(series, files=())))
 
 
+def _open_image_alone(path: Path, series_uid: str | None, progress: Progress) -> OpenedCT:
+    if series_uid is not None:
+        raise InputError("series-not-found", "An image file has no DICOM series: leave out the series.")
+    return OpenedCT(_open_image(path, progress), None, ())
+
+
 def _open_one_file(path: Path, series_uid: str | None, progress: Progress) -> OpenedCT:
-    """The series that one DICOM file belongs to, from the files beside it."""
+    """The series that one DICOM file belongs to, from the files beside it; all that a DICOMDIR lies above."""
+    if is_directory_file(path):
+        return _open_folder(path.parent, series_uid, progress)
     headers = read_headers(path)
     if headers is None:
         raise InputError("truncated", "The DICOM file is damaged and cannot be read: copy or export it again.")
@@ -82,32 +119,31 @@ def _open_one_file(path: Path, series_uid: str | None, progress: Progress) -> Op
             "The file is not DICOM, ZIP, NRRD, NIfTI or MetaImage: give a CT in one of these, or a DICOM folder.",
         )
     uid = series_uid or headers[0].series_uid
-    return _open_files(sorted(item for item in path.parent.iterdir() if item.is_file()), uid, progress)
+    beside = sorted(item for item in path.parent.iterdir() if item.is_file())
+    found = read_all_headers(beside, part_of(progress, 0.0, 0.3))
+    return _open_headers(*found, uid, part_of(progress, 0.3, 1.0))
 
 
-def _open_files(files: list[Path], series_uid: str | None, progress: Progress) -> OpenedCT:
-    """The best (or named) DICOM series among files."""
-    headers, unreadable = read_all_headers(files, part_of(progress, 0.0, 0.3))
+def _open_headers(headers: list[SliceHeader], unreadable: int, series_uid: str | None, progress: Progress) -> OpenedCT:
+    """The best (or named) of the series that were found."""
     if not headers:
-        if unreadable:
-            raise InputError(
-                "truncated",
-                "The DICOM files are damaged or not readable: check their permissions or export them again.",
-            )
         raise InputError(
-            "no-dicom", "The folder holds no DICOM files: give the folder of a CT series, or a ZIP of one."
+            "truncated", "The DICOM files are damaged or not readable: check their permissions or export them again."
         )
     choice = choose_series(headers, series_uid)
     warnings = choice.stack.warnings
-    if unreadable:
+    astray = slices_astray(choice, headers)
+    if unreadable or astray:
         warnings += (
             CaseWarning(
                 "unreadable-files",
-                f"{unreadable} file(s) or folder(s) are damaged or not readable and were left out; slices at the ends "
-                "may be missing.",
+                f"{unreadable + astray} file(s) or folder(s) are damaged or not readable and were left out; slices at "
+                "the ends may be missing.",
             ),
         )
-    volume = _volume_of(choice.stack, warnings, part_of(progress, 0.3, 0.95))
+    if series_uid is None:
+        warnings += chosen_warning(choice)
+    volume = _volume_of(choice.stack, warnings, progress)
     return OpenedCT(volume, choice.chosen, choice.others)
 
 
@@ -130,7 +166,7 @@ def _volume_of(stack: Stack, warnings: tuple[CaseWarning, ...], progress: Progre
         facts = replace(facts, slice_thickness_mm=None)
         warnings += (
             CaseWarning(
-                "reformatted",
+                REFORMATTED,
                 "The series is not axial; its axial slices were put together from it, which smooths small calcium: use "
                 "the original axial series if there is one.",
             ),

@@ -6,7 +6,9 @@ pass keeps the plane in the middle and every plane's range and sum, to be compar
 """
 
 import os
+import shutil
 import sys
+import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,14 +90,7 @@ def read_voxels(path: Path, header: ImageHeader) -> np.ndarray:
     Raises InputError: ``"truncated"``, ``"pixel-mismatch"``, ``"nan"``, ``"bad-header"``.
     """
     promised = _promised(header)
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.SetImageIO(_READERS[image_suffix(path) or ""][1])
-    with quiet_simpleitk():
-        try:
-            image = reader.Execute()
-        except RuntimeError:
-            raise damaged("its data cannot be read") from None
+    image = _read_image(path, header)
     if image.GetSize() != header.shape[::-1] or image.GetNumberOfComponentsPerPixel() != header.layers:
         raise _mismatch("size")
     _compare_geometry(image, header)
@@ -107,6 +102,40 @@ def read_voxels(path: Path, header: ImageHeader) -> np.ndarray:
     if np.any(np.abs(read - promised.planes) > allowed) or not np.allclose(middle, promised.middle, 1e-5, 1e-3):
         raise _mismatch("content")
     return voxels
+
+
+def _read_image(path: Path, header: ImageHeader) -> sitk.Image:
+    """The image as SimpleITK reads it, without a fourth axis of one volume."""
+    reader = sitk.ImageFileReader()
+    reader.SetImageIO(_READERS[image_suffix(path) or ""][1])
+    with _without_pattern(path, header) as named, quiet_simpleitk():
+        reader.SetFileName(str(named))
+        try:
+            image = reader.Execute()
+        except RuntimeError:
+            raise damaged("its data cannot be read") from None
+    while image.GetDimension() > 3 and image.GetSize()[-1] == 1:
+        image = image[(slice(None),) * (image.GetDimension() - 1) + (0,)]
+    if image.GetDimension() != 3:
+        raise _mismatch("size")
+    return image
+
+
+@contextmanager
+def _without_pattern(path: Path, header: ImageHeader) -> Iterator[Path]:
+    """The header's path, or a copy's that names its data plainly where MetaIO would take the name for a pattern."""
+    if path.suffix.lower() != ".mhd" or "%" not in header.data.name:
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="coronary-calcium-") as name:
+        copy, data = Path(name, "image.mhd"), Path(name, "image.raw")
+        content = path.read_bytes()
+        copy.write_bytes(content[: content.index(b"ElementDataFile")] + b"ElementDataFile = image.raw\n")
+        try:
+            os.link(header.data, data)
+        except OSError:  # another disk
+            shutil.copyfile(header.data, data)
+        yield copy
 
 
 def _compare_geometry(image: sitk.Image, header: ImageHeader) -> None:

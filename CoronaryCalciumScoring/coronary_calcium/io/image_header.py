@@ -111,12 +111,18 @@ def check_header(header: ImageHeader) -> ImageHeader:
     return header
 
 
+def is_beside(header: Path, name: str) -> bool:
+    """Whether a header's folder holds a file of exactly that name."""
+    plain = name.strip().removeprefix("./")
+    return Path(plain).name == plain and (header.resolve().parent / plain).is_file()
+
+
 def data_file(header: Path, name: str) -> Path:
     """The detached data file that a header names: a plain file in the header's own folder.
 
     Raises InputError (``"unsafe-path"``, ``"truncated"``).
     """
-    plain = name.strip()
+    plain = name.strip().removeprefix("./")
     folder = header.resolve().parent
     path = folder / plain
     if not plain or Path(plain).name != plain or "\\" in plain or path.is_symlink() or path.resolve().parent != folder:

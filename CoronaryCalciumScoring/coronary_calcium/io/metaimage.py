@@ -15,6 +15,7 @@ from coronary_calcium.io.image_header import (
     data_file,
     floats,
     integers,
+    is_beside,
     unsupported,
 )
 
@@ -40,6 +41,8 @@ def read_meta_header(path: Path) -> ImageHeader:
     sizes = integers(fields.get("DimSize", ""), "DimSize")
     if fields.get("NDims") != str(len(sizes)):
         raise damaged("DimSize does not fit NDims")
+    if len(sizes) == 4 and sizes[3] == 1:
+        sizes, fields = sizes[:3], _first_volume(fields)
     if len(sizes) != 3 or fields.get("ElementNumberOfChannels", "1") != "1":
         raise InputError(
             "not-3d",
@@ -59,9 +62,11 @@ def read_meta_header(path: Path) -> ImageHeader:
         raise unsupported("scales its intensities in the header")
     big = fields.get("BinaryDataByteOrderMSB", fields.get("ElementByteOrderMSB", "False")).lower() == "true"
     name = fields["ElementDataFile"]
-    if name.split()[0].upper() == "LIST" or "%" in name or len(name.split()) > 1:
-        raise unsupported("keeps its slices in separate files")
     local = name.upper() in ("LOCAL", "LOCAL FILE")
+    # "%" and numbers behind the name stand for a file a slice, unless a file is really called so.
+    several = name.split()[0].upper() == "LIST" or "%" in name or len(name.split()) > 1
+    if not local and several and not is_beside(path, name):
+        raise unsupported("keeps its slices in separate files")
     affine, warnings = _geometry(fields)
     modality = fields.get("Modality", "MET_MOD_UNKNOWN").removeprefix("MET_MOD_")
     i, j, k = sizes
@@ -103,6 +108,19 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     if not fields.get("ElementDataFile"):
         raise damaged("no ElementDataFile")
     return fields, end + 1
+
+
+def _first_volume(fields: dict[str, str]) -> dict[str, str]:
+    """The fields of a series of one volume as those of the volume: without the fourth axis."""
+    shorter = dict(fields)
+    for name in ("ElementSpacing", "Offset", "Position", "Origin"):
+        if name in fields:
+            shorter[name] = " ".join(fields[name].split()[:3])
+    for name in ("TransformMatrix", "Rotation", "Orientation"):
+        if name in fields:
+            values = fields[name].split()
+            shorter[name] = " ".join(value for row in range(3) for value in values[4 * row : 4 * row + 3])
+    return shorter
 
 
 def _geometry(fields: dict[str, str]) -> tuple[np.ndarray, tuple]:

@@ -1,6 +1,7 @@
 """The header of .nii and .nii.gz files (nifti.nimh.nih.gov/nifti-1, nifti1.h)."""
 
 import gzip
+import math
 import struct
 import zlib
 from pathlib import Path
@@ -34,7 +35,7 @@ def read_nifti_header(path: Path) -> ImageHeader:
     if order is None or raw[344:347] != b"n+1":
         raise unsupported("is not a single-file NIfTI-1 image")
     dim = struct.unpack_from(f"{order}8h", raw, 40)
-    if dim[0] != 3:
+    if not 3 <= dim[0] <= 7 or any(size != 1 for size in dim[4 : dim[0] + 1]):
         raise InputError(
             "not-3d", f"The NIfTI file has {dim[0]} dimensions: give a single three-dimensional CT volume."
         )
@@ -44,6 +45,8 @@ def read_nifti_header(path: Path) -> ImageHeader:
     offset, slope, intercept = struct.unpack_from(f"{order}3f", raw, 108)
     if not _HEADER_BYTES <= offset < 2**24 or not float(offset).is_integer():
         raise damaged("where its data begin")
+    # nifti1.h: a slope of 0 means that intensities are not scaled; some write NaN, which other programs ignore as well.
+    scaled = slope != 0 and not (math.isnan(slope) or math.isnan(intercept))
     unit = raw[123] & 7
     if unit not in _UNITS:
         raise damaged("its unit of length")
@@ -57,9 +60,8 @@ def read_nifti_header(path: Path) -> ImageHeader:
             shape=(k, j, i),
             layers=1,
             dtype=np.dtype(order + code),
-            # nifti1.h: a slope of 0 means that intensities are not scaled.
-            slope=1.0 if slope == 0 else slope,
-            intercept=0.0 if slope == 0 else intercept,
+            slope=slope if scaled else 1.0,
+            intercept=intercept if scaled else 0.0,
             affine=affine,
             warnings=(_UNITS_NOT_STATED,) if unit == 0 else (),
         )

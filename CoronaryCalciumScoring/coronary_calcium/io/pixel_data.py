@@ -120,6 +120,24 @@ def same_pixels(first: SliceHeader, second: SliceHeader) -> bool:
                 return True
 
 
+def same_image(first: SliceHeader, second: SliceHeader) -> bool:
+    """Whether two files show the same intensities, whatever else they say; False for frames of one file.
+
+    Raises InputError as ``reject_incomplete`` does.
+    """
+    scale = [(one.rows, one.columns, one.slope, one.intercept, one.frames) for one in (first, second)]
+    if first.path == second.path or scale[0] != scale[1]:
+        return False
+    layout = [(one.transfer_syntax, one.bits_stored, one.high_bit, one.signed) for one in (first, second)]
+    if layout[0] == layout[1] and same_pixels(first, second):
+        return True
+    if is_compressed(first) or is_compressed(second) or first.frames != 1:
+        return False
+    for header in (first, second):
+        reject_incomplete(header)
+    return np.array_equal(stored_values(first), stored_values(second))  # type: ignore[arg-type]
+
+
 def _frame_bytes(header: SliceHeader) -> int:
     """How many bytes the pixels of one slice take, uncompressed."""
     allocated, stored = int(header.bits_allocated or 0), int(header.bits_stored or 0)

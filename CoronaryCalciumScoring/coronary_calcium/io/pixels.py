@@ -44,6 +44,12 @@ def read_pixels(placement: Placement, progress: Progress) -> np.ndarray:
     return hu
 
 
+def slice_hu(header: SliceHeader) -> np.ndarray:
+    """The HU (row, column) of one slice alone, to look at and not to score; raises InputError as ``read_pixels``."""
+    reject_incomplete(header)
+    return _read_file(header.path, header)[header.frame]
+
+
 def _decoded(slices: tuple[SliceHeader, ...]) -> Iterator[tuple[int, np.ndarray]]:
     """Index and decoded HU (row, column) of every slice; each file is read once."""
     scales = {(header.slope, header.intercept) for header in slices}

@@ -1,6 +1,7 @@
 """One slice's DICOM header, reduced to what a score depends on, and the acquisition facts made of it."""
 
 import math
+import re
 import struct
 import warnings
 import zlib
@@ -10,7 +11,7 @@ from typing import BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from coronary_calcium.io.contrast_words import says_no_contrast
 from coronary_calcium.volume import Acquisition
@@ -22,6 +23,9 @@ _CONTRAST_TAGS = ("ContrastBolusAgent", "ContrastBolusIngredient")
 # Values of ScanOptions (0018,0022) that tell a scan synchronized with the heart beat.
 _GATED_OPTIONS = ("ECG", "GAT", "CARD", "CTA_RETRO", "SNAPSHOT")
 _LONGEST_FACT = 64
+# PS3.3 C.8.15.3.9 has TIN for the filter's material; Siemens writes the voltage behind a tin filter as Sn100.
+_TIN = re.compile(r"\b(TIN|SN)\b")
+_TIN_VOLTAGE = re.compile(r"(?<![A-Z])SN[ _-]?(80|90|100|110|120|130|140|150)(?!\d)|\bTIN[ _-]?FILTER")
 
 
 class HeaderValues:
@@ -81,7 +85,7 @@ def acquisition_of(dataset: Dataset, transfer_syntax: str) -> Acquisition:
     lossy = facts.text("LossyImageCompression")
     is_lossy = transfer_syntax in _LOSSY_SYNTAXES or lossy == "01"
     return Acquisition(
-        modality=facts.text("Modality") or None,
+        modality=facts.text("Modality").upper() or None,
         kvp=facts.number("KVP") or None,
         kernel=facts.text("ConvolutionKernel")[:_LONGEST_FACT] or None,
         slice_thickness_mm=facts.number("SliceThickness") or None,
@@ -90,6 +94,7 @@ def acquisition_of(dataset: Dataset, transfer_syntax: str) -> Acquisition:
         contrast_agent=_contrast(dataset, facts),
         lossy_compression=True if is_lossy else (False if lossy == "00" else None),
         cardiac_gating=_gating(facts),
+        tin_filter=_tin_filter(facts),
         mass_factor_patient=facts.number("CalciumScoringMassFactorPatient") or None,
         mass_factor_device=_mass_factor_device(facts),
     )
@@ -118,6 +123,13 @@ def _contrast(dataset: Dataset, facts: HeaderValues) -> str | None:
     return None
 
 
+def _tin_filter(facts: HeaderValues) -> bool:
+    """Whether the beam was hardened by a filter of tin, as entries for the filter or vendors' "Sn100" say."""
+    filters = f"{facts.text('FilterMaterial')} {facts.text('FilterType')}"
+    described = f"{facts.text('SeriesDescription')} {facts.text('ProtocolName')}"
+    return bool(_TIN.search(filters.upper()) or _TIN_VOLTAGE.search(described.upper()))
+
+
 def _gating(facts: HeaderValues) -> str | None:
     """How the scan was synchronized with the heart, or None where the header does not say so."""
     phase = facts.number("NominalPercentageOfCardiacPhase")
@@ -132,6 +144,7 @@ def _gating(facts: HeaderValues) -> str | None:
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")
+_DIRECTORY = "1.2.840.10008.1.3.10"
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _PREAMBLE = 132
 # Group 0002, which names the transfer syntax, follows the preamble and is far shorter than this.
@@ -145,6 +158,7 @@ _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 # What pydicom raises on files that are not, or no longer, DICOM.
 _BROKEN = (
     InvalidDicomError,
+    BytesLengthException,
     OSError,
     ValueError,
     TypeError,
@@ -171,7 +185,8 @@ _TAGS = [
     "StudyInstanceUID",
     "ManufacturerModelName", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "FrameOfReferenceUID",
     "BodyPartExamined", "ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume",
-    "ContrastBolusIngredient", "ScanOptions", "CardiacSignalSource", "SliceThickness", "KVP", "ConvolutionKernel",
+    "ContrastBolusIngredient", "ScanOptions", "FilterMaterial", "FilterType", "ProtocolName",
+    "CardiacSignalSource", "SliceThickness", "KVP", "ConvolutionKernel",
     "GantryDetectorTilt", "PatientPosition", "ImagePositionPatient", "ImageOrientationPatient", "SamplesPerPixel",
     "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelSpacing", "BitsAllocated", "BitsStored",
     "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit", "RescaleIntercept",
@@ -231,6 +246,13 @@ class SliceHeader:
         return "A slice" if self.position is None else f"The slice at z = {self.position[2]:.2f} mm"
 
 
+def is_directory_file(path: Path) -> bool:
+    """Whether a file is a DICOMDIR, which lists the files of a medium and holds no image."""
+    with path.open("rb") as file:
+        start = file.read(META_BYTES)
+    return start[128:_PREAMBLE] == b"DICM" and _DIRECTORY.encode() in start
+
+
 def read_headers(path: Path) -> list[SliceHeader] | None:
     """The slices in one file: none if it is not DICOM or a directory file, None if it is DICOM but unreadable."""
     try:
@@ -250,6 +272,9 @@ def read_headers(path: Path) -> list[SliceHeader] | None:
             at_pixels = file.read(4) in _PIXEL_DATA
             if not marked and not dataset.get("SOPClassUID"):
                 return []
+            if marked and not dataset.get("SeriesInstanceUID") and not dataset.get("Rows"):
+                is_directory = _DIRECTORY.encode() in start
+                return [] if is_directory else None  # what is left of a header whose lengths are damaged
             return _slices_of(dataset, path, offset if at_pixels else None)
     except _BROKEN:
         return None
@@ -297,7 +322,7 @@ def inflates_too_far(file: BinaryIO, start: bytes) -> bool:
 def _slices_of(dataset: Dataset, path: Path, offset: int | None) -> list[SliceHeader]:
     """The slices of a parsed file."""
     meta = getattr(dataset, "file_meta", Dataset())
-    if str(meta.get("MediaStorageSOPClassUID", "")) == "1.2.840.10008.1.3.10":
+    if str(meta.get("MediaStorageSOPClassUID", "")) == _DIRECTORY:
         return []
     syntax = str(meta.get("TransferSyntaxUID", ""))
     facts = HeaderValues(dataset)
@@ -381,5 +406,6 @@ def _frame_of(first: SliceHeader, dataset: Dataset, index: int) -> SliceHeader:
             kvp=stated.kvp if stated.kvp is not None else beam.number("KVP"),
             kernel=stated.kernel or geometry.text("ConvolutionKernel") or None,
             slice_thickness_mm=measures.number("SliceThickness") or stated.slice_thickness_mm,
+            tin_filter=stated.tin_filter or _tin_filter(beam),
         ),
     )

@@ -1,5 +1,7 @@
 """From the files of one DICOM series to the one stack of slices that can be scored, or the reason why there is none."""
 
+import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -8,23 +10,28 @@ from pathlib import Path
 import numpy as np
 
 from coronary_calcium.errors import InputError
-from coronary_calcium.io import checks
-from coronary_calcium.io.pixel_data import same_pixels
+from coronary_calcium.io import checks, image_type
+from coronary_calcium.io.pixel_data import same_image, same_pixels
 from coronary_calcium.io.slice_geometry import SAME_POSITION_MM, Placement, place_slices, positions_along_normal
 from coronary_calcium.io.slice_header import CT_IMAGE, ENHANCED_CT, STACK_TAGS, SliceHeader
 from coronary_calcium.volume import CaseWarning
 
-# Image types (0008,0008) that show no measured slice in HU.
-_LOCALIZER = {"LOCALIZER", "SCOUT", "TOPOGRAM"}
-# Beside the standard's words for projections, those of vendors. Siemens writes "CT_SOM5 MIP" as one value.
-_PROJECTIONS = {"MIP", "MINIP", "MIN_IP", "MAX_IP", "PROJECTION IMAGE", "MAXIMUM", "MINIMUM", "VRT", "RENDERED",
-                "VOLUME_RENDER", "SSD", "SCREEN SAVE"}  # fmt: skip
-# Images computed from others by arithmetic (PS3.3 C.8.16.2.1.4, derived pixel contrast), and from several energies
-# (PS3.17 annex JJJJ, multi-energy): their values are not those of tissue, or calcium has been taken out of them.
-_COMPUTED = {"ADDITION", "DIVISION", "MULTIPLICATION", "SUBTRACTION", "STD_DEVIATION", "QUANTITY", "MAT_SPECIFIC",
-             "MAT_REMOVED", "MAT_FRACTIONAL", "MAT_VALUE_BASED", "EFF_ATOMIC_NUM", "ELECTRON_DENSITY"}  # fmt: skip
-# PS3.3 C.11.1.1.2: RescaleType is HU for CT if absent; US means unspecified, and converters write it for HU.
-_HU_TYPES = {"", "HU", "US", "HOUNSFIELD"}
+# PS3.3 C.11.1.1.2: RescaleType is HU for CT if absent; US means unspecified, and converters write it for HU. Some
+# write the unit in words, in several languages; HU_MOD, modified Hounsfield units, is none of these.
+_HU_TYPES = re.compile(
+    r"(HU|US|UH|HE|UNSPECIFIED|CTNUMBERS?|HOUNSFIELD|HOUNSFIELDS?(UNITS?|SCALE|NUMBERS?|EINHEIT(EN)?)(HU)?|HUNITS?"
+    r"|(UNITE|UNITES|UNIDAD|UNIDADES|UNIDADE|UNITA)(DE|DI)?HOUNSFIELD)?"
+)
+# What is quoted from a header, in a sentence.
+_LONGEST_WORD = 32
+_MODALITY = re.compile(r"[A-Z]{2,16}")
+# Entries that all slices of a scan share. De-identification has left public series with one of its own in every slice.
+_IDENTIFIERS: dict[str, Callable[[SliceHeader], object]] = {
+    "patient or study": lambda header: header.patient,
+    "frame of reference": lambda header: header.frame_of_reference,
+}
+# The header's decimals, over 512 pixels 0.05 mm.
+_PIXEL_ROUNDING_MM = 1e-4
 # Slices whose orientation differs by less are parallel: rounding of the header's decimals.
 _PARALLEL_TOLERANCE = 2e-3
 
@@ -48,18 +55,31 @@ def stack_of(headers: list[SliceHeader]) -> Stack:
     _reject_incomplete(left)
     main = _largest_orientation(left)
     _reject_mixture(main)
-    placement = _place(main)
-    aside = len(left) - len(placement.slices) + len(headers) - len(_only_ct(headers))
-    warnings = [*_suspicions(placement.slices)]
+    once = _without_repeats(main)
+    placement = _place(once)
+    repeats = len(main) - len(once)
+    aside = len(left) - repeats - len(placement.slices) + len(headers) - len(_only_ct(headers))
+    return Stack(
+        placement, (*_suspicions(placement.slices), *_left_out(headers, aside, len(placement.slices), repeats))
+    )
+
+
+def _left_out(headers: list[SliceHeader], aside: int, used: int, repeats: int) -> Iterator[CaseWarning]:
+    """Warnings of what the series holds beside the stack."""
     if aside:
-        warnings.append(
-            CaseWarning(
-                "images-left-out",
-                f"{aside} image(s) of the series, such as localizers or another acquisition, are not part of the "
-                f"stack of {len(placement.slices)} slices and were left out.",
-            )
+        other = sorted({header.modality for header in headers if not _is_ct_storage(header)} - {"CT"})
+        kinds = ", ".join(kind for kind in other if _MODALITY.fullmatch(kind))
+        named = f" or objects of other kinds ({kinds})" if kinds else ""
+        yield CaseWarning(
+            "images-left-out",
+            f"{aside} image(s) of the series, such as localizers or another acquisition{named}, are not part of the "
+            f"stack of {used} slices and were left out.",
         )
-    return Stack(placement, tuple(warnings))
+    if repeats:
+        yield CaseWarning(
+            "duplicate-slices",
+            f"{repeats} image(s) of the series were sent twice under different identifiers; each is used once.",
+        )
 
 
 def _suspicions(slices: tuple[SliceHeader, ...]) -> Iterator[CaseWarning]:
@@ -71,6 +91,27 @@ def _suspicions(slices: tuple[SliceHeader, ...]) -> Iterator[CaseWarning]:
             "The images were derived from others after the examination, as by averaging or resampling, which changes "
             "the score: use the original axial series if there is one.",
         )
+    broken = [name for name, value in _IDENTIFIERS.items() if _own_in_every_slice([*slices], value)]
+    if broken:
+        yield CaseWarning(
+            "identifiers-differ",
+            f"Every slice has its own {' and '.join(broken)}, as some de-identification leaves it; the slices lie "
+            "evenly and were taken as one scan: check that they are.",
+        )
+    energy = image_type.virtual_energy(slices[0].image_type)
+    if energy is not None:
+        yield CaseWarning(
+            "monoenergetic",
+            f"The images are virtual monoenergetic ones{f' ({energy})' if energy else ''}, in which calcium has other "
+            "Hounsfield units than at 120 kVp, and more at low energies: use the conventional series if there is one.",
+        )
+    spectral = image_type.describes_spectral(slices[0].description)
+    if spectral and energy is None:
+        yield CaseWarning(
+            "described-as-spectral",
+            f"The series' description speaks of a spectral image ({spectral.lower()}), in which calcium may be changed "
+            "or missing: use the conventional series if there is one.",
+        )
     if len({(header.slope, header.intercept) for header in slices}) > 1:
         yield CaseWarning(
             "rescale-differs",
@@ -79,29 +120,39 @@ def _suspicions(slices: tuple[SliceHeader, ...]) -> Iterator[CaseWarning]:
         )
 
 
-def _words(header: SliceHeader) -> set[str]:
-    """The values of the image type, and the single words in them."""
-    return {*header.image_type, *(word for value in header.image_type for word in value.split())}
-
-
 def is_localizer(header: SliceHeader) -> bool:
     """Whether an image is the scanner's overview picture."""
-    return bool(_LOCALIZER & _words(header))
+    return image_type.is_localizer(header.image_type)
+
+
+def _is_ct_storage(header: SliceHeader) -> bool:
+    """Whether an object is stored as a CT image: not a segmentation, a report or a picture of one."""
+    return header.sop_class in (CT_IMAGE, *ENHANCED_CT)
 
 
 def _only_ct(headers: list[SliceHeader]) -> list[SliceHeader]:
-    """The images stored as CT images that are no overview pictures."""
-    return [header for header in headers if header.sop_class in (CT_IMAGE, *ENHANCED_CT) and not is_localizer(header)]
+    """The images stored as CT images that are no overview pictures; beside gray slices, no page in color either."""
+    images = [header for header in headers if _is_ct_storage(header) and not is_localizer(header)]
+    return [header for header in images if not _is_page(header)] or images
+
+
+def _is_page(header: SliceHeader) -> bool:
+    """Whether an image is a page in color, or a picture of the screen that lies nowhere in the patient."""
+    in_color = header.samples == 3 or header.photometric.startswith(("RGB", "YBR", "PALETTE"))
+    lies_nowhere = header.position is None and header.orientation is None
+    return in_color or (lies_nowhere and image_type.is_projection(header.image_type))
 
 
 def _slices(headers: list[SliceHeader]) -> list[SliceHeader]:
     """The slices in HU; rejects series that have none."""
-    modality = headers[0].modality
-    if any(header.modality != "CT" for header in headers):
+    # Contours, presentation states, key objects and reports may bear the series' identifier: they are left out.
+    images = [header for header in headers if _is_ct_storage(header)]
+    foreign = next((header.modality for header in images or headers if header.modality != "CT"), None)
+    if foreign is not None:
         raise InputError(
-            "not-ct", f"The series is not a CT (its modality is {modality or 'not stated'}): give a non-contrast CT."
+            "not-ct", f"The series is not a CT (its modality is {foreign or 'not stated'}): give a non-contrast CT."
         )
-    slices = _only_ct(headers)
+    slices = _only_ct(images)
     if not slices:
         raise InputError(
             "not-ct",
@@ -113,25 +164,33 @@ def _slices(headers: list[SliceHeader]) -> list[SliceHeader]:
             "A file of the series holds several frames without saying where each of them lies: export the series again "
             "with one file per slice, or as an enhanced CT.",
         )
-    if any(_PROJECTIONS & _words(header) for header in slices):
+    if any(image_type.is_projection(header.image_type) for header in slices):
         raise InputError(
             "not-slices",
             "The images are projections or renderings, whose intensities are not those of a slice: give the original "
             "axial series.",
         )
-    computed = sorted({word for header in slices for word in _COMPUTED & _words(header)})
+    computed = next(filter(None, (image_type.computed_word(header.image_type) for header in slices)), None)
     if computed:
         raise InputError(
             "not-hu",
-            f"The images were computed from others ({computed[0]}), and their values are not Hounsfield units: give "
-            "the original axial series.",
+            f"The images were computed from others ({computed[:_LONGEST_WORD]}), and their values are not Hounsfield "
+            "units of what was scanned: give the original axial series.",
         )
-    wrong = sorted({header.rescale_type for header in slices} - _HU_TYPES)
+    wrong = sorted(kind for kind in {header.rescale_type for header in slices} if not _is_hu(kind))
     if wrong:
         raise InputError(
-            "not-hu", f"The pixel values are stated in {wrong[0]}, not in Hounsfield units: give the plain CT series."
+            "not-hu",
+            f"The pixel values are stated in {wrong[0][:_LONGEST_WORD]}, not in Hounsfield units: give the plain CT "
+            "series.",
         )
     return slices
+
+
+def _is_hu(rescale_type: str) -> bool:
+    """Whether a RescaleType means Hounsfield units or says nothing, in any of its spellings."""
+    plain = unicodedata.normalize("NFKD", rescale_type)
+    return _HU_TYPES.fullmatch("".join(letter for letter in plain.upper() if letter.isalpha())) is not None
 
 
 def _without_copies(slices: list[SliceHeader]) -> list[SliceHeader]:
@@ -152,6 +211,21 @@ def _without_copies(slices: list[SliceHeader]) -> list[SliceHeader]:
                 "Two different images carry the same instance identifier: export the series again from the archive.",
             )
     return list(seen.values())
+
+
+def _without_repeats(slices: list[SliceHeader]) -> list[SliceHeader]:
+    """The slices, each once, where some were sent twice under two identifiers.
+
+    All of them when two at one place differ, as phases or reconstructions do.
+    """
+    kept: list[SliceHeader] = []
+    for header in sorted(slices, key=lambda header: positions_along_normal([slices[0], header])[1]):
+        if kept and np.abs(_position(kept[-1]) - _position(header)).max() <= SAME_POSITION_MM:
+            if not same_image(kept[-1], header):
+                return slices
+        else:
+            kept.append(header)
+    return kept
 
 
 def _reject_incomplete(slices: list[SliceHeader]) -> None:
@@ -231,24 +305,41 @@ def _orientation(header: SliceHeader) -> np.ndarray:
     return np.asarray(header.orientation, dtype=float)
 
 
+def _position(header: SliceHeader) -> np.ndarray:
+    """Where the first pixel lies, LPS in mm."""
+    return np.asarray(header.position, dtype=float)
+
+
 def _reject_mixture(slices: list[SliceHeader]) -> None:
-    """Reject slices that cannot come from one reconstruction."""
-    facts: dict[str, Callable[[SliceHeader], object]] = {
-        "patient or study": lambda header: header.patient,
+    """Reject slices that cannot come from one reconstruction; numbers may differ by rounding."""
+    same: dict[str, Callable[[SliceHeader], object]] = {
         "matrix size": lambda header: (header.rows, header.columns),
-        "pixel spacing": lambda header: tuple(round(value, 5) for value in header.pixel_spacing or ()),
-        "frame of reference": lambda header: header.frame_of_reference,
-        "tube voltage": lambda header: header.acquisition.kvp,
-        "reconstruction kernel": lambda header: header.acquisition.kernel,
-        "slice thickness": lambda header: round(header.acquisition.slice_thickness_mm or 0, 2),
+        "reconstruction kernel": lambda header: " ".join((header.acquisition.kernel or "").upper().split()),
     }
-    for name, fact in facts.items():
-        if len({fact(header) for header in slices}) > 1:
-            raise InputError(
-                "mixed-series",
-                f"The slices of the series differ in {name}, so they are not one scan: export the scan to be scored "
-                "as a series of its own.",
-            )
+    close: dict[str, tuple[Callable[[SliceHeader], float], float]] = {
+        "pixel spacing": (lambda header: (header.pixel_spacing or (0.0, 0.0))[0], _PIXEL_ROUNDING_MM),
+        "pixel spacing ": (lambda header: (header.pixel_spacing or (0.0, 0.0))[1], _PIXEL_ROUNDING_MM),
+        "tube voltage": (lambda header: header.acquisition.kvp or 0.0, checks.KVP_TOLERANCE),
+        "slice thickness": (lambda header: header.acquisition.slice_thickness_mm or 0.0, checks.THICKNESS_TOLERANCE_MM),
+    }
+    differing = [
+        *(name for name, values in _IDENTIFIERS.items() if len(set(map(values, slices))) > 1
+          and not _own_in_every_slice(slices, values)),
+        *(name for name, value in same.items() if len(set(map(value, slices))) > 1),
+        *(name for name, (value, rounding) in close.items() if float(np.ptp([*map(value, slices)])) > rounding),
+    ]  # fmt: skip
+    if differing:
+        raise InputError(
+            "mixed-series",
+            f"The slices of the series differ in {differing[0].strip()}, so they are not one scan: export the scan to "
+            "be scored as a series of its own.",
+        )
+
+
+def _own_in_every_slice(slices: list[SliceHeader], value: Callable[[SliceHeader], object]) -> bool:
+    """Whether no two of many slices share a value, as some de-identification leaves identifiers; files count once."""
+    files = {header.path: value(header) for header in slices}
+    return len(files) >= checks.MINIMUM_SLICES and len(set(files.values())) == len(files)
 
 
 def _place(slices: list[SliceHeader]) -> Placement:

@@ -121,11 +121,12 @@ KVP_THRESHOLDS_HU = {
 }
 
 
-def adapted_to(rules: RuleSet, kvp: float | None) -> RuleSet:
+def adapted_to(rules: RuleSet, kvp: float | None, tin_filter: bool = False) -> RuleSet:
     """The rules with thresholds for a tube voltage in kV, named after it.
 
-    Raises InputError when the voltage is not known ("kvp-unknown") or beyond the table ("kvp-range"), or when the
-    rules have thresholds of their own, which the table says nothing about ("kvp-rules").
+    Raises InputError when the voltage is not known ("kvp-unknown") or beyond the table ("kvp-range"), when a filter of
+    tin changed the beam ("kvp-tin-filter"), or when the rules have thresholds of their own ("kvp-rules"): the table
+    says nothing about these.
     """
     if (rules.threshold_hu, rules.weight_limits_hu) != (LITERATURE.threshold_hu, LITERATURE.weight_limits_hu) or (
         rules.volume_threshold_hu is not None
@@ -140,6 +141,12 @@ def adapted_to(rules: RuleSet, kvp: float | None) -> RuleSet:
             "kvp-unknown",
             "The input does not state its tube voltage, so the thresholds cannot be adapted to it; score it without "
             "adapted thresholds.",
+        )
+    if tin_filter:
+        raise InputError(
+            "kvp-tin-filter",
+            f"The scan was made at {kvp:g} kVp with a tin filter, and the published thresholds hold without one; score "
+            "it without adapted thresholds.",
         )
     if not is_covered(kvp):
         lowest, highest = min(KVP_THRESHOLDS_HU), max(KVP_THRESHOLDS_HU)

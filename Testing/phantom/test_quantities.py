@@ -54,6 +54,8 @@ def test_the_integrated_masses_of_the_real_insert_are_within_5_percent_on_averag
     errors = quantity_errors([insert_quantities(*real)])
     assert errors["integrated_mass_mg"].error <= 0.05
     assert errors["mass_mg"].error == pytest.approx(0.23, abs=0.01)
+    # 200 mg/cm3 have the HU of water, 36 here, and those of the calibration.
+    assert errors["volume_fraction_mass_mg"].error == pytest.approx(0.18, abs=0.01)
 
 
 def test_each_of_the_six_larger_cylinders_is_within_12_percent(real):

@@ -3,11 +3,13 @@
 import functools
 import importlib
 import sys
+from dataclasses import replace
 
 import slicer
 import vtk
 from coronary_calcium.disclaimers import RESEARCH_USE, trained_on
 from coronary_calcium.errors import InputError
+from coronary_calcium.heart.contrast import OVERRULABLE
 from CoronaryCalciumScoringLib import logic as scene_logic
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.reviews import may_be_replaced, replace_review, reviews_of, table_of
@@ -17,6 +19,7 @@ from CoronaryCalciumScoringWidgets.application import (
     NEW,
     acquisitionOf,
     askAboutReview,
+    confirmScoring,
     ensurePackages,
     ensureRequirements,
     showCT,
@@ -330,9 +333,17 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
                     raise outcome.error
             except InputError as rejection:
                 self._sayNotScored(rejection)
+                if rejection.code in OVERRULABLE and confirmScoring(str(rejection)):
+                    self._rescore(replace(case, allowed=case.allowed | {rejection.code}), volumeNode)
             except Exception as error:
                 self._sayNotScored(error)
                 raise
+
+    def _rescore(self, case, volumeNode) -> None:
+        """Run once more, with a rejection overruled."""
+        self._message = ""
+        self._case, self._volumeNode = case, volumeNode
+        self.run.start(functools.partial(self.logic.compute, case), self._finish)
 
     def _review(self, case, volumeNode, result, seconds: float) -> None:
         """Show what the run found, and open the review of it."""

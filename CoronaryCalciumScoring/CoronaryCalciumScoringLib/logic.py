@@ -10,6 +10,7 @@ import numpy as np
 from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring.agatston import score_labels
+from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.volume import Acquisition, CTVolume
 
 from .background_run import BackgroundRun
@@ -24,7 +25,8 @@ from .volume_node import SceneCT, check_node, remove_with_item, scene_ct
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
 
-# The engine's ``score_case``, or what stands in for it: (volume, *, labels, device, progress) -> CaseResult.
+# The engine's ``score_case``, or what stands in for it: (volume, *, labels, device, progress) -> CaseResult, and with
+# ``options`` when a rejection is overruled.
 Engine = Callable[..., "CaseResult"]
 
 
@@ -33,13 +35,14 @@ class PreparedCase:
     """All that the engine needs, taken out of the scene; it holds no node and may go to another thread.
 
     ``volume`` is the CT with all that is known about it; ``labels`` is a given label map on its voxels (k, j, i), or
-    None for the network's.
+    None for the network's; ``allowed`` are the codes of rejections that the user overrules.
     """
 
     ct: SceneCT
     volume: CTVolume
     labels: np.ndarray | None
     device: str
+    allowed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,8 @@ class CoronaryCalciumScoringLogic:
 
     def compute(self, case: PreparedCase, progress: Progress = no_progress) -> "CaseResult":
         """Run the engine, without the scene; raises InputError, and Cancelled when ``progress`` does."""
-        return self.engine(case.volume, labels=case.labels, device=case.device, progress=progress)
+        options = {"options": ScoringOptions(allowed=case.allowed)} if case.allowed else {}
+        return self.engine(case.volume, labels=case.labels, device=case.device, progress=progress, **options)
 
     def start(self, case: PreparedCase) -> BackgroundRun | ProcessRun:
         """Begin ``compute`` beside the window: the network in a process of its own, all else in a thread."""

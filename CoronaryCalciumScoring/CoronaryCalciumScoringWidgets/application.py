@@ -104,3 +104,9 @@ def ensurePackages(requirements: str) -> None:
         return
     if torchUtils.installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
         raise RuntimeError(_("The network needs PyTorch, which was not installed."))
+
+
+def confirmScoring(reason: str) -> bool:
+    """Ask whether to score what was rejected for ``reason`` all the same."""
+    question = _("Score it all the same? The result will carry a warning.")
+    return slicer.util.confirmYesNoDisplay(f"{reason}\n\n{question}", windowTitle=_("Coronary Calcium Scoring")) is True

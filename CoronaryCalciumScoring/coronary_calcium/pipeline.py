@@ -1,7 +1,7 @@
 """A CT volume in, a scored case out: the one path that the command line and the Slicer module share."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coronary_calcium.disclaimers import trained_on
-from coronary_calcium.heart.contrast import contrast_warning
+from coronary_calcium.heart.contrast import contrast_warning, require_native_heart
 from coronary_calcium.heart.field import HeartField
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.progress import Progress, Timing, no_progress, part_of
@@ -167,8 +167,9 @@ def score_case(
     ``device`` is ``"auto"``, ``"cuda"``, ``"mps"`` or ``"cpu"``. ``timing`` has timed what went before. With
     ``options.kvp_adapted``, ``rules`` are adapted to the scan's tube voltage first.
 
-    Raises InputError when the CT, the weights or the device cannot be used, or the rules cannot be adapted, and
-    Cancelled when ``progress`` does.
+    Raises InputError when the CT, the weights or the device cannot be used, the rules cannot be adapted, or the network
+    would run where there is no heart or contrast medium (unless ``options.allowed`` has the code), and Cancelled when
+    ``progress`` does.
     """
     timing = timing or Timing()
     if options.kvp_adapted:
@@ -181,7 +182,7 @@ def score_case(
         rules.name,
     )
     calibrated(volume, options)  # rejected before the minutes of work, not after
-    run_network = partial(predict_case, volume, model_path, device, rules, progress, timing)
+    run_network = partial(predict_case, volume, model_path, device, rules, progress, timing, options.allowed)
     if labels is None:
         predicted = run_network()
         result = score_predicted(volume, predicted.field, predicted, rules, options, timing)
@@ -206,14 +207,16 @@ def predict_case(
     rules: RuleSet = LITERATURE,
     progress: Progress = no_progress,
     timing: Timing | None = None,
+    allowed: Collection[str] = (),
 ) -> PredictedLesions:
     """Find the heart, load the network and run it: all of ``score_case`` that needs the network.
 
-    Raises InputError and Cancelled as ``score_case`` does.
+    ``allowed`` are the codes of ``heart.contrast.OVERRULABLE`` that do not reject the CT. Raises InputError and Cancelled as ``score_case`` does.
     """
     timing = timing or Timing()
     with timing.timed("find heart"):
         field = find_heart(volume, part_of(progress, 0.0, 0.08))
+    require_native_heart(volume, field, allowed)
     model, chosen = load_network(weights, device, progress, timing)
     return predict_lesions(volume, field, model, chosen, rules, part_of(progress, 0.1, 0.97), timing)
 

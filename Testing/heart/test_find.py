@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from coronary_calcium.errors import Cancelled
-from coronary_calcium.heart.contrast import blood_hu, contrast_warning
+from coronary_calcium.errors import Cancelled, InputError
+from coronary_calcium.heart import find
+from coronary_calcium.heart.contrast import CONTRAST_BLOOD_HU, blood_hu, contrast_warning, require_native_heart
 from coronary_calcium.heart.field import FIELD_SIZE_MM
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.volume import CTVolume
@@ -204,6 +205,31 @@ def test_contrast_medium_is_warned_of_and_does_not_hide_the_heart():
     (warning,) = contrast_warning(volume, field)
     assert warning.code == "contrast-suspected"
     assert "320" in warning.message
+
+
+def test_the_network_does_not_run_on_contrast_medium_unless_it_is_allowed(found):
+    require_native_heart(found[0], found[2])
+    volume, _ = chest(blood=CONTRAST_BLOOD_HU + 15)
+    field = find_heart(volume)
+    with pytest.raises(InputError, match=r"as with contrast medium.*choose a scan without it") as rejection:
+        require_native_heart(volume, field, ["no-heart"])
+    assert rejection.value.code == "contrast-suspected"
+    require_native_heart(volume, field, ["contrast-suspected"])
+
+
+def test_the_network_does_not_run_where_there_is_no_heart_unless_it_is_allowed():
+    volume = CTVolume(np.full((12, 64, 64), 40, np.int16), (3.0, 3.0, 3.0), (0, 0, 0))
+    field = find_heart(volume)
+    with pytest.raises(InputError, match=r"no whole heart between two lungs.*choose a chest") as rejection:
+        require_native_heart(volume, field, ["contrast-suspected"])
+    assert rejection.value.code == "no-heart"
+    require_native_heart(volume, field, ["no-heart"])
+
+
+@pytest.mark.parametrize(("margin", "windows"), [(8.0, 1), (40.0, 1), (60.0, 4)])
+def test_a_place_a_little_wider_than_the_window_gets_one_and_not_several(monkeypatch, found, margin, windows):
+    monkeypatch.setattr(find, "MARGIN_MM", margin)
+    assert len(find_heart(found[0]).windows) == windows
 
 
 def test_blood_is_not_measured_when_no_heart_was_found():

@@ -138,6 +138,13 @@ def test_the_abdomen_alone_is_searched_whole_with_a_warning():
     assert covered(field, part)[field.region].all()
 
 
+def test_from_the_aortic_arch_up_there_is_no_heart():
+    # What the lower end of a neck scan shows: both lungs, and the great vessels between them.
+    volume = scan("chest-A0001-soft")
+    field = find_heart(CTVolume(volume.hu[38:], volume.spacing, volume.origin))
+    assert not field.found
+
+
 @pytest.mark.parametrize("name", BOXES)
 def test_native_blood_gives_no_contrast_warning(name):
     volume = scan(name)

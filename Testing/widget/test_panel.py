@@ -6,6 +6,7 @@ import pytest
 
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
+import slicer
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.errors import InputError
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, add_synthetic_ct
@@ -285,3 +286,25 @@ def test_the_result_of_an_earlier_run_is_there_after_the_module_is_opened_again(
 def test_the_modules_own_test_passes(application):
     """What runs in the application runs here as well, with the engine itself."""
     application.module.CoronaryCalciumScoringTest("runTest").runTest()
+
+
+@pytest.mark.parametrize("answer", [True, False])
+def test_a_ct_with_contrast_medium_is_scored_only_when_the_user_confirms(panel, monkeypatch, answer):
+    asked = []
+
+    def engine(volume, *, labels, device, progress, options=None):
+        if options is None or "contrast-suspected" not in options.allowed:
+            raise InputError("contrast-suspected", "As with contrast medium: choose a scan without it.")
+        return synthetic_labels_engine(volume, labels=labels, device=device, progress=progress)
+
+    def confirm(text, **others):
+        asked.append(text)
+        return answer
+
+    monkeypatch.setattr(slicer.util, "confirmYesNoDisplay", confirm, raising=False)
+    panel.widget.logic.engine = engine
+    panel.press_run()
+    panel.until(lambda: not panel.running())
+    assert len(asked) == 1 and asked[0].startswith("As with contrast medium: choose a scan without it.")
+    expected = "Scored in 0 s" if answer else "Not scored: As with contrast medium"
+    assert panel.ui.statusLabel.text.startswith(expected)

@@ -11,7 +11,7 @@ from coronary_calcium import __version__
 from coronary_calcium.cli.console import INTERRUPTED, REJECTED, SCORED, say
 from coronary_calcium.cli.evaluate import add_evaluate
 from coronary_calcium.cli.prepare import add_prepare
-from coronary_calcium.cli.score import add_score
+from coronary_calcium.cli.score import OVERRULING, add_score
 from coronary_calcium.cli.selftest import add_selftest
 from coronary_calcium.cli.simulate import add_simulate
 from coronary_calcium.cli.train import add_train
@@ -29,7 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except InputError as rejection:
-        say(f"Rejected: {rejection}")
+        flag, _ = OVERRULING.get(rejection.code, ("", ""))
+        say(f"Rejected: {rejection}" + (f" To score it all the same, add {flag}." if flag else ""))
     except MemoryError:
         say(f"Rejected: {NOT_ENOUGH_MEMORY}")
     except BrokenPipeError:

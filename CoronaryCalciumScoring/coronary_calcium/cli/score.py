@@ -109,6 +109,13 @@ _SEXES = ("male", "female")
 _DENSITIES, _RADII_MM = (10.0, 2000.0), (1.0, 50.0)
 
 
+# The rejections that a user may overrule, by their code; as heart.contrast has them, which brings numpy.
+OVERRULING = {
+    "contrast-suspected": ("--allow-contrast", "score a CT that looks as if contrast medium was given, with a warning"),
+    "no-heart": ("--allow-no-heart", "search the whole body where no heart is found, with a warning; takes minutes"),
+}
+
+
 def add_choices(score: argparse.ArgumentParser) -> None:
     """Add the options, in a group of their own."""
     group = score.add_argument_group("rules, calibration and interpretation")
@@ -157,6 +164,9 @@ def add_choices(score: argparse.ArgumentParser) -> None:
         "age=63,sex=male,ethnicity=white,cholesterol=210,hdl=45,pressure=140 and, where they apply, "
         + ",".join(_MESA_FLAGS),
     )
+    rejections = score.add_argument_group("what is rejected otherwise")
+    for code, (flag, text) in OVERRULING.items():
+        rejections.add_argument(flag, action="append_const", dest="allowed", const=code, default=[], help=text)
 
 
 def usable_comparison(options: argparse.Namespace) -> bool:
@@ -189,6 +199,7 @@ def scoring_options_of(options: argparse.Namespace) -> "ScoringOptions":
         risk_scheme=options.risk_scheme or FIVE_CATEGORIES,
         risk_factors=options.mesa,
         all_quantities=options.quantities == "all",
+        allowed=frozenset(options.allowed),
     )
 
 

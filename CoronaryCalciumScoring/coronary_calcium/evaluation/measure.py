@@ -9,6 +9,7 @@ from coronary_calcium.arteries import ARTERIES, BY_LABEL
 from coronary_calcium.evaluation.patients import OpenedPatient
 from coronary_calcium.evaluation.results import LesionOutcome, PatientMeasurement
 from coronary_calcium.evaluation.statistics import Counts
+from coronary_calcium.heart.contrast import require_native_heart
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 from coronary_calcium.inference.predict import seen_voxels
 from coronary_calcium.network.weights import LoadedModel
@@ -28,10 +29,11 @@ def measure(
     """What the network finds, measured; and its label map (k, j, i) uint8, the same that scoring would give.
 
     ``every_slice`` runs the network also where nothing could count. ``timing`` has timed what went before. Raises
-    InputError as ``predict`` does.
+    InputError as ``predict`` does, and for what scoring rejects: no heart, or contrast medium.
     """
     timing = timing or Timing()
     volume, truth = opened.volume, opened.labels
+    require_native_heart(volume, opened.field)
     predicted = predict_lesions(
         volume, opened.field, model, device, timing=timing, every_slice=every_slice, keep_raw=True
     )

@@ -50,12 +50,14 @@ class HeartField:
 
 # Neighboring windows overlap, so that what lies on one window's edge is well inside the next.
 OVERLAP_MM = 24.0
+# In voxels: a box cut to a window's side is not to need a second one by its last digit.
+_ROUNDING = 1e-6
 
 
 def _centers(low: float, high: float, step: float, length: int) -> list[float]:
     """Centers, in voxels, of the windows that cover ``low`` .. ``high`` (voxel edges) along an axis of ``length``."""
     side = FIELD_SIZE_MM / step
-    if high - low <= side:
+    if high - low <= side + _ROUNDING:
         center = (low + high) / 2
         # A window that fits the image stays inside it; a larger one covers it all from its middle.
         if side >= length:

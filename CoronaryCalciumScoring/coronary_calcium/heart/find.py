@@ -35,6 +35,12 @@ _log = logging.getLogger(__name__)
 LEAST_LUNG_ML = 100.0
 # Hearts of adults have 400 mL and more; a part of one may be in view.
 LEAST_HEART_ML = 100.0
+# ... with at least this area in its largest axial section, where the scan does not go down to the diaphragm: seven
+# whole native hearts have 101 to 243 cm2. From the aortic arch up, where a neck scan ends, four of these scans show 62
+# cm2 and less of great vessels and windpipe.
+LEAST_SECTION_CM2 = 65.0
+# ... in a field of view that can hold it; cardiac ones are 150 mm and wider.
+SECTION_FIELD_MM = 150.0
 # How far the chest wall's inner face bulges beyond the lungs' convex hull where the heart touches it.
 WALL_MM = 8.0
 # In its lowest slices the heart lies on the diaphragm and no lung marks the chest wall in front of it; the lungs' hull
@@ -52,6 +58,10 @@ SOFT_HU = -200.0
 STEADY_SHARE = 0.4
 # Free space that the window keeps around the heart.
 MARGIN_MM = 8.0
+# A place that is wider than a window by up to this much gets one on its middle, not two a few pixels apart for twice
+# the time: no heart is as wide as a window, so what is beyond is margin, chest wall or liver. Each of nine chest crops
+# of 205 mm took two windows, or four, for every slice; now one.
+SPARED_MM = 32.0
 # One lung with less than this share of the other: collapsed, removed or outside the field of view.
 ONE_LUNG_SHARE = 0.15
 # Share of the lines from the heart's middle to the image's side that meet neither lung nor rib.
@@ -106,6 +116,8 @@ def _between(volume: CTVolume, coarse: Coarse, lungs: np.ndarray) -> HeartField 
         # One lung does not enclose the heart: the ribs, the sternum and the spine do.
         cavity |= hulls(lungs | wall)
         core = _core(coarse, cavity & ~closed, extent)
+    if extent.cut_below and _is_narrow(coarse, core):
+        return None
     sides = _cut_sides(coarse, lungs | wall, core, extent)
     for side in sides:
         cavity[_beyond(side, core)] = True
@@ -132,6 +144,13 @@ def _core(coarse: Coarse, space: np.ndarray, extent: Extent) -> np.ndarray:
     return largest_part(ndimage.binary_opening((coarse.hu[part] > SOFT_HU) & space[part], disc(coarse, OPENING_MM)))
 
 
+def _is_narrow(coarse: Coarse, core: np.ndarray) -> bool:
+    """Whether the core's largest axial section is too small for a heart, in a field of view that could hold one."""
+    _, dj, di = coarse.spacing
+    field = min(coarse.hu.shape[1] * dj, coarse.hu.shape[2] * di)
+    return field >= SECTION_FIELD_MM and bool(core.sum(axis=(1, 2)).max() * dj * di / 100 < LEAST_SECTION_CM2)
+
+
 def _windows(
     volume: CTVolume, coarse: Coarse, place: np.ndarray, extent: Extent, sides: tuple[str, ...]
 ) -> tuple[Window, ...]:
@@ -145,6 +164,9 @@ def _windows(
         factor, step, length = coarse.factors[axis + 1], volume.spacing[axis + 1], volume.shape[axis + 1]
         low = 0 if before in sides else first * factor - MARGIN_MM / step
         high = length if after in sides else last * factor + MARGIN_MM / step
+        spared = max(0.0, high - low - FIELD_SIZE_MM / step)
+        if spared <= SPARED_MM / step:
+            low, high = low + spared / 2, high - spared / 2
         box.append((low, high))
     end = volume.shape[0] if extent.top == len(coarse.hu) else extent.top * coarse.factors[0]
     return cover_box((extent.bottom * coarse.factors[0], end), box[0], box[1], volume.spacing, volume.shape)

@@ -21,6 +21,7 @@ class ScoringOptions:
     risk_scheme : the scheme of risk categories.
     risk_factors : what the MESA risk asks for; None: no such risk.
     all_quantities : also measure integrated mass and whatever else ``calcium_quantities`` knows.
+    allowed : codes of rejections that the user overrules (``heart.contrast.OVERRULABLE``).
 
     """
 
@@ -32,6 +33,7 @@ class ScoringOptions:
     risk_scheme: RiskScheme = FIVE_CATEGORIES
     risk_factors: RiskFactors | None = None
     all_quantities: bool = False
+    allowed: frozenset[str] = frozenset()
 
 
 DEFAULT_OPTIONS = ScoringOptions()

@@ -34,6 +34,18 @@ def real_series(name: str) -> Path:
     return folder
 
 
+def real_scans() -> Path:
+    """Folder with the unpacked real scans that were read by eye, and their label maps."""
+    archive = FOLDER / "real-labelled.tar.xz"
+    if not archive.is_file():
+        pytest.skip("needs real-labelled.tar.xz in ../shared/data, three open scans of TCIA with a reading by eye")
+    folder = Path(_scratch().name) / "real-labelled"
+    if not folder.is_dir():
+        with tarfile.open(archive) as files:
+            files.extractall(_scratch().name, filter="data")
+    return folder
+
+
 def truth_table() -> Path:
     """The table of the phantom's inserts."""
     table = FOLDER / "qrm-phantom-truth.csv"

@@ -33,7 +33,8 @@ def add_evaluate(commands: argparse._SubParsersAction) -> None:
         type=named_path,
         required=True,
         help="folder of patients: as coronary-calcium simulate or the Slicer module writes them, folders with a CT "
-        "(dicom/ or ct.nrrd) and labels.nrrd, or training cases (.npz)",
+        "(dicom/ or ct.nrrd) and labels.nrrd, real scans with a reading (NAME-labels.nrrd beside NAME), or training "
+        "cases (.npz)",
     )
     evaluate.add_argument(
         "--weights", type=named_path, help="weights to use instead of the shipped ones (.safetensors)"
@@ -99,7 +100,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         else:
             settings = EvaluationSettings(options.weights, options.device, options.precision, options.every_slice)
             content = _one(options, patients, settings, folder, folder)
-            sys.stdout.write("\n".join(_key_figures(content)))
+            sys.stdout.write("\n".join([*_reading_lines(content), *_key_figures(content)]))
     if options.output is not None:
         name = "tables.html" if options.table else "evaluation.html"
         say(f"Results: {(options.output / name).resolve()}")
@@ -231,6 +232,20 @@ def _key_figures(content: dict[str, Any]) -> list[str]:
         RESEARCH_USE,
         "",
     ]
+
+
+def _reading_lines(content: dict[str, Any]) -> list[str]:
+    """The real scans that were read by eye, each in a few lines."""
+    from coronary_calcium.evaluation.reading_comparison import reading_lines  # noqa: PLC0415
+    from coronary_calcium.evaluation.results import from_json  # noqa: PLC0415
+
+    lines = []
+    for result in map(from_json, content["patients"]):
+        measured = result.measured
+        if measured is not None and measured.reading is not None:
+            scores = measured.true_agatston, measured.found_agatston
+            lines += ["", *reading_lines(result.name, *scores, measured.reading)]
+    return lines
 
 
 def _two(value: float | None) -> str:

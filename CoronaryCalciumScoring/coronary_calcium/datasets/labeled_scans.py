@@ -18,6 +18,15 @@ from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
 
 UNSURE = 5
+OTHER_LABELS = {
+    6: "aortic wall, root or valve",
+    7: "mitral annulus",
+    8: "pericardium",
+    9: "bronchus, node or lung",
+    10: "bone or cartilage",
+    11: "metal",
+    12: "noise or artifact",
+}
 _HIGHEST_CORONARY = 4
 # Unsure calcium is left out with its blurred edge, mm.
 _MARGIN_MM = 1.0

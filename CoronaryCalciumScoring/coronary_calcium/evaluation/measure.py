@@ -6,7 +6,9 @@ from math import inf
 import numpy as np
 
 from coronary_calcium.arteries import ARTERIES, BY_LABEL
+from coronary_calcium.datasets.labeled_scans import UNSURE
 from coronary_calcium.evaluation.patients import OpenedPatient
+from coronary_calcium.evaluation.reading_comparison import compare_with_reading
 from coronary_calcium.evaluation.results import LesionOutcome, PatientMeasurement
 from coronary_calcium.evaluation.statistics import Counts
 from coronary_calcium.heart.contrast import require_native_heart
@@ -40,6 +42,12 @@ def measure(
     result = score_predicted(volume, opened.field, predicted, timing=timing)
     raw, labels, found_score = predicted.prediction, predicted.labels, result.score
     with timing.timed("measure"):
+        compared = None
+        if opened.reading is not None:
+            compared = compare_with_reading(volume, opened.reading, labels, raw.probability)
+            # What the reader was unsure of counts neither way.
+            labels = np.where(opened.reading == UNSURE, 0, labels).astype(np.uint8)
+            found_score = score_labels(volume, labels)
         mask = np.asarray(raw.raw) >= POSTPROCESSING_LIMITS.high_threshold
         true_score = score_labels(volume, truth)
         unfiltered = score_labels(volume, mask.astype(np.uint8), UNFILTERED).total.agatston
@@ -63,6 +71,7 @@ def measure(
         slices_skipped=raw.slices_skipped,
         seconds=dict(timing.seconds),
         warnings=tuple(warning.code for warning in result.warnings),
+        reading=compared,
     )
     return measured, labels
 

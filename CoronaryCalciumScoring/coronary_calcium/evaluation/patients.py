@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from coronary_calcium.datasets.case_format import REVIEWED_FACTS, TRUTH_FILE
+from coronary_calcium.datasets.labeled_scans import UNSURE, find_labeled, read_labels
 from coronary_calcium.errors import InputError
 from coronary_calcium.evaluation.scan_metadata import ScanMetadata, scan_metadata, unknown_metadata
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
@@ -30,14 +31,19 @@ _TRUTH_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Patient:
-    """Where a patient is: a folder, or a training case's .npz file; ``name`` is its path in the data folder."""
+    """Where a patient is: a folder, or a training case's .npz file; ``name`` is its path in the data folder.
+
+    ``reading`` is the label map of a scan that was read by eye (``datasets.labeled_scans``), whose images are ``path``.
+    """
 
     name: str
     path: Path
+    reading: Path | None = None
 
     def fingerprint(self) -> str:
         """A checksum of the names, sizes and times of the patient's files: when it changes, they have changed."""
         files = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
+        files += [self.reading] if self.reading else []
         digest = hashlib.sha256()
         for file in files:
             state = file.stat()
@@ -47,12 +53,16 @@ class Patient:
 
 @dataclass(frozen=True, eq=False)
 class OpenedPatient:
-    """A patient in memory: the CT, the true labels (k, j, i) uint8, where the network looks, and the scan's facts."""
+    """A patient in memory: the CT, the true labels (k, j, i) uint8, where the network looks, and the scan's facts.
+
+    ``reading`` is the whole label map of a scan that was read by eye, with what is unsure and what is not coronary.
+    """
 
     volume: CTVolume
     labels: np.ndarray
     field: HeartField
     facts: ScanMetadata
+    reading: np.ndarray | None = None
 
 
 def find_patients(folder: Path) -> list[Patient]:
@@ -60,7 +70,8 @@ def find_patients(folder: Path) -> list[Patient]:
 
     A patient is a folder with a CT (``dicom/`` or ``ct.*``) and its ``labels.*``, as ``coronary-calcium simulate`` and
     the Slicer module write them; one that lacks either is a patient, too, and is rejected when it is opened. A .npz
-    file is a training case, unless it lies beside a folder of its name, which holds the same patient.
+    file is a training case, unless it lies beside a folder of its name, which holds the same patient. A label map
+    NAME-labels.nrrd is the reading of a real scan, whose images lie beside it in the folder NAME or as NAME.nrrd.
 
     Raises InputError("no-patients") when there are none.
     """
@@ -82,8 +93,11 @@ def _walk(folder: Path, top: Path) -> Iterator[Patient]:
     if names & set(_MARKS):
         yield Patient(folder.name if folder == top else folder.relative_to(top).as_posix(), folder)
         return
+    read = find_labeled(folder)
+    for name, (images, labels) in read.items():
+        yield Patient((folder / name).relative_to(top).as_posix(), images, labels)
     for entry in entries:
-        if entry.is_dir():
+        if entry.is_dir() and entry.name not in read:
             yield from _walk(entry, top)
         elif entry.suffix == _CASE_SUFFIX and entry.stem not in names:
             yield Patient(entry.relative_to(top).as_posix(), entry)
@@ -95,7 +109,22 @@ def open_patient(patient: Patient) -> OpenedPatient:
     Labels count from 130 HU on. Raises InputError: those of reading a CT, a mask and a training case, "no-ct" and
     "no-truth" for a folder that lacks one, "truth-mismatch" when the labels do not have the score written beside them.
     """
+    if patient.reading is not None:
+        return _open_read(patient.path, patient.reading)
     return _open_folder(patient.path) if patient.path.is_dir() else _open_case(patient.path)
+
+
+def _open_read(images: Path, reading: Path) -> OpenedPatient:
+    """A real scan with its reading; unsure calcium is no calcium, and ``OpenedPatient.reading`` tells where it is."""
+    from coronary_calcium.io import open_ct  # noqa: PLC0415 (training machines have no SimpleITK)
+
+    volume = open_ct(images).volume
+    try:
+        read = read_labels(reading, volume)
+    except ValueError as error:
+        raise InputError("truth-mismatch", f"{error}: take the label map of these images.") from error
+    labels = np.where((read < UNSURE) & (volume.hu >= LITERATURE.threshold_hu), read, 0).astype(np.uint8)
+    return OpenedPatient(volume, labels, find_heart(volume), scan_metadata(volume), read)
 
 
 def stated_metadata(patient: Patient) -> ScanMetadata:
@@ -103,7 +132,7 @@ def stated_metadata(patient: Patient) -> ScanMetadata:
 
     A rejected patient counts as wrong, and has to in its own group.
     """
-    if not patient.path.is_dir():
+    if patient.reading is not None or not patient.path.is_dir():
         return unknown_metadata()
     try:
         return _facts(patient.path, None, *_beside(patient.path))

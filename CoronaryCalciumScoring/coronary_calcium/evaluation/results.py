@@ -7,11 +7,12 @@ from typing import Any
 
 import coronary_calcium
 from coronary_calcium.evaluation.patients import Patient
+from coronary_calcium.evaluation.reading_comparison import ReadingComparison, ReadLesion
 from coronary_calcium.evaluation.statistics import Counts
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 
 # Raised when the meaning of a kept result changes, so that earlier ones are not taken for it.
-RESULT_FORMAT = 6
+RESULT_FORMAT = 7
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class PatientMeasurement:
     heart_found, slices_run, slices_skipped : what the network looked at.
     seconds : wall-clock seconds by stage.
     warnings : codes of the warnings that a reader of the score would see.
+    reading : the network beside a reading by eye, for a real scan that has one; else None.
 
     """
 
@@ -72,6 +74,7 @@ class PatientMeasurement:
     slices_skipped: int
     seconds: dict[str, float]
     warnings: tuple[str, ...]
+    reading: ReadingComparison | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,12 @@ def from_json(content: dict[str, Any]) -> PatientResult:
             name: tuple(LesionOutcome(**lesion) for lesion in measured[name])
             for name in ("true_lesions", "found_lesions")
         }
-        measured = PatientMeasurement(**{**measured, **counts, **lesions, "warnings": tuple(measured["warnings"])})
+        reading = measured["reading"]
+        if reading is not None:
+            read = tuple(ReadLesion(**lesion) for lesion in reading["lesions"])
+            reading = ReadingComparison(**{**reading, "lesions": read})
+        others = {"warnings": tuple(measured["warnings"]), "reading": reading}
+        measured = PatientMeasurement(**{**measured, **counts, **lesions, **others})
     rejection = content["rejection"]
     return PatientResult(
         content["name"], content["facts"], measured, None if rejection is None else Rejection(**rejection)

@@ -343,7 +343,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         """Run once more, with a rejection overruled."""
         self._message = ""
         self._case, self._volumeNode = case, volumeNode
-        self.run.start(functools.partial(self.logic.compute, case), self._finish)
+        self.run.follow(self.logic.start(case), self._finish)
 
     def _review(self, case, volumeNode, result, seconds: float) -> None:
         """Show what the run found, and open the review of it."""

@@ -122,7 +122,7 @@ class CoronaryCalciumScoringLogic:
     def start(self, case: PreparedCase) -> BackgroundRun | ProcessRun:
         """Begin ``compute`` beside the window: the network in a process of its own, all else in a thread."""
         if case.labels is None and self.engine is engine_score_case:
-            return ProcessRun(case.volume, case.device)
+            return ProcessRun(case.volume, case.device, allowed=case.allowed)
         return BackgroundRun(functools.partial(self.compute, case))
 
     def show(self, volumeNode, case: PreparedCase, result: "CaseResult", *, segmentationNode=None) -> ScoredCase:

@@ -55,11 +55,17 @@ class ProcessRun:
     """
 
     def __init__(
-        self, volume: CTVolume, device: str = "auto", *, weights: Path | None = None, command: list[str] | None = None
+        self,
+        volume: CTVolume,
+        device: str = "auto",
+        *,
+        weights: Path | None = None,
+        allowed: frozenset[str] = frozenset(),
+        command: list[str] | None = None,
     ) -> None:
         self._volume = volume
         level = logging.getLogger("coronary_calcium").getEffectiveLevel()
-        self._request = Request(volume, device, weights, level)
+        self._request = Request(volume, device, weights, level, allowed)
         self._messages: queue.SimpleQueue = queue.SimpleQueue()
         self._fraction, self._text = 0.0, ""
         self._cancelled, self._over = False, False

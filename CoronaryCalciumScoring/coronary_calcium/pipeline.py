@@ -211,7 +211,8 @@ def predict_case(
 ) -> PredictedLesions:
     """Find the heart, load the network and run it: all of ``score_case`` that needs the network.
 
-    ``allowed`` are the codes of ``heart.contrast.OVERRULABLE`` that do not reject the CT. Raises InputError and Cancelled as ``score_case`` does.
+    ``allowed`` are the codes of ``heart.contrast.OVERRULABLE`` that do not reject the CT. Raises InputError and
+    Cancelled as ``score_case`` does.
     """
     timing = timing or Timing()
     with timing.timed("find heart"):

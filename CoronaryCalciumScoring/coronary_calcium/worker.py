@@ -58,7 +58,12 @@ def answer(request: Request, channel: BinaryIO) -> None:
     timing = Timing()
     try:
         predicted = predict_case(
-            request.volume, request.weights, request.device, progress=progress_to(channel), timing=timing
+            request.volume,
+            request.weights,
+            request.device,
+            progress=progress_to(channel),
+            timing=timing,
+            allowed=request.allowed,
         )
         write_result(channel, predicted, timing.seconds)
     except InputError as rejection:

@@ -32,13 +32,15 @@ _SPARSE = ("probability", "artery", "labels")
 class Request:
     """What the worker is asked: the CT without identity, files and acquisition, and how to run the network.
 
-    ``weights`` is a path, None for the shipped ones; ``log_level`` is the lowest that the parent wants to hear of.
+    ``weights`` is a path, None for the shipped ones; ``log_level`` is the lowest that the parent wants to hear of;
+    ``allowed`` are the codes of rejections that the user overrules.
     """
 
     volume: CTVolume
     device: str = "auto"
     weights: Path | None = None
     log_level: int = 100
+    allowed: frozenset[str] = frozenset()
 
 
 def write_request(request: Request, stream: BinaryIO) -> None:
@@ -53,6 +55,7 @@ def write_request(request: Request, stream: BinaryIO) -> None:
         "device": request.device,
         "weights": None if request.weights is None else str(request.weights),
         "log_level": request.log_level,
+        "allowed": sorted(request.allowed),
     }
     stream.write(json.dumps(head).encode() + b"\n")
     # Of voxels in another order, one slice after the other, so that no second copy is made.
@@ -76,7 +79,7 @@ def read_request(stream: BinaryIO) -> Request:
         waiting = waiting[count:]
     volume = CTVolume(hu, tuple(head["spacing"]), tuple(head["origin"]), np.array(head["direction"]))
     weights = None if head["weights"] is None else Path(head["weights"])
-    return Request(volume, head["device"], weights, head["log_level"])
+    return Request(volume, head["device"], weights, head["log_level"], frozenset(head["allowed"]))
 
 
 def write_message(stream: BinaryIO, kind: str, value: Any) -> None:

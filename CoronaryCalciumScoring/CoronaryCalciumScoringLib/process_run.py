@@ -22,6 +22,7 @@ import coronary_calcium
 from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputError
 from coronary_calcium.pipeline import CaseResult, score_predicted
 from coronary_calcium.progress import Timing
+from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.volume import CTVolume
 from coronary_calcium.worker_messages import Request, read_result, write_request
 
@@ -177,7 +178,8 @@ class ProcessRun:
         predicted, seconds = read_result(content)
         timing = Timing()
         timing.seconds.update(seconds)
-        return score_predicted(self._volume, predicted.field, predicted, timing=timing)
+        options = ScoringOptions(allowed=self._request.allowed)
+        return score_predicted(self._volume, predicted.field, predicted, options=options, timing=timing)
 
     def _died(self, code: int) -> InputError:
         """Why there is no answer."""

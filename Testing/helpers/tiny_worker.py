@@ -38,14 +38,14 @@ def _exit(*arguments, **options):
     os._exit(7)
 
 
-def _grandchild(volume, weights, device, progress, timing):
+def _grandchild(volume, weights, device, progress, timing, allowed):
     """Start a process that outlives this one, say its number, and wait for ever."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     progress(0.5, str(child.pid))
     time.sleep(600)
 
 
-def _noise(volume, weights, device, progress, timing):
+def _noise(volume, weights, device, progress, timing, allowed):
     """Predict with the tiny network, and write to standard output as libraries do."""
     import training_blobs
 
@@ -53,7 +53,7 @@ def _noise(volume, weights, device, progress, timing):
     sys.stdout.write("a library's greeting\n")
     sys.stdout.flush()
     os.system("echo a program's greeting")
-    return predict_case(volume, weights, device, progress=progress, timing=timing)
+    return predict_case(volume, weights, device, progress=progress, timing=timing, allowed=allowed)
 
 
 if __name__ == "__main__":

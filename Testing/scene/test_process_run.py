@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tiny_worker
+from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume
 from CoronaryCalciumScoringLib.background_run import Failed, Finished, Stopped
 from CoronaryCalciumScoringLib.process_run import ProcessRun
@@ -24,6 +25,8 @@ VOLUME = CTVolume(
     acquisition=Acquisition(kvp=100.0),
     warnings=(CaseWarning("thick-slices", "Thick."),),
 )
+# It holds no heart.
+ALLOWED = frozenset(["no-heart"])
 posix = pytest.mark.skipif(sys.platform == "win32", reason="asks for processes by POSIX's means")
 
 
@@ -131,10 +134,10 @@ def test_the_result_is_that_of_the_same_process_to_the_last_digit(weights, chang
     from coronary_calcium.pipeline import score_case
 
     volume = changed(VOLUME)
-    expected = score_case(volume, model_path=weights, device="cpu")
+    expected = score_case(volume, model_path=weights, device="cpu", options=ScoringOptions(allowed=ALLOWED))
     assert expected.score.total.lesions > 0
     assert expected.uncertainty.counted.size > 0
-    finished = outcome(ProcessRun(volume, "cpu", weights=weights, command=command()))
+    finished = outcome(ProcessRun(volume, "cpu", weights=weights, allowed=ALLOWED, command=command()))
     assert isinstance(finished, Finished), finished
     assert finished.result.volume is volume
     assert_same(finished.result, expected)
@@ -142,23 +145,24 @@ def test_the_result_is_that_of_the_same_process_to_the_last_digit(weights, chang
 
 
 def test_without_a_command_the_worker_itself_runs():
-    run = ProcessRun(VOLUME, "no such device")
+    run = ProcessRun(VOLUME, "no such device", allowed=ALLOWED)
     failed = outcome(run)
     assert failed.error.code == "device-unknown"
 
 
 def test_what_the_worker_logs_and_how_far_it_is_comes_to_the_parent(weights, caplog):
     caplog.set_level(logging.DEBUG, "coronary_calcium")
-    run = ProcessRun(VOLUME, "cpu", weights=weights, command=command())
+    run = ProcessRun(VOLUME, "cpu", weights=weights, allowed=ALLOWED, command=command())
     seen = set()
     until(lambda: (status := run.poll()) and (seen.add((status.fraction, status.text)) or status.outcome))
     assert any(fraction > 0.1 and text.startswith("Looking for calcium") for fraction, text in seen)
     assert any(record.name.startswith("coronary_calcium.inference") for record in caplog.records)
 
 
-def test_a_rejection_is_the_engines():
-    failed = outcome(ProcessRun(VOLUME, "cpu", weights=Path("none.safetensors"), command=command()))
-    assert failed.error.code == "weights-missing"
+@pytest.mark.parametrize(("allowed", "code"), [(ALLOWED, "weights-missing"), (frozenset(), "no-heart")])
+def test_a_rejection_is_the_engines_and_may_be_overruled(allowed, code):
+    failed = outcome(ProcessRun(VOLUME, weights=Path("none.safetensors"), allowed=allowed, command=command()))
+    assert failed.error.code == code
 
 
 @pytest.mark.parametrize(("fault", "code"), [("memory", "memory"), ("killed", "memory"), ("exit", "process")])
@@ -208,6 +212,7 @@ def test_cancel_ends_the_whole_tree_at_once(moment):
 PARENT = """
 import sys, time
 import numpy as np
+from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.volume import CTVolume
 from CoronaryCalciumScoringLib.process_run import ProcessRun
 run = ProcessRun(CTVolume(np.zeros((60, 512, 512), np.int16), (3.0, 1.0, 1.0), (0, 0, 0)), command=sys.argv[1:])
@@ -237,6 +242,7 @@ def test_when_the_application_is_killed_the_worker_ends_with_all_it_has_started(
 MEMORY = """
 import resource, sys, time
 import numpy as np
+from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.volume import CTVolume
 from CoronaryCalciumScoringLib.process_run import ProcessRun
 volume = CTVolume(np.ones((100, 512, 512), np.int16), (3.0, 1.0, 1.0), (0, 0, 0))

@@ -34,14 +34,14 @@ def made():
     return volume, drawing, [insert_lesions(volume, drawing, seed) for seed in (1, 2, 3)]
 
 
-def test_an_implant_of_a_seed_is_the_same_again(made):
+def test_an_inserted_case_of_a_seed_is_the_same_again(made):
     volume, drawing, cases = made
     again = insert_lesions(volume, drawing, 2)
     assert np.array_equal(again.hu, cases[1].hu) and np.array_equal(again.labels, cases[1].labels)
     assert not np.array_equal(cases[0].hu, cases[1].hu)
 
 
-def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
+def test_inserted_calcium_that_is_not_coronary_is_bright_and_carries_label_0(made):
     bright = unlabeled = 0
     for case in made[2]:
         _, j, i = case.spacing
@@ -59,7 +59,7 @@ def test_implants_of_other_calcium_are_bright_and_carry_label_0(made):
     assert unlabeled > 0.8 * bright
 
 
-def test_stents_are_implanted_without_a_label_and_change_nothing_else(made):
+def test_stents_are_inserted_without_a_label_and_change_nothing_else(made):
     volume, drawing, cases = made
     stented = insert_lesions(volume, drawing, 2, InsertionStyle(stents=1.0))
     struts = [deposit for deposit in stented.deposits if deposit.kind == "stent"]
@@ -115,7 +115,10 @@ def test_a_scan_kept_for_evaluation_is_rejected_for_training(made, tmp_path, cap
         main(arguments)
     assert "kept for evaluation" in capsys.readouterr().err
     assert main([*arguments, "--held-out"]) == 0
-    assert load_case(next((tmp_path / "cases").glob("*.npz"))).facts["seed"] == 0
+    assert load_case(tmp_path / "cases" / "inserted-kept-000000.npz").facts["seed"] == 0
+    with pytest.raises(SystemExit):
+        main(["--scan", NAME, "--count", "1", "--output", str(tmp_path)])
+    assert "--dicom go together" in capsys.readouterr().err
 
 
 def test_seeds_of_the_test_set_are_rejected(tmp_path):

@@ -10,7 +10,7 @@ import sys
 import tomllib
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +224,7 @@ def _stent(r, scan, drawing, share):
 
 def inserted_case(scan: BackgroundScan, seed: int, folder: Path, style: InsertionStyle = PLAIN) -> Path:
     """Write one training case with inserted lesions, cropped around the heart; one that is there already is kept."""
-    path = folder / f"insert_lesions-{scan.name}-{seed:06d}.npz"
+    path = folder / f"inserted-{scan.name}-{seed:06d}.npz"
     if not path.exists():
         made = insert_lesions(scan.volume, scan.drawing, seed, style, scan.unjudged)
         save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts, made.other, made.unjudged)
@@ -236,45 +236,57 @@ def load_drawings() -> dict[str, Any]:
     return tomllib.loads(PATHS.read_text(encoding="utf-8"))
 
 
-@lru_cache(maxsize=32)
-def _background(path: Path) -> BackgroundScan:
-    return load_background(path)
+def _scans(options: argparse.Namespace) -> list[BackgroundScan]:
+    """The scans that the arguments name. Raises InputError as ``load_background`` and ``open_ct`` do."""
+    if options.scan:
+        from coronary_calcium.io import open_ct  # noqa: PLC0415 (training machines have no SimpleITK)
+
+        volume = open_ct(options.dicom).volume
+        return [BackgroundScan(options.scan, volume, load_drawings()[options.scan], np.zeros(volume.shape, bool))]
+    given = [sorted(path.glob("*.npz")) if path.is_dir() else [path] for path in options.backgrounds]
+    return [load_background(path) for paths in given for path in paths]
 
 
-def _make(job: tuple[Path, int], folder: Path, style: InsertionStyle) -> Path:
-    path, seed = job
-    return inserted_case(_background(path), seed, folder, style)
+def _make(job: tuple[BackgroundScan, int], folder: Path, style: InsertionStyle) -> Path:
+    return inserted_case(*job, folder, style)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write inserted training cases; returns 0."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "--backgrounds", type=Path, nargs="+", required=True, help="background files, or folders of them"
-    )
-    parser.add_argument("--count", type=int, required=True, help="cases of each background")
+    scans = parser.add_mutually_exclusive_group(required=True)
+    scans.add_argument("--backgrounds", type=Path, nargs="+", help="background files, or folders of them")
+    scans.add_argument("--scan", choices=sorted(load_drawings()), help="a whole scan, as --dicom has it; plain cases")
+    parser.add_argument("--dicom", type=Path, help="the images of --scan")
+    parser.add_argument("--count", type=int, required=True, help="cases of each scan")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--plain", action="store_true", help="without disease of the ostia, strong motion and stents")
     parser.add_argument("--stents", type=float, help="share of cases with a stent")
     parser.add_argument("--held-out", action="store_true", help="make cases of a scan that is kept for evaluation")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write inserted training cases; returns 0."""
+    parser = _parser()
     options = parser.parse_args(arguments)
-    paths = [path for given in options.backgrounds for path in ([given] if given.is_file() else given.glob("*.npz"))]
+    if bool(options.scan) != bool(options.dicom):
+        parser.error("--scan and --dicom go together")
     try:
-        kept = [path.stem for path in paths if _background(path).drawing["held_out"]]
+        scans = _scans(options)
     except InputError as rejection:
         parser.error(str(rejection))
-    if not paths:
+    if not scans:
         parser.error("no background file (*.npz) there; make them with coronary_calcium.simulation.backgrounds")
+    kept = [scan.name for scan in scans if scan.drawing["held_out"]]
     if kept and not options.held_out:
         parser.error(f"{', '.join(kept)} is kept for evaluation; say --held-out to make evaluation cases of it")
-    style = PLAIN if options.plain else TRAINING
+    style = PLAIN if options.plain or options.scan else TRAINING
     style = style if options.stents is None else replace(style, stents=options.stents)
     options.output.mkdir(parents=True, exist_ok=True)
     # Each case has a seed of its own: the same one would give the same disease to every heart.
-    in_turn = sorted(paths) * options.count
-    jobs = [(path, options.first_seed + n) for n, path in enumerate(in_turn)]
+    jobs = [(scan, options.first_seed + n) for n, scan in enumerate(scans * options.count)]
     make = partial(_make, folder=options.output, style=style)
     with ProcessPoolExecutor(options.workers) as pool:
         for _ in tqdm(pool.map(make, jobs), total=len(jobs), desc="Inserting", unit="case"):

@@ -26,6 +26,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from coronary_calcium.errors import InputError
 from coronary_calcium.inference.device import DEVICES
 from coronary_calcium.network.denseraunet import NEIGHBORS, DenseRAUNet
+from coronary_calcium.network.precision import usable_precision
 from coronary_calcium.network.preprocessing import INPUT_SIZE, normalize
 from coronary_calcium.network.weights import default_weights
 from coronary_calcium.training.checkpoint import WEIGHTS
@@ -96,7 +97,7 @@ def _train(
     """Train until the clock leaves what validation and measurements take; returns the measurements."""
     device = ranks.device
     torch.backends.cudnn.benchmark = True
-    matrix = _matrix_rate(device)
+    matrix = _matrix_rate(device, usable_precision(recipe.precision, device))
     held_out = place / HELD_OUT if (place / HELD_OUT).is_dir() else None
     ends = {"iterations": 0, "minutes": minutes, "checkpoint_minutes": 1e6, "validation_minutes": 1e6}
     recipe = changed(recipe, recipe.name, ends)
@@ -155,10 +156,10 @@ def _seconds(work: Callable[[], Any], device: torch.device, repeats: int = 5) ->
     return statistics.median(times)
 
 
-def _matrix_rate(device: torch.device) -> float:
-    """Multiplications and additions a second in a large bfloat16 matrix product (float32 on a processor)."""
+def _matrix_rate(device: torch.device, precision: str) -> float:
+    """Multiplications and additions a second in a large matrix product in the training's precision."""
     side = _MATRIX.get(device.type, 1024)
-    dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return 2 * side**3 / _seconds(lambda: a @ b, device)
 

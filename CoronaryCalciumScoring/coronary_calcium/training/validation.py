@@ -145,7 +145,7 @@ def picture_sheet(predictions: list[SlicePrediction], title: str) -> np.ndarray:
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(15)
     draw.text((6, 5), title, fill=_INK, font=font)
     columns = [panel * (side + _GAP_PIXELS) for panel in range(3)]
-    for column, heading in zip(columns, ("CT", "Truth", "SlicePrediction"), strict=True):
+    for column, heading in zip(columns, ("CT", "Truth", "Prediction"), strict=True):
         draw.text((column + 6, _CAPTION_PIXELS + 3), heading, fill=_INK, font=font)
     legend = columns[1] + 90
     unnamed = any((prediction.found == UNASSIGNED.label).any() for prediction in predictions)

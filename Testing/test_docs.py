@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from command_cases import write_case
 from coronary_calcium.cli.main import _parser
+from coronary_calcium.io.checks import REFORMATTED
+from coronary_calcium.scoring.rules import KVP_WARNING
 from model_card_page import CARD, PAGE, page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -129,6 +131,18 @@ def test_every_module_and_script_that_a_command_runs_exists_and_takes_its_option
 def test_every_make_target_exists():
     targets = {line.partition(":")[0] for line in text_of(ROOT / "Makefile").splitlines() if re.match(r"\w+:", line)}
     assert {words[1] for _, words in commands() if words[0] == "make"} <= targets
+
+
+def test_every_warning_is_listed_with_the_file_that_decides_it():
+    engine = ROOT / "CoronaryCalciumScoring" / "coronary_calcium"
+    listed = dict(re.findall(r"^\| `([a-z-]+)` \|.*\[`(\S+)`\]", text_of(ROOT / "docs" / "dicom.md"), re.MULTILINE))
+    for code, file in listed.items():
+        name = {KVP_WARNING: "KVP_WARNING", REFORMATTED: "REFORMATTED"}.get(code, f'"{code}"')
+        assert name in text_of(engine / file), code
+    for package in ("io", "heart", "scoring", "inference", "dicom_export", "reports"):
+        for path in (engine / package).glob("*.py"):
+            given = set(re.findall(r'CaseWarning\(\s*"([a-z-]+)"', text_of(path)))
+            assert given <= set(listed), path.name
 
 
 def test_every_control_that_the_user_guide_names_is_in_the_panel():

@@ -54,7 +54,7 @@ def test_every_lesion_has_two_pictures_and_its_facts(page):
         assert (
             f"{lesion.id} · {artery} Agatston {number(lesion.agatston)} Maximum {lesion.maximum_hu:.0f} HU" in page.text
         )
-    assert "Network probability 0.75" in page.text
+    assert "AI probability 0.75" in page.text
 
 
 def test_the_page_loads_nothing_and_runs_nothing(page):
@@ -120,7 +120,7 @@ def test_a_given_mask_is_said_to_be_one(tmp_path):
     page = page_of(scored_case(mask_given=True), tmp_path)
     assert "marked in a given label map; the network was not run" in page.text
     assert NO_CLINICAL_LABELS not in page.text
-    assert "Network probability" not in page.text
+    assert "AI probability" not in page.text
 
 
 def test_a_mask_that_counts_for_nothing_says_why(tmp_path):

@@ -20,9 +20,6 @@ from pathlib import Path
 
 import coronary_calcium
 from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputError
-from coronary_calcium.pipeline import CaseResult, score_predicted
-from coronary_calcium.progress import Timing
-from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.volume import CTVolume
 from coronary_calcium.worker_messages import Request, read_result, write_request
 
@@ -171,15 +168,8 @@ class ProcessRun:
                 return Failed(RuntimeError(value.strip().splitlines()[-1]))
             elif kind == "result":
                 content = stream.read(value)
-                return Finished(self._scored(content)) if len(content) == value else None
+                return Finished(read_result(content, self._request)) if len(content) == value else None
         return None
-
-    def _scored(self, content: bytes) -> CaseResult:
-        predicted, seconds = read_result(content)
-        timing = Timing()
-        timing.seconds.update(seconds)
-        options = ScoringOptions(allowed=self._request.allowed)
-        return score_predicted(self._volume, predicted.field, predicted, options=options, timing=timing)
 
     def _died(self, code: int) -> InputError:
         """Why there is no answer."""

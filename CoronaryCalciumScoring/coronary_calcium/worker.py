@@ -15,8 +15,7 @@ import traceback
 from typing import BinaryIO
 
 from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputError
-from coronary_calcium.pipeline import predict_case
-from coronary_calcium.progress import Timing
+from coronary_calcium.pipeline import score_case
 from coronary_calcium.worker_messages import Request, progress_to, read_request, write_message, write_result
 
 # How often the worker looks whether its parent lives where it cannot wait for it.
@@ -51,21 +50,19 @@ def main() -> int:
 
 
 def answer(request: Request, channel: BinaryIO) -> None:
-    """Run the network, and write progress and outcome."""
+    """Score the CT, and write progress and outcome."""
     log = logging.getLogger("coronary_calcium")
     log.setLevel(request.log_level)
     log.addHandler(_ToParent(channel))
-    timing = Timing()
     try:
-        predicted = predict_case(
+        result = score_case(
             request.volume,
-            request.weights,
-            request.device,
+            model_path=request.weights,
+            device=request.device,
             progress=progress_to(channel),
-            timing=timing,
-            allowed=request.allowed,
+            options=request.options,
         )
-        write_result(channel, predicted, timing.seconds)
+        write_result(channel, result)
     except InputError as rejection:
         write_message(channel, "rejected", [rejection.code, str(rejection)])
     except MemoryError:

@@ -6,11 +6,11 @@ import sys
 import time
 
 from coronary_calcium import worker
-from coronary_calcium.pipeline import predict_case
+from coronary_calcium.pipeline import score_case
 
 
 def main(fault="noise"):
-    worker.predict_case = {
+    worker.score_case = {
         "memory": _no_memory,
         "bug": _bug,
         "killed": _killed,
@@ -38,14 +38,14 @@ def _exit(*arguments, **options):
     os._exit(7)
 
 
-def _grandchild(volume, weights, device, progress, timing, allowed):
+def _grandchild(volume, model_path, device, progress, options):
     """Start a process that outlives this one, say its number, and wait for ever."""
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     progress(0.5, str(child.pid))
     time.sleep(600)
 
 
-def _noise(volume, weights, device, progress, timing, allowed):
+def _noise(volume, model_path, device, progress, options):
     """Predict with the tiny network, and write to standard output as libraries do."""
     import training_blobs
 
@@ -53,7 +53,7 @@ def _noise(volume, weights, device, progress, timing, allowed):
     sys.stdout.write("a library's greeting\n")
     sys.stdout.flush()
     os.system("echo a program's greeting")
-    return predict_case(volume, weights, device, progress=progress, timing=timing, allowed=allowed)
+    return score_case(volume, model_path=model_path, device=device, progress=progress, options=options)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The network in a process of its own: the same result, and nothing left behind however it ends."""
 
+import io
+import json
 import logging
 import os
 import signal
@@ -14,6 +16,7 @@ import pytest
 import tiny_worker
 from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume
+from coronary_calcium.worker_messages import Request, read_result, write_result
 from CoronaryCalciumScoringLib.background_run import Failed, Finished, Stopped
 from CoronaryCalciumScoringLib.process_run import ProcessRun
 from training_blobs import SPACING, blobs
@@ -142,6 +145,19 @@ def test_the_result_is_that_of_the_same_process_to_the_last_digit(weights, chang
     assert finished.result.volume is volume
     assert_same(finished.result, expected)
     assert finished.result.seconds.keys() == expected.seconds.keys()
+
+
+def test_a_result_without_any_lesion_is_the_same_too(weights):
+    from coronary_calcium.pipeline import score_case
+
+    volume = replace(VOLUME, hu=np.minimum(VOLUME.hu, 100))
+    expected = score_case(volume, model_path=weights, device="cpu", options=ScoringOptions(allowed=ALLOWED))
+    assert expected.score.lesions == ()
+    stream = io.BytesIO()
+    write_result(stream, expected)
+    line, _, content = stream.getvalue().partition(b"\n")
+    assert json.loads(line) == {"result": len(content)}
+    assert_same(read_result(content, Request(volume, allowed=ALLOWED)), expected)
 
 
 def test_without_a_command_the_worker_itself_runs():

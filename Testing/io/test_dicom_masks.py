@@ -47,6 +47,26 @@ def test_the_name_of_the_file_does_not_matter(drawn, tmp_path):
     np.testing.assert_array_equal(open_mask(tmp_path / "1.2.826", volume), labels)
 
 
+def test_a_label_map_segmentation_is_read_as_it_was_drawn(tmp_path):
+    import highdicom
+    from pydicom.sr.codedict import codes
+
+    result = scored_series(tmp_path / "ct")
+    images = [pydicom.dcmread(path) for path in result.volume.series.files]
+    described = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number, segment_label=name, algorithm_type="MANUAL",
+            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+            segmented_property_type=codes.SCT.Lesion,
+        )
+        for number, name in enumerate(("LM", "LAD", "LCX", "RCA", "unassigned"), 1)
+    ]  # fmt: skip
+    highdicom.seg.Segmentation(
+        images, result.labels, "LABELMAP", described, highdicom.UID(), 9, highdicom.UID(), 1, "x", "y", "1", "1"
+    ).save_as(tmp_path / "map.dcm")
+    np.testing.assert_array_equal(open_mask(tmp_path / "map.dcm", result.volume), result.labels)
+
+
 def test_a_segment_without_an_arterys_name_is_known_by_its_code(drawn, tmp_path):
     volume, labels, path = drawn
     dataset = pydicom.dcmread(path)

@@ -1,6 +1,8 @@
 """The four files are written together or not at all."""
 
 import os
+import socket
+import subprocess
 
 import pytest
 from coronary_calcium.errors import Cancelled, InputError
@@ -126,3 +128,32 @@ def test_progress_rises_to_1(tmp_path):
     assert seen == sorted(seen)
     assert seen[-1] == 1.0
     assert len(seen) >= 5
+
+
+def left_behind(folder, process):
+    """What a run with this process number leaves when it is killed."""
+    path = folder / f".partial-{socket.gethostname()[:32]}-{process}-0123"
+    path.mkdir(parents=True)
+    (path / "scores.json").write_text("{}")
+    return path
+
+
+@pytest.mark.parametrize("exists", [True, False])
+def test_what_a_killed_run_left_is_removed_by_a_later_one_into_the_same_place(tmp_path, exists):
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    folder = tmp_path / "out"
+    if exists:
+        folder.mkdir()
+    stale, running = (left_behind(folder if exists else tmp_path, number) for number in (ended.pid, os.getpid()))
+    write_case(empty_case(), folder)
+    assert not stale.exists() and running.exists()
+
+
+def test_what_a_run_on_another_computer_left_stays_for_a_day(tmp_path):
+    young, old = tmp_path / ".partial-elsewhere-1-abc", tmp_path / ".partial-abc"
+    young.mkdir()
+    old.mkdir()
+    os.utime(old, (0, 0))
+    write_case(empty_case(), tmp_path)
+    assert young.exists() and not old.exists()

@@ -10,7 +10,7 @@ from coronary_calcium.cli.main import main
 from coronary_calcium.dicom_export.export import write_dicom
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.errors import InputError
-from coronary_calcium.reports import Extras, write_case
+from coronary_calcium.reports import Extras, pdf_fonts, write_case
 from coronary_calcium.reports.identity import Identity, read_identity
 from coronary_calcium.volume import CaseWarning
 from dicom_tools import scored_series
@@ -85,9 +85,64 @@ def test_what_the_header_holds_is_text_and_never_markup(tmp_path):
     assert "<script>" not in page and "&lt;script&gt;" in page
 
 
-def test_letters_that_the_font_lacks_are_shown_as_question_marks(tmp_path):
-    text = words(written(scored_case(), tmp_path, identity=replace(SOMEBODY, name="Müller Яна")))
-    assert "Müller ???" in text
+@pytest.fixture
+def no_other_fonts(monkeypatch):
+    """A computer on which the embedded font is the only one."""
+    monkeypatch.setattr(pdf_fonts, "_found", dict)
+
+
+NAMES = {
+    "Cyrillic": "Иванов Пётр",
+    "Greek": "Παπαδόπουλος Γιώργος",
+    "Czech": "Dvořák Jiří",
+    "Vietnamese": "Nguyễn Văn An",
+    "Hebrew": "כהן דוד",
+    "Arabic": "محمد علي",
+    "Thai": "สมชาย",
+    "Japanese": "Yamada, 山田",
+    "Korean": "홍길동",
+    "Hindi": "राम",
+}
+
+
+@pytest.mark.parametrize("script", NAMES)
+def test_a_name_in_any_script_is_readable_or_the_pdf_is_rejected_before_anything_is_written(tmp_path, script):
+    identity = replace(SOMEBODY, name=NAMES[script])
+    try:
+        text = words(written(empty_case(), tmp_path / "out", identity=identity), "-l", "1")
+    except InputError as rejection:
+        assert rejection.code == "pdf-letters" and not (tmp_path / "out").exists()
+        if script in ("Cyrillic", "Greek", "Czech", "Vietnamese", "Hebrew", "Arabic") and pdf_fonts._found():
+            raise
+        return
+    assert "?" not in text.split("Accession number")[1].split("SYN-4711")[0]
+    if script not in ("Hebrew", "Arabic", "Thai"):  # the order and the forms in which they are stored are the printer's
+        assert NAMES[script] in text
+
+
+def test_scripts_from_right_to_left_are_turned_around_and_joined():
+    pytest.importorskip("bidi")
+    assert pdf_fonts.as_set("כהן 12") == "12 ןהכ"
+    assert pdf_fonts.as_set("محمد") == "\ufeaa\ufee4\ufea4\ufee3"
+    assert pdf_fonts.as_set("Doe Jane") == "Doe Jane"
+
+
+@pytest.mark.parametrize("name", ["Иванов", "山田", "Dvořák"])
+def test_a_name_that_no_font_here_has_is_rejected_with_the_reason(tmp_path, no_other_fonts, name):
+    with pytest.raises(InputError, match="install the Noto or DejaVu fonts") as rejection:
+        written(empty_case(), tmp_path / "out", identity=replace(SOMEBODY, name=name))
+    assert rejection.value.code == "pdf-letters" and not (tmp_path / "out").exists()
+
+
+def test_without_the_packages_a_name_from_right_to_left_is_rejected(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bidi", None)
+    with pytest.raises(InputError, match="python-bidi"):
+        written(empty_case(), tmp_path / "out", identity=replace(SOMEBODY, name=NAMES["Hebrew"]))
+
+
+def test_letters_of_other_texts_that_no_font_has_are_shown_as_question_marks(no_other_fonts):
+    pdf_fonts.register_fonts()
+    assert pdf_fonts.markup("Müller & Яна") == "Müller &amp; ???"
 
 
 def test_identity_comes_from_the_header_as_a_reader_writes_it(tmp_path):
@@ -115,6 +170,7 @@ def test_the_command_writes_both_on_request(tmp_path, capsys):
 def test_without_reportlab_the_rejection_says_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.delitem(sys.modules, "coronary_calcium.reports.pdf_report", raising=False)
     monkeypatch.delitem(sys.modules, "coronary_calcium.reports.pdf_parts", raising=False)
+    monkeypatch.delitem(sys.modules, "coronary_calcium.reports.pdf_fonts", raising=False)
     monkeypatch.setitem(sys.modules, "reportlab.lib", None)
     with pytest.raises(InputError, match="pip install reportlab"):
         written(scored_case(), tmp_path / "out")

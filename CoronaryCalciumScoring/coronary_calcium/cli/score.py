@@ -346,12 +346,12 @@ def _score(options: argparse.Namespace) -> int:
     with TerminalProgress() as progress, input_path(options, part_of(progress, 0.0, 0.05)) as path:
         with timing.timed("read"):
             opened = open_ct(path, series_uid=options.series, progress=part_of(progress, 0.05, 0.1))
-            if extras.pdf:
-                require_pdf()  # told before the minutes of work, not after
             if extras.dicom_seg or extras.dicom_sr:
                 _tell_if_impossible(opened.volume, sending)
             if options.with_identity:
                 extras = replace(extras, identity=read_identity(opened.volume))
+            if extras.pdf:
+                require_pdf(extras.identity)  # before the minutes of work, not after
             labels, ai_labels = (
                 None if file is None else open_mask(file, opened.volume) for file in (options.mask, options.prediction)
             )

@@ -6,12 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from coronary_calcium.dicom_export.conformance import make_conformant
 from coronary_calcium.errors import InputError
 from coronary_calcium.io.axes import axial_order
-from coronary_calcium.io.slice_header import ENHANCED_CT
+from coronary_calcium.io.slice_header import ENHANCED_CT, UNREADABLE
 from coronary_calcium.volume import CaseWarning, CTVolume, SeriesReference
 
 # A frame of a multi-frame image lies at a slice's position to this part of the slice spacing.
@@ -160,7 +159,7 @@ def _bare(image: Dataset) -> Dataset:
 def _header(path: str) -> Dataset:
     try:
         return pydicom.dcmread(path, stop_before_pixels=True)
-    except (OSError, InvalidDicomError):
+    except UNREADABLE:
         raise _changed() from None
 
 

@@ -3,13 +3,13 @@
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 
 from coronary_calcium.arteries import ARTERIES, Artery
 from coronary_calcium.errors import InputError
@@ -20,14 +20,16 @@ from coronary_calcium.io.image_header import ImageHeader, damaged
 from coronary_calcium.io.slice_header import META_BYTES, inflates_too_far
 from coronary_calcium.volume import CTVolume
 
-SEGMENTATION_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+# Segmentation Storage, and since DICOM 2024d Label Map Segmentation Storage.
+SEGMENTATION_STORAGE = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+_SEGMENTATION_TYPES = ("BINARY", "LABELMAP")
 # A frame's pixels must lie on the CT's within this part of a voxel, as a mask's (masks.GRID_TOLERANCE_VOXELS).
 _GRID_TOLERANCE_VOXELS = 0.1
 # The CT's slices may lie a little unevenly themselves (dicom_geometry.POSITION_TOLERANCE_MM).
 _SLICE_TOLERANCE = 0.25
 _DAMAGED = (
     AttributeError, IndexError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError, struct.error,
-    zlib.error,
+    zlib.error, BytesLengthException, OverflowError,
 )  # fmt: skip
 _NAMES = ", ".join(artery.name for artery in ARTERIES)
 
@@ -36,7 +38,7 @@ def read_dicom_mask(path: Path, volume: CTVolume) -> np.ndarray | None:
     """Labels (k, j, i) uint8 on the volume's grid from a DICOM SEG; None when the file is not DICOM.
 
     A segment's artery is told by its label (LM, LAD, ...) or by its coded anatomic region. Raises InputError:
-    ``"unknown-format"`` (DICOM, but no binary segmentation), ``"truncated"``, ``"mask-other-series"``, ``"mask-grid"``,
+    ``"unknown-format"`` (DICOM, but no such segmentation), ``"truncated"``, ``"mask-other-series"``, ``"mask-grid"``,
     ``"mask-labels"``, ``"mask-overlap"``.
     """
     try:
@@ -50,10 +52,11 @@ def read_dicom_mask(path: Path, volume: CTVolume) -> np.ndarray | None:
         return None
     except (EOFError, *_DAMAGED):
         raise _damaged() from None
-    if dataset.get("SOPClassUID") != SEGMENTATION_STORAGE or dataset.get("SegmentationType") != "BINARY":
+    kind = str(dataset.get("SegmentationType") or "").upper()
+    if dataset.get("SOPClassUID") not in SEGMENTATION_STORAGE or kind not in _SEGMENTATION_TYPES:
         raise InputError(
             "unknown-format",
-            "The DICOM file given as mask is not a binary segmentation (SEG): export the segmentation as one.",
+            "The DICOM file given as mask is not a binary segmentation (SEG) or label map: export it as one.",
         )
     try:
         _reject_other_series(dataset, volume)
@@ -90,24 +93,33 @@ def _labels(dataset: Dataset, volume: CTVolume) -> np.ndarray:
     shared = dataset.SharedFunctionalGroupsSequence[0]
     labels = np.zeros(volume.shape, np.uint8)
     for frame, groups in zip(pixels, dataset.PerFrameFunctionalGroupsSequence, strict=True):
-        marked = frame > 0
-        if not marked.any():
-            continue
-        number = int(_group("SegmentIdentificationSequence", groups, shared).ReferencedSegmentNumber)
-        artery = artery_of[number]
-        if artery is None:
-            raise InputError(
-                "mask-labels",
-                "The DICOM segmentation has a segment that is not of one artery: name the segments "
-                f"{_NAMES} and remove the others.",
-            )
-        k, plane = _placed(marked, groups, shared, volume)
-        if np.any(labels[k][plane]):
-            raise InputError(
-                "mask-overlap", "Two segments of the mask overlap, so calcium would count twice: make them disjoint."
-            )
-        labels[k][plane] = artery.label
+        for number, marked in _marked(frame, dataset, groups, shared):
+            artery = artery_of[number]
+            if artery is None:
+                raise InputError(
+                    "mask-labels",
+                    "The DICOM segmentation has a segment that is not of one artery: name the segments "
+                    f"{_NAMES} and remove the others.",
+                )
+            k, plane = _placed(marked, groups, shared, volume)
+            if np.any(labels[k][plane]):
+                raise InputError(
+                    "mask-overlap",
+                    "Two segments of the mask overlap, so calcium would count twice: make them disjoint.",
+                )
+            labels[k][plane] = artery.label
     return labels
+
+
+def _marked(frame: np.ndarray, dataset: Dataset, groups: Dataset, shared: Dataset) -> Iterator[tuple[int, np.ndarray]]:
+    """The numbers of the segments that a frame marks, and where: one of a binary frame, any of a label map's values."""
+    if str(dataset.SegmentationType).upper() == "LABELMAP":
+        # PS3.3 C.8.20.2: the values are segment numbers; 0, or the padding value, is where none is.
+        nothing = {0, int(dataset.get("PixelPaddingValue", 0))}
+        for number in set(np.unique(frame).tolist()) - nothing:
+            yield int(number), frame == number
+    elif np.any(frame):
+        yield int(_group("SegmentIdentificationSequence", groups, shared).ReferencedSegmentNumber), frame > 0
 
 
 def _group(name: str, own: Dataset, shared: Dataset) -> Dataset:

@@ -156,7 +156,7 @@ _MAXIMUM_INFLATED = 2**30
 _PIECE = 2**20
 _PIXEL_DATA = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")
 # What pydicom raises on files that are not, or no longer, DICOM.
-_BROKEN = (
+UNREADABLE = (
     InvalidDicomError,
     BytesLengthException,
     OSError,
@@ -276,7 +276,7 @@ def read_headers(path: Path) -> list[SliceHeader] | None:
                 is_directory = _DIRECTORY.encode() in start
                 return [] if is_directory else None  # what is left of a header whose lengths are damaged
             return _slices_of(dataset, path, offset if at_pixels else None)
-    except _BROKEN:
+    except UNREADABLE:
         return None
 
 

@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import socket
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,6 +32,9 @@ REPORT = "report.html"
 PDF = "report.pdf"
 DICOM_SEGMENTATION = "segmentation.dcm"
 DICOM_REPORT = "report-sr.dcm"
+# Folders of runs that have not finished. No run takes a day to write its results.
+_PARTIAL = ".partial-"
+_STALE_S = 86400.0
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,7 @@ def write_results(
     if folder.exists() and not folder.is_dir():
         raise InputError("output", f"{folder} is a file, so no results can be written there; name a folder.")
     if extras.pdf:
-        require_pdf()
+        require_pdf(extras.identity)
     try:
         with _new_parents(folder), _hidden_folder(folder) as partial:
             progress(0.0, "Writing scores")
@@ -113,15 +118,21 @@ def write_results(
     return WrittenCase(folder / REPORT, result)
 
 
-def require_pdf() -> None:
-    """Raise InputError("pdf-missing") without the package that writes the PDF, to be told before any work."""
+def require_pdf(identity: Identity | None = None) -> None:
+    """Reject a PDF that cannot be written, to be told before any work.
+
+    Raises InputError: ``"pdf-missing"`` without its package, ``"pdf-letters"`` when it cannot print the identity.
+    """
     # Slicer does not ship reportlab, and imports this module at its start.
     try:
         import_module("coronary_calcium.reports.pdf_report")
+        from coronary_calcium.reports.pdf_fonts import reject_unprintable  # noqa: PLC0415
     except ImportError:
         raise InputError(
             "pdf-missing", "The package reportlab, which writes the PDF, is not installed: pip install reportlab."
         ) from None
+    if identity is not None:
+        reject_unprintable(tuple(value for _, value in identity.rows()))
 
 
 def _with_pdf(result: "CaseResult", pictures: CasePictures, path: Path, extras: Extras) -> "CaseResult":
@@ -195,12 +206,38 @@ def _hidden_folder(folder: Path) -> Iterator[Path]:
 
     It lies inside a folder that exists, since that may be a disk of its own (a mount), and beside one that does not.
     """
-    partial = (folder if folder.is_dir() else folder.absolute().parent) / f".partial-{uuid.uuid4().hex}"
+    beside = folder if folder.is_dir() else folder.absolute().parent
+    _remove_stale(beside)
+    partial = beside / f"{_PARTIAL}{socket.gethostname()[:32]}-{os.getpid()}-{uuid.uuid4().hex}"
     partial.mkdir()
     try:
         yield partial
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_stale(beside: Path) -> None:
+    """Remove what runs that were killed left here: of processes of this computer that live no more, or a day old."""
+    for left in beside.glob(f"{_PARTIAL}*"):
+        host, _, rest = left.name.removeprefix(_PARTIAL).rpartition("-")[0].rpartition("-")
+        dead = host == socket.gethostname()[:32] and rest.isdecimal() and not is_running(int(rest))
+        with contextlib.suppress(OSError):
+            old = time.time() - left.stat().st_mtime > _STALE_S
+            if (dead or old) and left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def is_running(process: int) -> bool:
+    """Whether a process of this computer lives; taken for granted where asking would end it, as on Windows."""
+    if os.name == "nt":
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _move(partial: Path, folder: Path) -> None:

@@ -47,7 +47,8 @@ def read_identity(volume: CTVolume) -> Identity:
     """
     # Slicer imports the reports at its start, when pydicom is not yet needed.
     import pydicom  # noqa: PLC0415
-    from pydicom.errors import InvalidDicomError  # noqa: PLC0415
+
+    from coronary_calcium.io.slice_header import UNREADABLE  # noqa: PLC0415
 
     files = () if volume.series is None else volume.series.files
     try:
@@ -55,7 +56,7 @@ def read_identity(volume: CTVolume) -> Identity:
             warnings.simplefilter("ignore")  # remarks on odd values, which are shown as they are
             dataset = pydicom.dcmread(files[0], stop_before_pixels=True, specific_tags=list(_ENTRIES.values()))
             stated = {name: str(dataset.get(keyword) or "") for name, keyword in _ENTRIES.items()}
-    except (IndexError, OSError, InvalidDicomError, ValueError):
+    except UNREADABLE:
         raise InputError(
             "no-identity",
             "Patient and study are not known, because the CT has no DICOM files here (an image file, or a ZIP): "

@@ -3,32 +3,19 @@
 import io
 from collections.abc import Iterable, Sequence
 from typing import Any
-from xml.sax.saxutils import escape
 
 from reportlab.graphics.shapes import Drawing, Rect
 from reportlab.lib import colors
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
 from reportlab.lib.utils import ImageReader
-from reportlab.pdfbase import pdfmetrics
-from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.platypus import Flowable, Paragraph, Table
 
+from coronary_calcium.reports.pdf_fonts import BOLD, FONT, markup
 from coronary_calcium.reports.pictures import Picture
 
-# Bitstream Vera comes with reportlab and is embedded, so that the page is the same everywhere.
-FONT, BOLD = "Vera", "VeraBd"
 INK, QUIET, LINE, PANEL = (colors.HexColor(code) for code in ("#1a1d21", "#5c646d", "#d5dade", "#f4f6f7"))
-# Shown for a letter that the font lacks, such as those of other scripts.
-UNKNOWN_LETTER = "?"
 _BAR_HEIGHT = 2.4 * mm
-
-
-def register_fonts() -> None:
-    """Make the fonts known to reportlab; doing it twice does no harm."""
-    for name in (FONT, BOLD):
-        pdfmetrics.registerFont(TTFont(name, f"{name}.ttf"))
-    pdfmetrics.registerFontFamily(FONT, normal=FONT, bold=BOLD, italic=FONT, boldItalic=BOLD)
 
 
 def style(size: float = 8.0, *, bold: bool = False, color: colors.Color = INK, right: bool = False) -> ParagraphStyle:
@@ -43,15 +30,9 @@ def style(size: float = 8.0, *, bold: bool = False, color: colors.Color = INK, r
     )
 
 
-def known_letters(value: object) -> str:
-    """The text with a question mark for every letter that the font lacks."""
-    letters = pdfmetrics.getFont(FONT).face.charToGlyph
-    return "".join(letter if ord(letter) in letters else UNKNOWN_LETTER for letter in str(value))
-
-
 def text(value: object, size: float = 8.0, **options: Any) -> Paragraph:
     """A paragraph of plain text: nothing in ``value`` is taken for markup. Options as for ``style``."""
-    return Paragraph(escape(known_letters(value)), style(size, **options))
+    return Paragraph(markup(value, options.get("bold", False)), style(size, **options))
 
 
 def picture(shown: Picture, side: float) -> Flowable:

@@ -17,14 +17,13 @@ from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.formatting import number
 from coronary_calcium.reports.html_report import key_caption
 from coronary_calcium.reports.identity import Identity
+from coronary_calcium.reports.pdf_fonts import FONT, register_fonts
 from coronary_calcium.reports.pdf_parts import (
-    FONT,
     INK,
     LINE,
     QUIET,
     facts_table,
     picture,
-    register_fonts,
     swatch,
     table,
     text,

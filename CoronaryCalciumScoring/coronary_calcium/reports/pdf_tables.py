@@ -8,9 +8,8 @@ from reportlab.platypus import Flowable, Spacer
 
 from coronary_calcium.arteries import ARTERIES, UNASSIGNED
 from coronary_calcium.formatting import number, signed
+from coronary_calcium.reports.pdf_fonts import BOLD, FONT
 from coronary_calcium.reports.pdf_parts import (
-    BOLD,
-    FONT,
     INK,
     LINE,
     PANEL,

@@ -157,12 +157,15 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.ui.applyButton.connect("clicked(bool)", self.onApplyButton)
         self.ui.startButton.connect("clicked(bool)", self.onStartButton)
         self.initializeParameterNode()
+        if self.parent.isEntered:  # after a reload, which does not enter the module again
+            self.enter()
 
     def cleanup(self) -> None:
         """Called when the application closes and the module widget is destroyed."""
         self._letGo(CLEANUP_WAIT_SECONDS)
         if self.reviewPanel is not None:
             self.reviewPanel.exit()
+            self.reviewPanel.dispose()
         self.setParameterNode(None)
         self.removeObservers()
 
@@ -205,7 +208,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def onReload(self) -> None:
         """Reload the module with its libraries, which Slicer's reload alone would leave as they were."""
-        self._letGo()
+        self.cleanup()  # Slicer's reload throws the widgets away without it
         for name in [name for name in sys.modules if name.split(".")[0] in LIBRARIES]:
             del sys.modules[name]
         importlib.invalidate_caches()

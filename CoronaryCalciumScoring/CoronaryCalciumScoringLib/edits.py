@@ -1,4 +1,4 @@
-"""The click of a calcium workstation: a position in, a lesion given to an artery, moved or removed."""
+"""The click of a calcium workstation: a position in, a lesion assigned to an artery, moved or removed."""
 
 import enum
 from dataclasses import dataclass
@@ -23,11 +23,12 @@ MOST_VOLUME_MM3 = 2000.0
 REACH_MM = 50.0
 # Half the side of the first box that is searched; it is doubled while the lesion reaches its border.
 FIRST_REACH_MM = 12.5
-# Steps that can be taken back; Slicer keeps 5. A step keeps the labelmap around all lesions, which is about 1 MB in
+# Steps that can be undone; Slicer keeps 5. A step keeps the labelmap around all lesions, which is about 1 MB in
 # slices of 3 mm and 6 MB in slices of 0.6 mm.
 UNDO_STEPS = 50
 TOO_LARGE = (
-    "What is connected here is larger than a coronary lesion can be, as bone is: mark the calcium with the brush."
+    "What is connected here is larger than a coronary lesion can be (bone, for example): mark the calcium with the "
+    "brush."
 )
 # In three dimensions, neighbors are the 26 voxels that share a face, an edge or a corner, as in the scores.
 _ALL_26 = np.ones((3, 3, 3), dtype=bool)
@@ -102,7 +103,7 @@ class Edits:
         self.rules = rules
 
     def assign(self, ras: tuple[float, float, float], artery: Artery) -> EditResult:
-        """Give the lesion at a position to an artery.
+        """Assign the lesion at a position to an artery.
 
         Voxels that nobody has marked are taken as far as they are connected (26 neighbors) at or above the
         threshold; voxels of other arteries are neither taken nor crossed. On a lesion of another artery, that lesion
@@ -129,16 +130,18 @@ class Edits:
         new = grown & (self._labels(box) == 0)
         voxels = np.argwhere(new) + box.low
         if not voxels.size:
-            return EditResult(Edit.NOTHING, f"This lesion belongs to {artery.name} already.")
+            return EditResult(Edit.NOTHING, f"This lesion is already assigned to {artery.name}.")
         self.history.SaveStateForUndo()
         add_voxels(self.segmentationNode, self.volumeNode, artery, voxels)
-        return EditResult(Edit.ASSIGNED, f"{artery.name}: {self._size(len(voxels))} marked.", artery.name, len(voxels))
+        return EditResult(
+            Edit.ASSIGNED, f"{self._size(len(voxels))} assigned to {artery.name}.", artery.name, len(voxels)
+        )
 
     def remove(self, ras: tuple[float, float, float]) -> EditResult:
         """Take the lesion at a position away from its artery: it no longer counts."""
         seed = self._seed(ras, lambda hu, labels: labels > 0)
         if seed is None:
-            return EditResult(Edit.NOTHING, f"No artery has calcium within {SNAP_MM:g} mm of the click.")
+            return EditResult(Edit.NOTHING, f"No lesion is assigned to an artery within {SNAP_MM:g} mm of the click.")
         index, label = seed
         artery, voxels = BY_LABEL[label], self._lesion(index, label)
         self.history.SaveStateForUndo()
@@ -152,7 +155,7 @@ class Edits:
         self.history.Undo()
 
     def redo(self) -> None:
-        """Do again what was undone last."""
+        """Redo what was undone last."""
         self.history.Redo()
 
     def _move(self, index: np.ndarray, previous: Artery, artery: Artery) -> EditResult:

@@ -21,7 +21,7 @@ from .candidates import (
     remove_candidates_node,
     show_candidates,
 )
-from .edits import Edit, EditResult, Edits, History
+from .edits import UNDO_STEPS, Edit, EditResult, Edits, History
 from .live_scores import LiveScores
 from .review_statistics import ReviewStatistics, ReviewStatisticsCounter
 from .rules_and_outputs import rules_for, store_options, stored_options
@@ -181,13 +181,24 @@ class Review:
         return self._edited(lambda: self.edits.remove(ras))
 
     def undo(self) -> bool:
-        """Go back one edit, click or stroke; whether there was one."""
-        self._edited(self.edits.undo, "undone")
-        return self._moved
+        """Go back one edit, click or stroke, that has changed a label; whether there was one."""
+        return self._stepped(self.edits.undo, "undone")
 
     def redo(self) -> bool:
-        """Do again what was undone last; whether there was something."""
-        self._edited(self.edits.redo, "redone")
+        """Redo what was undone last; whether there was something."""
+        return self._stepped(self.edits.redo, "redone")
+
+    def _stepped(self, step: Callable[[], None], counted: str) -> bool:
+        """Go in the history until a label changes: a stroke over nothing is a state of the editor, and no step."""
+        segmentation = self.segmentationNode.GetSegmentation()
+        segment_ids = segmentation.GetSegmentIDs()
+        for _ in range(UNDO_STEPS):
+            before = [segmentation.GetSegment(segment_id).GetMTime() for segment_id in segment_ids]
+            self._edited(step, counted)
+            segments = [segmentation.GetSegment(segment_id) for segment_id in segment_ids]
+            after = [segment.GetMTime() if segment else None for segment in segments]
+            if self._moved or after == before:
+                break
         return self._moved
 
     def _edited(self, edit: Callable[[], EditResult | None], counted: str | None = None) -> EditResult | None:

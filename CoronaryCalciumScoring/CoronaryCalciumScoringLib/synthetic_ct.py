@@ -1,10 +1,14 @@
 """CTs made on the spot: a small one with two plaques of known score, and a simulated patient."""
 
+import json
+from dataclasses import asdict, fields
+
 import numpy as np
 from coronary_calcium.arteries import LAD, RCA
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.volume import CTVolume
+from coronary_calcium.volume import Acquisition, CTVolume
 
+from .json_attribute import json_attribute
 from .volume_node import add_volume_node
 
 SHAPE = (40, 128, 128)
@@ -40,6 +44,8 @@ def add_synthetic_ct(scene):
 # A patient with plaques in several arteries; the protocol of the command line's demonstration.
 SEED, PATIENT_SPACING_MM = 7, 3.0
 NAME = "Simulated chest CT"
+# A volume node keeps no header: what the simulator knows of the scan, as JSON.
+ACQUISITION_ATTRIBUTE = "CoronaryCalcium.Acquisition"
 
 
 def add_simulated_patient(scene, progress: Progress = no_progress):
@@ -50,4 +56,13 @@ def add_simulated_patient(scene, progress: Progress = no_progress):
     from coronary_calcium.simulation.patient import simulate_patient
 
     patient = simulate_patient(SEED, progress=progress, spacing=PATIENT_SPACING_MM, thickness=PATIENT_SPACING_MM)
-    return add_volume_node(scene, patient.volume, scene.GenerateUniqueName(NAME))
+    node = add_volume_node(scene, patient.volume, scene.GenerateUniqueName(NAME))
+    node.SetAttribute(ACQUISITION_ATTRIBUTE, json.dumps(asdict(patient.volume.acquisition)))
+    return node
+
+
+def stored_acquisition(volumeNode) -> Acquisition | None:
+    """How the simulator says that a scan was made; None for a CT that it has not made."""
+    kept = json_attribute(volumeNode, ACQUISITION_ATTRIBUTE, dict)
+    known = {entry.name: kept[entry.name] for entry in fields(Acquisition) if entry.name in kept}
+    return Acquisition(**known) if known else None

@@ -1,14 +1,22 @@
 """What only the application knows: the packages of its Python, and its DICOM database."""
 
+import importlib.util
 import os
+import shutil
+import tempfile
+from collections.abc import Sequence
 
 import qt
 import slicer
+from coronary_calcium.errors import InputError
 from coronary_calcium.volume import Acquisition
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
+from CoronaryCalciumScoringLib.synthetic_ct import stored_acquisition
 from slicer.i18n import tr as _
 
 TORCH_REQUIREMENT = ">=2.4"
+# Where the folder that was chosen last is kept.
+FOLDER_SETTING = "CoronaryCalciumScoring/Folder"
 # What to do with a review that a new run would take the place of.
 KEEP, REPLACE, NEW = "keep", "replace", "new"
 
@@ -51,12 +59,15 @@ def shownVolume():
 
 
 def acquisitionOf(volumeNode) -> Acquisition | None:
-    """How the scan was made, from the header of its first slice in the DICOM database; None where there is none."""
+    """How the scan was made, from the header of its first slice in the DICOM database, or from the simulator.
+
+    None where neither is known.
+    """
     uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
     database = getattr(slicer, "dicomDatabase", None)
     path = database.fileForInstance(uids[0]) if uids and database else ""
     if not path or not os.path.isfile(path):
-        return None
+        return stored_acquisition(volumeNode)
     import pydicom
     from coronary_calcium.io.slice_header import acquisition_of
 
@@ -80,30 +91,80 @@ def dicomFilesOf(volumeNode) -> tuple[list[str], str]:
 
 
 def ensureRequirements(requirements: str) -> None:
-    """Install the packages of a file of requirements that Slicer does not ship, asking first."""
+    """Install the packages of a file of requirements that Slicer does not ship, asking first.
+
+    Raises InputError ("packages") with what to do when the user declines or the installation fails.
+    """
     try:
         from slicer.packaging import load_requirements, pip_ensure
     except ModuleNotFoundError as error:
-        raise RuntimeError(_("This module needs 3D Slicer 5.12 or newer.")) from error
-    pip_ensure(load_requirements(requirements), requester="Coronary Calcium Scoring")
+        raise InputError("packages", _("This module needs 3D Slicer 5.12 or newer.")) from error
+    try:
+        pip_ensure(load_requirements(requirements), requester="Coronary Calcium Scoring")
+    except RuntimeError as error:
+        if "declined" in str(error).lower():
+            raise _declined(_("Python packages that are needed were not installed.")) from error
+        raise InputError(
+            "packages", _("Python packages could not be installed ({reason}).").format(reason=error)
+        ) from error
+
+
+def _declined(what: str) -> InputError:
+    return InputError(
+        "packages",
+        _("{what} Press the button again and agree, or use Start without AI, which needs none.").format(what=what),
+    )
 
 
 def ensurePackages(requirements: str) -> None:
-    """Install what the network needs and Slicer does not ship, asking first; raises RuntimeError when the user
-    declines.
+    """Install what the network needs and Slicer does not ship, asking first; raises InputError when it is missing.
+
+    PyTorch itself is not imported: that takes seconds, in which the window would be frozen.
     """
     ensureRequirements(requirements)
+    if importlib.util.find_spec("torch") is not None:
+        return
     try:
         from PyTorchUtils import PyTorchUtilsLogic
     except ModuleNotFoundError as error:
-        raise RuntimeError(
-            _("The network needs PyTorch: install the extension PyTorch in the Extensions Manager and restart Slicer.")
+        raise InputError(
+            "packages",
+            _("The network needs PyTorch: install the extension PyTorch in the Extensions Manager and restart Slicer."),
         ) from error
-    torchUtils = PyTorchUtilsLogic()
-    if torchUtils.torchInstalled():
-        return
-    if torchUtils.installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
-        raise RuntimeError(_("The network needs PyTorch, which was not installed."))
+    if PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=TORCH_REQUIREMENT) is None:
+        raise _declined(_("The network needs PyTorch, which was not installed."))
+
+
+def askFolder(parent, title: str, names: Sequence[str] = ()) -> str:
+    """Ask for a folder, beginning at the one that was chosen last, and before files of these names are replaced.
+
+    Empty when the user does not want to write.
+    """
+    settings = qt.QSettings()
+    folder = qt.QFileDialog.getExistingDirectory(parent, title, settings.value(FOLDER_SETTING) or "")
+    if not folder:
+        return ""
+    settings.setValue(FOLDER_SETTING, folder)
+    present = [name for name in names if os.path.exists(os.path.join(folder, name))]
+    if present and not slicer.util.confirmOkCancelDisplay(
+        _("{folder} already holds {names}. Replace them?").format(folder=folder, names=", ".join(present)),
+        windowTitle=_("Coronary Calcium Scoring"),
+    ):
+        return ""
+    return folder
+
+
+def addToDicomDatabase(path: str) -> None:
+    """Copy a DICOM file into Slicer's DICOM database, which lists it under the patient and study of its header.
+
+    Raises RuntimeError when the database does not take it.
+    """
+    from DICOMLib import DICOMUtils
+
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copy(path, folder)
+        if not DICOMUtils.importDicom(folder, copyFiles=True):
+            raise RuntimeError(_("Slicer's DICOM database did not take the file."))
 
 
 def confirmScoring(reason: str) -> bool:

@@ -10,11 +10,11 @@ def helpText() -> str:
 score of each artery.</p>
 <ol>
 <li>Select the CT and press <b>Run</b>, or <b>Start without AI</b> to mark the calcium yourself.</li>
-<li>Look at each lesion: select it in the list, or press <b>N</b> and <b>P</b>.</li>
-<li>Correct: keys <b>1</b> to <b>4</b> choose LM, LAD, LCX or RCA; a click on a bright spot in a slice view gives the
-whole lesion to that artery. <b>Shift</b> with a click, or key <b>0</b> and a click, removes a lesion. For parts of a
-lesion, unfold <b>Brush, eraser and other tools</b>. <b>Ctrl+Z</b> takes back, <b>Ctrl+Y</b> does again.</li>
-<li>The scores follow every edit; beside them stands what the AI had proposed.</li>
+<li>Check each lesion: select it in the list, or press <b>N</b> and <b>P</b>.</li>
+<li>Correct: keys <b>1</b> to <b>4</b> choose LM, LAD, LCX or RCA; a click on a bright spot in a slice view assigns
+the whole lesion to that artery. <b>Shift</b> with a click, or key <b>0</b> and a click, removes a lesion. For parts
+of a lesion, open <b>Brush, eraser and other tools</b>. <b>Ctrl+Z</b> undoes, <b>Ctrl+Y</b> redoes.</li>
+<li>The scores follow every edit; beside them is what the AI proposed.</li>
 <li>Save the report and tables with <b>Results</b>, or the case for training with <b>Training case</b>. Saving the scene
 keeps the review, too.</li>
 </ol>

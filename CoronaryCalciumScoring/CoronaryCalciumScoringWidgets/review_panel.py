@@ -20,7 +20,7 @@ from .application import acquisitionOf
 from .controls import Explained, FittedColumns
 from .lesion_list import LesionList
 from .run_control import RunControl
-from .score_view import COLUMNS, artery_color, no_review_text, showScores
+from .score_view import COLUMNS, artery_color, change_text, no_review_text, showScores
 from .segment_editor import SegmentEditor
 from .slice_clicks import SliceClicks
 
@@ -42,6 +42,7 @@ class ReviewPanel:
         self._reason = ""  # why there is no review of nodes that are there
         self._followed: tuple = ()
         self._entered = False
+        self._editing = False  # an edit of the panel's own
         self._artery: Artery | None = LAD  # None removes
         self._timer = qt.QTimer()
         self._timer.setSingleShot(True)
@@ -121,6 +122,14 @@ class ReviewPanel:
         if slicer.mrmlScene:
             hide_mark(slicer.mrmlScene)
 
+    def dispose(self) -> None:
+        """Take the keys off the window; the panel is gone after this."""
+        for shortcut in self.shortcuts.values():
+            shortcut.enabled = False
+            shortcut.setParent(None)
+            shortcut.deleteLater()
+        self.shortcuts = {}
+
     @property
     def whyNot(self) -> str:
         """Why there is nothing to review; empty while there is a review."""
@@ -197,12 +206,12 @@ class ReviewPanel:
             self._say(_("A click removes a lesion."))
             return
         self.editor.choose(self.review.segmentationNode, artery.name)
-        self._say(_("A click on a bright spot gives the lesion to {artery}.").format(artery=artery.name))
+        self._say(_("A click on a bright spot assigns the lesion to {artery}.").format(artery=artery.name))
 
     def onClick(self, ras: tuple[float, float, float], shift: bool) -> None:
         """A click in a slice view."""
         if self.editor.effectActive:
-            self._say(_("A tool below has the clicks: switch it off to assign lesions."))
+            self._say(_("A tool of the editor below takes the clicks: switch it off to assign lesions."))
             return
         if shift or self._artery is None:
             self._edit(lambda: self.review.remove(ras))
@@ -210,12 +219,12 @@ class ReviewPanel:
             self._edit(lambda: self.review.assign(ras, self._artery))
 
     def undo(self) -> None:
-        """Take back the last click or stroke."""
-        self._step(self.review.undo, _("Taken back."), _("There is nothing to take back."))
+        """Undo the last click or stroke."""
+        self._step(self.review.undo, _("Undone"), _("There is nothing to undo."))
 
     def redo(self) -> None:
-        """Do again what was taken back last."""
-        self._step(self.review.redo, _("Done again."), _("There is nothing to do again."))
+        """Redo what was undone last."""
+        self._step(self.review.redo, _("Redone"), _("There is nothing to redo."))
 
     def useCandidates(self, candidates) -> None:
         """Show candidates that were found before, such as for a start without the network."""
@@ -233,14 +242,25 @@ class ReviewPanel:
 
     def _step(self, step, done: str, nothing: str) -> None:
         """Go a step back or forth in the history, and say what came of it."""
-        self._edit(lambda: EditResult(Edit.NOTHING, done if step() else nothing))
+
+        def edit() -> EditResult:
+            before = self.review.score
+            if not step():
+                return EditResult(Edit.NOTHING, nothing)
+            changes = change_text(before, self.review.score)
+            return EditResult(Edit.NOTHING, f"{done}: {changes}." if changes else f"{done}.")
+
+        self._edit(edit)
 
     def _edit(self, edit) -> None:
+        self._editing = True
         with slicer.util.tryWithErrorDisplay(_("The segmentation could not be changed.")):
             try:
                 self._say(edit().message)
             except InputError as rejection:
                 self._say(str(rejection))
+            finally:
+                self._editing = False
 
     def _say(self, message: str) -> None:
         self._ui.editLabel.text = message
@@ -309,6 +329,8 @@ class ReviewPanel:
 
     def _followReview(self) -> None:
         """The scores have changed, or the rules."""
+        if not self._editing:
+            self._say("")  # what was said of the last click is out of date
         if self.review is not None:
             self.editor.markFrom(self.review.marking_threshold_hu)
         self._show()
@@ -326,7 +348,7 @@ class ReviewPanel:
         self._lesions.show([*review.lesion_rows(), *review.candidate_rows()] if review is not None else [])
         has_prediction = review is not None and review.prediction is not None
         self._predictionControl.allow(
-            why or ("" if has_prediction else _("There is no prediction: the review was started without AI."))
+            why or ("" if has_prediction else _("There is no AI prediction: the review was started without AI."))
         )
         if has_prediction:
             ui.predictionCheckBox.checked = bool(

@@ -21,7 +21,9 @@ class ReviewSelector:
         self._filling = True
         try:
             self._reviews = [None, *reviews_of(volumeNode)]
-            names = [_("New review"), *(review.GetName() for review in self._reviews[1:])]
+            # The CT's name stands above the list.
+            known = f"{volumeNode.GetName()} " if volumeNode is not None else ""
+            names = [_("New review"), *(review.GetName().removeprefix(known) for review in self._reviews[1:])]
             if names != [self._combo.itemText(index) for index in range(self._combo.count)]:
                 self._combo.clear()
                 self._combo.addItems(names)

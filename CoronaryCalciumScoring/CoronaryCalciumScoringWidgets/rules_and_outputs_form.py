@@ -144,6 +144,9 @@ def _outputs(form, layout) -> None:
     layout.addWidget(form.reportButton)
     layout.addWidget(form.identityCheckBox)
     layout.addLayout(row)
+    form.databaseCheckBox = _check(_("SEG, SR also into the database"), "")
+    form.databaseCheckBox.checked = True
+    layout.addWidget(form.databaseCheckBox)
     form.outputsAnswer = Answer(layout)
 
 

@@ -161,6 +161,11 @@ class RulesAndOutputsSection:
             reason or unknown,
             _("Write a DICOM structured report (SR) of the scores; it carries the patient's identity."),
         )
+        _enable(
+            form.databaseCheckBox,
+            reason or unknown,
+            _("Add SEG and SR to Slicer's DICOM database, under the CT's patient and study."),
+        )
         if unknown:
             form.identityCheckBox.checked = False
         _enable(form.kvpCheckBox, self._whyNotAdapted(), self._adaptedTip())

@@ -11,7 +11,7 @@ from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.review import Review
 from slicer.i18n import tr as _
 
-from .application import dicomFilesOf
+from .application import addToDicomDatabase, askFolder, dicomFilesOf
 from .controls import Answer
 from .run_control import RunControl
 
@@ -65,6 +65,9 @@ def _fill(table, titles: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
 
 
 SEGMENTATION_FILE, REPORT_FILE = "segmentation.dcm", "report-sr.dcm"
+# What ``reports.case_files`` writes; importing it needs packages that are installed at the moment of need.
+RESULT_FILES = ("report.html", "lesions.csv", "scores.json", "segmentation.seg.nrrd")
+PDF_FILE = "report.pdf"
 SELF_TEST_KVP = 120
 
 
@@ -148,11 +151,15 @@ class RulesAndOutputsWork:
     def saveReport(self) -> None:
         """Ask for a folder and write the report into it, as a page and as a PDF."""
         self._answer = self.form.outputsAnswer
-        folder = self._folder(_("Folder for the report"))
+        folder = self._folder(_("Folder for the report"), (*RESULT_FILES, PDF_FILE))
         if not folder:
             return
         with slicer.util.tryWithErrorDisplay(_("The report could not be written.")):
-            self._ensureReport()
+            try:
+                self._ensureReport()
+            except InputError as rejection:
+                self.say(str(rejection))
+                return
             withIdentity = self.form.identityCheckBox.checked
             files = dicomFilesOf(self._current().volumeNode)[0] if withIdentity else []
             self._startWithResult(
@@ -166,14 +173,14 @@ class RulesAndOutputsWork:
         """Ask for a folder and write a DICOM object of this name into it."""
         self._answer = self.form.outputsAnswer
         files, unknown = dicomFilesOf(self._current().volumeNode)
-        folder = "" if unknown else self._folder(_("Folder for the DICOM object"))
+        folder = "" if unknown else self._folder(_("Folder for the DICOM object"), (name,))
         if not folder:
             return
         self._startWithResult(
             lambda result, progress: rules_and_outputs.write_dicom_files(
                 _with_images(result, files), folder, [name], progress
             ),
-            self._saySaved,
+            self._saveInDatabase,
         )
 
     def selfTest(self) -> None:
@@ -196,8 +203,8 @@ class RulesAndOutputsWork:
             return
         self._start(lambda progress: work(result, progress), show)
 
-    def _folder(self, title: str) -> str:
-        return qt.QFileDialog.getExistingDirectory(self.form.reportButton, title)
+    def _folder(self, title: str, names: tuple[str, ...]) -> str:
+        return askFolder(self.form.reportButton, title, names)
 
     def _start(self, work, show) -> None:
         self.say("")
@@ -217,6 +224,13 @@ class RulesAndOutputsWork:
                 raise outcome.error
             else:
                 self.say(_("Cancelled."))
+
+    def _saveInDatabase(self, path) -> None:
+        """Say where a DICOM object was saved, and add it to the database if that is wanted."""
+        self._saySaved(path)
+        if self.form.databaseCheckBox.checked:
+            addToDicomDatabase(str(path))
+            self.say(_("Saved: {path}, and added to Slicer's DICOM database.").format(path=path))
 
     def _saySaved(self, path) -> None:
         self.say(_("Saved: {path}").format(path=path))

@@ -40,6 +40,8 @@ class RunControl:
     def follow(self, run: BackgroundRun | ProcessRun, finished: Callable[[Outcome, float], object]) -> None:
         """Show a run that has begun, and call ``finished(outcome, seconds)`` once when it is over."""
         self._run, self._finished = run, finished
+        self._ui.progressBar.setRange(0, 0)  # moves, until the work says how far it is
+        self._ui.statusLabel.text = _("Starting...")
         self._timer.setInterval(PROCESS_INTERVAL_MS if isinstance(run, ProcessRun) else THREAD_INTERVAL_MS)
         self._timer.start()
         self._changed()
@@ -69,10 +71,12 @@ class RunControl:
             finally:
                 self._changed()
             return
+        if status.fraction > 0:
+            self._ui.progressBar.setRange(0, 100)
         self._ui.progressBar.value = round(100 * status.fraction)
         self._ui.progressBar.format = _("%p %, {seconds} s").format(seconds=int(status.seconds))
         if not self._run.cancelling:
-            self._ui.statusLabel.text = status.text or _("Starting ...")
+            self._ui.statusLabel.text = status.text or _("Starting...")
 
 
 def showRun(ui, run: RunControl, reason: str, message: str) -> None:
@@ -85,11 +89,11 @@ def showRun(ui, run: RunControl, reason: str, message: str) -> None:
     ui.startButton.enabled = not running and not reason
     if not running:
         ui.applyButton.toolTip = reason or _("Find and score coronary calcium on this CT.")
-        ui.startButton.toolTip = reason or _("Show all candidates, and mark the calcium yourself.")
+        ui.startButton.toolTip = reason or _("Show all candidates, and assign the calcium yourself.")
         ui.statusLabel.text = message
         return
     ui.applyButton.toolTip = _("Stop; the scene stays as it was.")
     ui.startButton.toolTip = _("Wait for the run, or cancel it.")
     if cancelling:
-        ui.applyButton.toolTip = _("Stops at the end of the step that it is in.")
-        ui.statusLabel.text = _("Cancelling ...")
+        ui.applyButton.toolTip = _("The run stops at the end of its current step.")
+        ui.statusLabel.text = _("Cancelling...")

@@ -1,9 +1,10 @@
 """The module's entry in Slicer's Sample Data: a patient made on this machine."""
 
 import slicer
-from CoronaryCalciumScoringLib.slice_views import show_in_slices
 from CoronaryCalciumScoringLib.synthetic_ct import NAME, add_simulated_patient
 from slicer.i18n import tr as _
+
+from .application import showCT
 
 CATEGORY = "Coronary Calcium Scoring"
 NO_ADDRESS = ""
@@ -35,8 +36,10 @@ def makePatient(source=None):
     """Make the simulated patient, as Sample Data has a data set downloaded; returns its volume nodes."""
     with slicer.util.tryWithErrorDisplay(_("The patient could not be simulated."), waitCursor=True):
         volumeNode = add_simulated_patient(slicer.mrmlScene, _showProgress)
-        show_in_slices(volumeNode)
+        showCT(volumeNode)
+        slicer.util.showStatusMessage("")
         return [volumeNode]
+    slicer.util.showStatusMessage("")
     return []
 
 

@@ -2,18 +2,19 @@
 
 from collections.abc import Callable
 
-import qt
 import slicer
 from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.review import Review
-from CoronaryCalciumScoringLib.score_table import table_lines, table_text, write_table
+from CoronaryCalciumScoringLib.score_table import TABLE_FILE, table_lines, table_text, write_table
 from CoronaryCalciumScoringLib.training_case import training_case, write_training_case
 from slicer.i18n import tr as _
 
+from .application import askFolder
 from .controls import Explained
 from .review_panel import ReviewPanel
+from .rules_and_outputs_work import RESULT_FILES
 from .run_control import RunControl
 
 
@@ -65,7 +66,7 @@ class Saving:
 
     def saveResults(self) -> None:
         """Ask for a folder and write report, tables and segmentation into it."""
-        self._save(_("Folder for the results"), self._results)
+        self._save(_("Folder for the results"), self._results, (*RESULT_FILES, TABLE_FILE))
 
     def saveTrainingCase(self) -> None:
         """Ask for a folder and write a training case into it."""
@@ -94,9 +95,14 @@ class Saving:
         case = training_case(review)
         return lambda progress: write_training_case(case, folder, progress)
 
-    def _save(self, title: str, take: Callable[[Review, str], Callable[[Progress], object]]) -> None:
-        """Ask for a folder and write into it; nothing happens when the user closes the question."""
-        folder = qt.QFileDialog.getExistingDirectory(self._ui.saveCollapsibleButton, title)
+    def _save(
+        self, title: str, take: Callable[[Review, str], Callable[[Progress], object]], names: tuple[str, ...] = ()
+    ) -> None:
+        """Ask for a folder and write files, of these names if they are fixed, into it.
+
+        Nothing happens when the user closes the question.
+        """
+        folder = askFolder(self._ui.saveCollapsibleButton, title, names)
         if not folder:
             return
         with slicer.util.tryWithErrorDisplay(_("The files could not be written."), waitCursor=True):

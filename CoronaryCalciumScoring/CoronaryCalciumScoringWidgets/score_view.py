@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import qt
 from coronary_calcium.arteries import BY_NAME
+from coronary_calcium.scoring.agatston import CaseScore
 from coronary_calcium.scoring.rules import LITERATURE, title_of
 from coronary_calcium.volume import CaseWarning
 from CoronaryCalciumScoringLib.candidates import CANDIDATE, COLOR
@@ -73,6 +74,14 @@ def table_cells(row: ScoreRow) -> tuple[str, ...]:
         return cells
     proposed = f"{row.proposed:.1f}"
     return (*cells, proposed, signed(row.difference), f"{proposed} ({signed(row.difference)})")
+
+
+def change_text(before: CaseScore | None, after: CaseScore | None) -> str:
+    """By how much the Agatston scores of the arteries differ, such as ``LAD +225.0, LCX -225.0``; else empty."""
+    if before is None or after is None:
+        return ""
+    changes = {name: after.by_artery[name].agatston - before.by_artery[name].agatston for name in BY_NAME}
+    return ", ".join(f"{name} {signed(change)}" for name, change in changes.items() if change)
 
 
 def signed(change: float) -> str:

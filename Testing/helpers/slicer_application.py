@@ -264,19 +264,43 @@ class App(QtCore.QObject):
         return QtWidgets.QApplication.clipboard()
 
 
+class Settings(dict):
+    """What stands for the application's settings, in memory."""
+
+    def value(self, name):
+        return self.get(name)
+
+    def setValue(self, name, value) -> None:
+        self[name] = value
+
+
 class Application:
     """What the panel asked of the application, and the panel itself."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
         self.required: list[str] = []
-        self.torch_installed = True
         self.sample_data: list[dict] = []
         self.resets: list[bool] = []  # how often the views were made to show all of the CT
         self.asked: list[str] = []  # reviews of which the user was asked what to do with them
         self.answer = "new"
+        self.settings = Settings()
+        self.status_bar: list[str] = []
+        self.folder_starts: list[str] = []
+        self.confirmations: list[str] = []
+        self.confirmed = True
         self.folder = ""  # what the user chooses when asked for a folder
         self.widget = None
+
+    def choose_folder(self, parent, title, start) -> str:
+        """Stands for the question for a folder; notes where it began."""
+        self.folder_starts.append(start)
+        return self.folder
+
+    def confirm(self, text, windowTitle=None) -> bool:
+        """Stands for a question with OK and Cancel; notes it."""
+        self.confirmations.append(text)
+        return self.confirmed
 
     @contextlib.contextmanager
     def try_with_error_display(self, message=None, show=True, waitCursor=False):
@@ -322,7 +346,6 @@ def _modules(application: Application) -> dict[str, types.ModuleType]:
         ScriptedLoadableModuleTest=ScriptedLoadableModuleTest,
     )
     torch_utils = types.SimpleNamespace(
-        torchInstalled=lambda: application.torch_installed,
         installTorch=lambda askConfirmation, torchVersionRequirement: None,
     )
 
@@ -372,8 +395,10 @@ def open_panel(monkeypatch):
     monkeypatch.setattr(slicer, "qMRMLNodeComboBox", qMRMLNodeComboBox, raising=False)
     monkeypatch.setattr(slicer.util, "resetSliceViews", lambda: made.resets.append(True), raising=False)
     monkeypatch.setattr(slicer.util, "mainWindow", lambda: None, raising=False)
-    monkeypatch.setattr(slicer.util, "showStatusMessage", lambda message: None, raising=False)
-    monkeypatch.setattr(sys.modules["qt"].QFileDialog, "getExistingDirectory", lambda parent, title: made.folder)
+    monkeypatch.setattr(slicer.util, "showStatusMessage", made.status_bar.append, raising=False)
+    monkeypatch.setattr(sys.modules["qt"].QFileDialog, "getExistingDirectory", made.choose_folder)
+    monkeypatch.setattr(sys.modules["qt"], "QSettings", lambda: made.settings)
+    monkeypatch.setattr(slicer.util, "confirmOkCancelDisplay", made.confirm, raising=False)
     made.app = App()
     monkeypatch.setattr(slicer, "app", made.app, raising=False)
     forget_module()

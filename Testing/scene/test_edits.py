@@ -50,7 +50,7 @@ def case(scene):
 def test_a_click_gives_the_whole_lesion_and_nothing_else_to_the_artery(case):
     result = case.edits.assign(case.ras(IN_LAD), LCX)
     assert (result.edit, result.artery, result.voxels) == (Edit.ASSIGNED, "LCX", 12)
-    assert result.message == "LCX: 225.0 mm³ marked."
+    assert result.message == "225.0 mm³ assigned to LCX."
     assert np.array_equal(case.labels(), np.where(case.truth == LAD.label, LCX.label, 0))
 
 
@@ -99,7 +99,7 @@ def test_a_half_marked_lesion_is_completed(case):
     assert case.edits.assign(case.ras(IN_LAD), LAD).voxels == 6
     result = case.edits.assign(case.ras(IN_LAD), LAD)
     assert (result.edit, result.voxels) == (Edit.NOTHING, 0)
-    assert result.message == "This lesion belongs to LAD already."
+    assert result.message == "This lesion is already assigned to LAD."
 
 
 def test_touching_corners_are_connected_and_129_hu_is_not(case):
@@ -166,7 +166,7 @@ def test_removing_takes_one_lesion_away(case):
     result = case.edits.remove(case.ras(IN_RCA))
     assert (result.edit, result.artery, result.voxels) == (Edit.REMOVED, "LAD", 12)
     assert np.array_equal(case.labels(), np.where(case.truth == LAD.label, LAD.label, 0))
-    assert case.edits.remove(case.ras(IN_RCA)).message == "No artery has calcium within 2 mm of the click."
+    assert case.edits.remove(case.ras(IN_RCA)).message == "No lesion is assigned to an artery within 2 mm of the click."
 
 
 def test_removing_leaves_other_arteries_in_the_same_box_alone(case):

@@ -1,5 +1,6 @@
 """What the panel asks of the application: packages, PyTorch, the DICOM database."""
 
+import importlib.util
 import sys
 import types
 
@@ -20,8 +21,7 @@ def test_packages_are_asked_for_before_the_run_and_not_before(panel):
 def test_an_older_slicer_is_told_so(panel, monkeypatch):
     monkeypatch.setitem(sys.modules, "slicer.packaging", None)
     panel.press_run()
-    assert "5.12" in panel.errors[0]
-    assert isinstance(panel.slot_error(), RuntimeError)
+    assert panel.ui.statusLabel.text == "Not scored: This module needs 3D Slicer 5.12 or newer."
 
 
 def test_the_dicom_database_tells_how_the_scan_was_made(panel, monkeypatch, tmp_path):
@@ -48,16 +48,39 @@ def test_a_ct_that_the_dicom_database_lacks_is_scored_all_the_same(panel, monkey
     assert panel.ui.statusLabel.text.startswith("Scored")
 
 
-def test_without_the_pytorch_extension_an_error_names_it(panel, monkeypatch):
+@pytest.fixture
+def no_torch(monkeypatch):
+    """PyTorch is not installed."""
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *more: None if name == "torch" else real(name, *more))
+
+
+def test_without_the_pytorch_extension_a_sentence_names_it(panel, no_torch, monkeypatch):
     monkeypatch.setitem(sys.modules, "PyTorchUtils", None)
     panel.press_run()
-    assert "install the extension PyTorch" in panel.errors[0]
-    assert isinstance(panel.slot_error(), RuntimeError)
+    assert "install the extension PyTorch" in panel.ui.statusLabel.text
+    assert panel.errors == []
     assert panel.ui.applyButton.enabled
 
 
-def test_a_declined_installation_of_torch_is_an_error(panel):
-    panel.torch_installed = False
+def test_a_declined_installation_is_one_sentence_with_what_to_do(panel, no_torch, monkeypatch):
     panel.press_run()
-    assert "was not installed" in panel.errors[0]
-    assert isinstance(panel.slot_error(), RuntimeError)
+    assert panel.ui.statusLabel.text == (
+        "Not scored: The network needs PyTorch, which was not installed. Press the button again and agree, or use "
+        "Start without AI, which needs none."
+    )
+
+    def decline(requirements, requester):
+        raise RuntimeError("User declined the installation")
+
+    monkeypatch.setattr(sys.modules["slicer.packaging"], "pip_ensure", decline)
+    panel.press_run()
+    assert "Press the button again and agree" in panel.ui.statusLabel.text
+    assert "User declined" not in panel.ui.statusLabel.text
+    assert panel.errors == []
+
+
+def test_the_window_never_imports_torch_nor_asks_a_module_that_does(panel, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PyTorchUtils", None)  # its question whether torch is installed imports it
+    panel.press_run()
+    assert panel.ui.statusLabel.text.startswith("Scored")

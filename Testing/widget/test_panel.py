@@ -90,7 +90,7 @@ def test_cancel_in_the_middle_leaves_the_scene_as_it_was(panel, scene):
     panel.ui.applyButton.click()
     panel.until(engine.started.is_set)
     panel.ui.applyButton.click()
-    assert panel.ui.statusLabel.text == "Cancelling ..."
+    assert panel.ui.statusLabel.text == "Cancelling..."
     assert not panel.ui.applyButton.enabled
     assert panel.ui.applyButton.toolTip
     panel.until(lambda: not panel.running())
@@ -274,6 +274,35 @@ def test_reloading_forgets_the_libraries_and_stops_the_run(panel, monkeypatch):
     panel.widget.onReload()
     assert engine.left.wait(10)
     assert "CoronaryCalciumScoringLib.logic" not in sys.modules
+
+
+def test_a_reload_leaves_no_keys_of_before_and_the_new_ones_work(panel, monkeypatch):
+    for name in [
+        name for name in sys.modules if name.split(".")[0] in ("coronary_calcium", "CoronaryCalciumScoringLib")
+    ]:
+        monkeypatch.setitem(sys.modules, name, sys.modules[name])
+    panel.press_run()
+    old = list(panel.widget.reviewPanel.shortcuts.values())
+    panel.widget.onReload()
+    assert panel.widget.reviewPanel.shortcuts == {}
+    assert not any(shortcut.enabled or shortcut.parent() for shortcut in old)
+    again = panel.module.CoronaryCalciumScoringWidget(panel.parent)
+    again.setup()  # as Slicer's reload does, without enter()
+    try:
+        assert all(shortcut.enabled for shortcut in again.reviewPanel.shortcuts.values())
+    finally:
+        again.cleanup()
+
+
+def test_the_bar_moves_at_once(panel):
+    panel.widget.logic.engine = WaitingEngine()
+    panel.ui.applyButton.click()
+    bar = panel.ui.progressBar
+    assert (bar.minimum, bar.maximum) == (0, 0)
+    assert panel.ui.applyButton.text == "Cancel"
+    panel.until(lambda: bar.value == 42)
+    assert bar.maximum == 100
+    panel.press_run()
 
 
 def test_the_result_of_an_earlier_run_is_there_after_the_module_is_opened_again(panel):

@@ -25,7 +25,7 @@ def test_a_run_beside_corrections_asks_and_a_new_one_leaves_the_first_result_as_
     assert reviewing.asked == ["Made-up CT coronary calcium"]
     assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
     assert score_rows(first)[-1].agatston == 300.0
-    assert reviews(reviewing)[0] == ["New review", "Made-up CT coronary calcium", "Made-up CT coronary calcium_1"]
+    assert reviews(reviewing)[0] == ["New review", "coronary calcium", "coronary calcium_1"]
     reviewing.ui.reviewComboBox.setCurrentIndex(1)
     assert agatston(reviewing, "Total") == 300.0
     reviewing.ui.reviewComboBox.setCurrentIndex(2)
@@ -56,7 +56,7 @@ def test_corrections_are_replaced_on_request_once_the_run_is_done(reviewing, sce
     reviewing.press_run()
     assert agatston(reviewing, "Total") == SYNTHETIC_AGATSTON
     assert len(scene.content()) == len(before)
-    assert reviews(reviewing) == (["New review", "Made-up CT coronary calcium"], "Made-up CT coronary calcium")
+    assert reviews(reviewing) == (["New review", "coronary calcium"], "coronary calcium")
 
 
 def test_a_result_that_nobody_has_touched_is_replaced_without_a_question(reviewing, scene):

@@ -1,7 +1,9 @@
 """The section for rules and outputs: other rules, tube voltage, mass, the MESA risk, the self-test and the files."""
 
 import shutil
+import sys
 import types
+from pathlib import Path
 
 import pydicom
 import pytest
@@ -44,6 +46,15 @@ def known(panel, monkeypatch, tmp_path):
     panel.press_run()
     panel.folder = str(tmp_path / "out")
     (tmp_path / "out").mkdir()
+    panel.imported = []
+
+    def take(folder, dicomDatabase=None, copyFiles=False):
+        assert copyFiles  # the folder is gone afterwards
+        panel.imported += [pydicom.dcmread(path) for path in Path(folder).iterdir()]
+        return True
+
+    utils = types.SimpleNamespace(importDicom=take)
+    monkeypatch.setitem(sys.modules, "DICOMLib", types.SimpleNamespace(DICOMUtils=utils))
     return panel.widget.clinic.form
 
 
@@ -238,6 +249,24 @@ def test_segmentation_and_report_are_written_and_read_back_with_the_same_score(p
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report-sr.dcm", "segmentation.dcm"]
 
 
+def test_dicom_objects_go_into_the_database_under_the_cts_patient_and_study_unless_that_is_switched_off(
+    panel, known, tmp_path
+):
+    (ct, *_) = (pydicom.dcmread(path, stop_before_pixels=True) for path in (tmp_path / "ct").iterdir())
+    for button in (known.segButton, known.srButton):
+        button.click()
+        done(panel)
+        assert known.outputsAnswer.statusLabel.text.endswith("and added to Slicer's DICOM database.")
+    assert [dataset.Modality for dataset in panel.imported] == ["SEG", "SR"]
+    for dataset in panel.imported:
+        assert (dataset.PatientID, dataset.StudyInstanceUID) == (ct.PatientID, ct.StudyInstanceUID)
+    known.databaseCheckBox.click()
+    known.segButton.click()
+    done(panel)
+    assert len(panel.imported) == 2
+    assert panel.confirmations == [f"{tmp_path / 'out'} already holds segmentation.dcm. Replace them?"]
+
+
 def test_the_report_names_the_patient_only_when_asked(panel, known, tmp_path):
     for identity in (False, True):
         known.identityCheckBox.checked = identity
@@ -347,7 +376,7 @@ def test_clicks_candidates_and_brush_follow_the_threshold_of_the_rules(panel, fo
     choose_rules(form, "philips")
     assert "Volume and mass, clicks and brush from 113 HU" in form.standingLabel.text
     volume = total(panel).volume_mm3
-    assert click_on_faint() == "LAD: 150.0 mm³ marked."
+    assert click_on_faint() == "150.0 mm³ assigned to LAD."
     assert total(panel).agatston == SYNTHETIC_AGATSTON
     assert review.case_result().quantities.volume_mm3.total == pytest.approx(volume + 150.0)
     assert node.GetAttribute("BrushAbsoluteDiameter") == "9"  # what the reader has set stays

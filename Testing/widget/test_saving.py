@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 import types
 from pathlib import Path
 
@@ -33,6 +34,34 @@ def test_results_are_written_into_the_folder_that_is_chosen(reviewing, tmp_path)
     table = list(csv.DictReader((tmp_path / "arteries.csv").open()))
     assert (table[1]["Artery"], float(table[1]["AI Agatston"]), float(table[1]["Difference"])) == ("LAD", 225.0, -225.0)
     assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text.startswith("Saved: ")
+
+
+def test_files_are_replaced_only_when_the_user_agrees_and_the_folder_is_remembered(reviewing, tmp_path):
+    reviewing.folder = str(tmp_path)
+    reviewing.ui.resultsButton.click()
+    reviewing.until(lambda: not reviewing.running())
+    assert reviewing.confirmations == []
+    (tmp_path / "report.html").write_text("mine")
+    reviewing.confirmed = False
+    reviewing.ui.resultsButton.click()
+    reviewing.until(lambda: not reviewing.running())
+    assert (tmp_path / "report.html").read_text() == "mine"
+    assert len(reviewing.confirmations) == 1
+    assert "report.html" in reviewing.confirmations[0]
+    reviewing.confirmed = True
+    reviewing.ui.resultsButton.click()
+    reviewing.until(lambda: not reviewing.running())
+    assert (tmp_path / "report.html").read_text() != "mine"
+    assert reviewing.folder_starts == ["", str(tmp_path), str(tmp_path)]
+
+
+def test_the_names_that_are_asked_for_are_those_that_are_written(application):
+    from coronary_calcium.reports import case_files
+
+    work = sys.modules["CoronaryCalciumScoringWidgets.rules_and_outputs_work"]
+    written = {case_files.REPORT, case_files.LESIONS, case_files.SCORES, case_files.SEGMENTATION}
+    assert set(work.RESULT_FILES) == written
+    assert work.PDF_FILE == case_files.PDF
 
 
 def test_a_training_case_is_written_into_the_folder_that_is_chosen(reviewing, tmp_path):
@@ -76,6 +105,7 @@ def test_the_module_offers_a_simulated_patient_without_download(application, sce
     monkeypatch.setattr("coronary_calcium.simulation.patient.simulate_patient", simulate)
     (node,) = source["customDownloader"](None)
     assert node.GetName() == "Simulated chest CT"
+    assert application.status_bar[-1] == ""  # nothing stays in the status bar
     application.widget.enter()
     assert application.widget.ui.inputSelector.currentNode() is node
     assert application.widget.ui.applyButton.enabled

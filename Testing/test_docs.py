@@ -1,5 +1,6 @@
 """The documentation: links lead somewhere, examples run, commands exist, and figures are those of the model card."""
 
+import argparse
 import importlib
 import json
 import re
@@ -77,9 +78,16 @@ def commands():
 
 def known_options():
     """Every option of every command."""
-    (choices,) = (action.choices for action in _parser()._actions if action.choices)
-    parsers = [_parser(), *choices.values()]
-    return {option for parser in parsers for action in parser._actions for option in action.option_strings}
+    return set(options_of(_parser()))
+
+
+def options_of(parser):
+    """Every option of a parser and of the commands below it."""
+    for action in parser._actions:
+        yield from action.option_strings
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from options_of(below)
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)

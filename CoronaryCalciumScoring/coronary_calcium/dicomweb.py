@@ -7,7 +7,7 @@ read them. Redirections are not followed: nothing goes to another address than t
 import ipaddress
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,8 @@ USER, PASSWORD, TOKEN = "DICOMWEB_USER", "DICOMWEB_PASSWORD", "DICOMWEB_TOKEN"
 _TIMEOUT = (10, 300)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _LONGEST_UID = 64
+# Studies asked for at a time.
+_PAGE = 100
 
 
 def check_servers(*urls: str | None) -> None:
@@ -71,6 +73,42 @@ def fetch_series(
         raise InputError(
             "dicomweb-empty", "The DICOMweb server holds no such series: check --study, --series and the address."
         )
+    return paths
+
+
+def find_ct_studies(url: str, query: Mapping[str, str]) -> list[str]:
+    """The identifiers of the studies with CT series that a server finds for ``query``, DICOM keyword: value.
+
+    Raises InputError: those of ``check_servers``, ``"dicomweb-failed"``, and ``"dicomweb-empty"`` when it finds none.
+    """
+    client, found, offset = _client(url), [], 0
+    with _failures("found on"):
+        while True:
+            # A server may give fewer than asked for, but none only at the end.
+            answer = client.search_for_studies(
+                search_filters={"ModalitiesInStudy": "CT", **query}, limit=_PAGE, offset=offset
+            )
+            if not answer:
+                break
+            found += [str(study["0020000D"]["Value"][0]) for study in answer]
+            offset += len(answer)
+    studies = [uid for uid in dict.fromkeys(found) if is_uid(uid)]
+    if not studies:
+        raise InputError("dicomweb-empty", "The DICOMweb server finds no CT study for this --query: check it.")
+    return studies
+
+
+def fetch_ct_study(url: str, study_uid: str, folder: Path, progress: Progress = no_progress) -> list[Path]:
+    """Fetch every CT series of a study into a folder, as ``fetch_series``; returns the paths."""
+    client = _client(url)
+    with _failures("found on"):
+        answer = client.search_for_series(study_uid, search_filters={"Modality": "CT"})
+        series = [str(one["0020000E"]["Value"][0]) for one in answer]
+    paths: list[Path] = []
+    for number, uid in enumerate(uid for uid in series if is_uid(uid)):
+        place = folder / f"series-{number}"
+        place.mkdir()
+        paths += fetch_series(url, study_uid, uid, place, progress)
     return paths
 
 

@@ -1,9 +1,9 @@
-"""Numbers as people read them, in every output alike."""
+"""Numbers as people read them and cells as spreadsheets do, in every output alike; files that appear whole."""
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    pass
+# What a spreadsheet program would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def number(value: float | None, digits: int = 1) -> str:
@@ -24,3 +24,17 @@ def number(value: float | None, digits: int = 1) -> str:
 def signed(change: float) -> str:
     """A difference for the reader, rounded, with its sign; a dash for none at all."""
     return f"{change:+.1f}".replace("-", "−") if change else "–"
+
+
+def cell(value: object) -> object:
+    """Empty for None; text that a spreadsheet program would run is kept from it by an apostrophe."""
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file that appears under its name only when it is complete."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    partial.replace(path)

@@ -13,3 +13,10 @@ def rejected(path, **options):
     assert message.endswith(".") and "\n" not in message and 40 < len(message) < 300
     assert "Person" not in message and "4711" not in message
     return caught.value.code
+
+
+def rejection(call):
+    """The rejection that a call ends with."""
+    with pytest.raises(InputError) as caught:
+        call()
+    return caught.value

@@ -116,9 +116,8 @@ OVERRULING = {
 }
 
 
-def add_choices(score: argparse.ArgumentParser) -> None:
-    """Add the options, in a group of their own."""
-    group = score.add_argument_group("rules, calibration and interpretation")
+def _add_comparison(score: argparse.ArgumentParser) -> None:
+    """Add the options that compare a reader's mask with the network."""
     compared = score.add_argument_group("reader versus AI").add_mutually_exclusive_group()
     compared.add_argument(
         "--compare-ai", action="store_true", help="with --mask: also run the network and report what the reader changed"
@@ -129,6 +128,13 @@ def add_choices(score: argparse.ArgumentParser) -> None:
         type=named_path,
         help="with --mask: compare with this earlier prediction of the network instead",
     )
+
+
+def add_choices(score: argparse.ArgumentParser, one_patient: bool = True) -> None:
+    """Add the options, in a group of their own; without ``one_patient``, those alone that hold for many patients."""
+    group = score.add_argument_group("rules, calibration and interpretation")
+    if one_patient:
+        _add_comparison(score)
     group.add_argument("--rules", choices=RULE_SETS, default=LITERATURE.name, help="rule set (default: literature)")
     group.add_argument("--compare-rules", action="store_true", help="score the same lesions by every rule set")
     group.add_argument("--kvp-adapted", action="store_true", help="adapt the thresholds to the scan's tube voltage")
@@ -138,13 +144,6 @@ def add_choices(score: argparse.ArgumentParser) -> None:
         type=_mass_factor,
         metavar="FACTOR",
         help="mg/cm3/HU, about 0.8 at 120 kVp (default: the header's, or a typical one, labeled uncalibrated)",
-    )
-    mass.add_argument(
-        "--mass-rods",
-        type=_rods,
-        metavar="MARKS",
-        help="calibrate mass with a phantom in the scan: the centers of its calibration rod and water in patient "
-        "coordinates (DICOM's LPS, mm), rod=X:Y:Z,water=X:Y:Z and, if different, density=200 in mg/cm3, radius=5 in mm",
     )
     group.add_argument(
         "--quantities",
@@ -156,6 +155,19 @@ def add_choices(score: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--risk-scheme", type=_risk_scheme, metavar="NAME", help="five (default), four-300 or four-400 categories"
     )
+    rejections = score.add_argument_group("what is rejected otherwise")
+    for code, (flag, text) in OVERRULING.items():
+        rejections.add_argument(flag, action="append_const", dest="allowed", const=code, default=[], help=text)
+    if not one_patient:
+        score.set_defaults(mass_rods=None, mesa=None, compare_ai=False)
+        return
+    mass.add_argument(
+        "--mass-rods",
+        type=_rods,
+        metavar="MARKS",
+        help="calibrate mass with a phantom in the scan: the centers of its calibration rod and water in patient "
+        "coordinates (DICOM's LPS, mm), rod=X:Y:Z,water=X:Y:Z and, if different, density=200 in mg/cm3, radius=5 in mm",
+    )
     group.add_argument(
         "--mesa",
         type=_risk_factors,
@@ -164,9 +176,6 @@ def add_choices(score: argparse.ArgumentParser) -> None:
         "age=63,sex=male,ethnicity=white,cholesterol=210,hdl=45,pressure=140 and, where they apply, "
         + ",".join(_MESA_FLAGS),
     )
-    rejections = score.add_argument_group("what is rejected otherwise")
-    for code, (flag, text) in OVERRULING.items():
-        rejections.add_argument(flag, action="append_const", dest="allowed", const=code, default=[], help=text)
 
 
 def usable_comparison(options: argparse.Namespace) -> bool:

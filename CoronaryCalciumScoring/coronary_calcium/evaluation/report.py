@@ -14,10 +14,11 @@ from coronary_calcium.arteries import ARTERIES, NAMED_ARTERIES
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.evaluation.paper_tables import PAPER_PATIENTS, PARTS, ROWS, markdown
 from coronary_calcium.evaluation.picture import SIDE_MM
-from coronary_calcium.evaluation.results import PatientMeasurement, PatientResult, ResultCache, as_json, replace_file
+from coronary_calcium.evaluation.results import PatientMeasurement, PatientResult, ResultCache, as_json
 from coronary_calcium.evaluation.scan_metadata import FACTS
 from coronary_calcium.evaluation.statistics import BlandAltman
 from coronary_calcium.evaluation.summary import worst_first
+from coronary_calcium.formatting import cell, replace_file
 from coronary_calcium.imaging import MEDIASTINUM_WINDOW
 from coronary_calcium.reports.html_report import page_environment
 from coronary_calcium.resources import resource
@@ -182,8 +183,6 @@ COLUMNS = (
     "slices_run",
     "seconds",
 )
-# What a spreadsheet program would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_evaluation(folder: Path, results: list[PatientResult], content: dict[str, Any], kept: ResultCache) -> Path:
@@ -213,7 +212,7 @@ def patients_csv(results: list[PatientResult]) -> str:
         rejected = "" if result.rejection is None else result.rejection.code
         measured = [""] * (len(COLUMNS) - len(FACTS) - 2) if result.measured is None else _measured(result.measured)
         row = [result.name, *(result.facts[name] for name in FACTS), rejected, *measured]
-        table.writerow([_cell(value) for value in row])
+        table.writerow([cell(value) for value in row])
     return stream.getvalue()
 
 
@@ -236,10 +235,3 @@ def _measured(one: PatientMeasurement) -> list[object]:
         one.slices_run,
         round(sum(one.seconds.values()), 3),
     ]
-
-
-def _cell(value: object) -> object:
-    """Empty for None; text that a spreadsheet program would run is kept from it by an apostrophe."""
-    if value is None:
-        return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value

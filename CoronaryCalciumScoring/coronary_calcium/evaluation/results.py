@@ -9,6 +9,7 @@ import coronary_calcium
 from coronary_calcium.evaluation.patients import Patient
 from coronary_calcium.evaluation.reading_comparison import ReadingComparison, ReadLesion
 from coronary_calcium.evaluation.statistics import Counts
+from coronary_calcium.formatting import replace_file
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 
 # Raised when the meaning of a kept result changes, so that earlier ones are not taken for it.
@@ -185,10 +186,3 @@ class ResultCache:
 def as_json(content: dict[str, Any]) -> bytes:
     """JSON as files hold it; raises ValueError for a number that JSON does not know."""
     return (json.dumps(content, indent=2, allow_nan=False) + "\n").encode()
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

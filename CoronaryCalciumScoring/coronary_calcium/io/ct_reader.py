@@ -1,6 +1,7 @@
 """Opening a CT: a DICOM folder, one DICOM file, an archive of these, or an image file; all of it proven or rejected."""
 
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -47,17 +48,35 @@ def open_ct(path: str | Path, *, series_uid: str | None = None, progress: Progre
     and whatever ``progress`` raises.
     """
     path = Path(path)
-    try:
+
+    def read() -> OpenedCT:
         if path.is_dir():
-            opened = _open_folder(path, series_uid, progress)
-        elif not path.is_file():  # nor a pipe or a device, on which reading would wait for ever
+            return _open_folder(path, series_uid, progress)
+        if not path.is_file():  # nor a pipe or a device, on which reading would wait for ever
             raise InputError("no-file", "There is no file or folder of that name: check the path.")
-        elif image_suffix(path):
-            opened = _open_image_alone(path, series_uid, progress)
-        elif is_packed(path):
-            opened = _open_packed([path], series_uid, progress)
-        else:
-            opened = _open_one_file(path, series_uid, progress)
+        if image_suffix(path):
+            return _open_image_alone(path, series_uid, progress)
+        if is_packed(path):
+            return _open_packed([path], series_uid, progress)
+        return _open_one_file(path, series_uid, progress)
+
+    return _checked(read, progress)
+
+
+def open_ct_files(files: list[Path], progress: Progress = no_progress) -> OpenedCT:
+    """Open and check the best suited CT series among DICOM files, as ``open_ct`` does for those of a folder."""
+
+    def read() -> OpenedCT:
+        found = read_all_headers(files, part_of(progress, 0.0, 0.3))
+        return _open_headers(*found, None, part_of(progress, 0.3, 1.0))
+
+    return _checked(read, progress)
+
+
+def _checked(read: Callable[[], OpenedCT], progress: Progress) -> OpenedCT:
+    """What ``read`` opens, checked. Raises InputError."""
+    try:
+        opened = read()
     except OSError:
         raise InputError(
             "unreadable", "A file cannot be read (permissions, a lost network drive or a full disk): copy the data and "

@@ -30,6 +30,7 @@ LESIONS = "lesions.csv"
 SEGMENTATION = "segmentation.seg.nrrd"
 REPORT = "report.html"
 PDF = "report.pdf"
+OVERVIEW = "overview.png"
 DICOM_SEGMENTATION = "segmentation.dcm"
 DICOM_REPORT = "report-sr.dcm"
 # Folders of runs that have not finished. No run takes a day to write its results.
@@ -48,6 +49,7 @@ class Extras:
     pdf : report.pdf, the report to print and sign.
     identity : patient and study, put into report.html and report.pdf and nowhere else.
     views : a reader's slice views, put into report.html.
+    overview : overview.png, the heart from the front with its calcium, where there is such a picture.
 
     """
 
@@ -56,6 +58,7 @@ class Extras:
     pdf: bool = False
     identity: Identity | None = None
     views: tuple[ViewPicture, ...] = ()
+    overview: bool = False
 
 
 NOTHING_MORE = Extras()
@@ -103,6 +106,8 @@ def write_results(
             progress(0.2, "Writing segmentation")
             write_segmentation(result.volume, result.labels, partial / SEGMENTATION)
             pictures = draw_pictures(result, part_of(progress, 0.3, 0.8))
+            if extras.overview and pictures.overview:
+                (partial / OVERVIEW).write_bytes(pictures.overview[0].png)
             if extras.pdf:
                 progress(0.8, "Writing PDF")
                 result = _with_pdf(result, pictures, partial / PDF, extras)

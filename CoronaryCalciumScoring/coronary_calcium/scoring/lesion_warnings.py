@@ -82,13 +82,21 @@ def lesion_warnings(
     return (*(uncertain or _zero_warning(score, uncertainty)), *_amount_warning(score))
 
 
-def _uncertain_warnings(
-    score: CaseScore, scheme: RiskScheme, uncertainty: Uncertainty, left_out: Sequence[Lesion]
-) -> tuple[CaseWarning, ...]:
+def uncertain_lesions(
+    score: CaseScore, uncertainty: Uncertainty, left_out: Sequence[Lesion]
+) -> tuple[list[Lesion], list[Lesion]]:
+    """The uncertain lesions that the score lacks, and those that it counts; ``left_out`` as in ``lesion_warnings``."""
     # A lesion that the reader has marked since, even in part, is left out no more.
     absent = [lesion for lesion, share in _shares(left_out, _voxels_of(score.lesions)) if not share]
     # A lesion that the reader has drawn anew around an uncertain one is the reader's: half of it decides.
     counted = [lesion for lesion, share in _shares(score.lesions, uncertainty.counted) if share >= 0.5]
+    return absent, counted
+
+
+def _uncertain_warnings(
+    score: CaseScore, scheme: RiskScheme, uncertainty: Uncertainty, left_out: Sequence[Lesion]
+) -> tuple[CaseWarning, ...]:
+    absent, counted = uncertain_lesions(score, uncertainty, left_out)
     total = score.total.agatston
     cases = ((LEFT_OUT, absent, total + _sum(absent)), (COUNTED, counted, _sum(_without(score.lesions, counted))))
     return tuple(

@@ -1,0 +1,1 @@
+"""Many cases: found, scored on Dask with their state in one file, exported, and read by several readers."""

@@ -1,0 +1,227 @@
+"""Running a cohort on Dask: one path for the processes of one computer and for a cluster of many."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from coronary_calcium.cohort.case_worker import started_file, whole_record, work_on
+from coronary_calcium.cohort.cases import DONE, FAILED, CohortSettings, Job, Outcome
+from coronary_calcium.cohort.state import CohortState
+from coronary_calcium.errors import InputError
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
+
+# Cases handed to the cluster at a time, for each of its threads and at least: enough that no worker waits, and so few
+# that the scheduler's memory does not grow with the cohort.
+_PER_THREAD, _LEAST_WINDOW = 2, 8
+# A case whose worker died is tried once more.
+_MOST_ATTEMPTS = 2
+# What one case of a thin chest CT takes at most, with the network: docs/cohorts.md has the measurement.
+MEMORY_PER_WORKER = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class LocalPlan:
+    """Workers of a local cluster, the threads of each one's computations, bytes of memory of each, and GPUs."""
+
+    workers: int
+    threads: int
+    memory: int
+    gpus: int
+
+
+def local_plan(workers: int | None, device: str) -> LocalPlan:
+    """One worker for each GPU that is to be used; otherwise as many as cores and memory allow, at most ``workers``."""
+    from dask.system import CPU_COUNT  # noqa: PLC0415 - an optional package
+    from distributed.system import MEMORY_LIMIT  # noqa: PLC0415
+
+    gpus = _gpus(device)
+    chosen = workers or gpus or max(1, min(CPU_COUNT, MEMORY_LIMIT // MEMORY_PER_WORKER))
+    return LocalPlan(chosen, max(1, CPU_COUNT // chosen), MEMORY_LIMIT // chosen, gpus)
+
+
+def _gpus(device: str) -> int:
+    if device not in ("auto", "cuda"):
+        return 0
+    import torch  # noqa: PLC0415 - slow to import, and not needed where the device is named
+
+    return torch.cuda.device_count()
+
+
+def require_dask() -> None:
+    """Raise InputError("cohort-missing-dask") when the optional packages are not installed."""
+    try:
+        import distributed  # noqa: F401, PLC0415
+    except ImportError:
+        raise InputError(
+            "cohort-missing-dask",
+            "The package distributed is not installed: pip install 'coronary-calcium-scoring[cohort]'.",
+        ) from None
+
+
+@contextmanager
+def cluster_client(scheduler: str | None, plan: LocalPlan | None) -> Iterator["Client"]:
+    """A client of the scheduler at an address, or of a cluster of processes on this computer.
+
+    Raises InputError("scheduler") when there is no scheduler at the address.
+    """
+    import dask  # noqa: PLC0415 - an optional package
+    from distributed import Client, LocalCluster  # noqa: PLC0415
+
+    # A worker is sent as many cases as it works on: with more, the death of one would be blamed on all of them. And the
+    # death is told at once; a case is tried again by our own count, which survives the scheduler.
+    options = {"distributed.scheduler.worker-saturation": 1.0, "distributed.scheduler.allowed-failures": 0}
+    for name in ("distributed", "distributed.nanny", "distributed.scheduler"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with dask.config.set(options):
+        if scheduler is not None:
+            try:
+                with Client(scheduler, timeout="10s") as client:
+                    yield client
+            except (OSError, ValueError) as error:
+                raise InputError(
+                    "scheduler",
+                    f"There is no Dask scheduler at {scheduler} ({type(error).__name__}): check --scheduler.",
+                ) from error
+            return
+        assert plan is not None  # noqa: S101 - for the type checker: without a scheduler there is a plan
+        with (
+            LocalCluster(
+                n_workers=plan.workers,
+                threads_per_worker=1,
+                memory_limit=plan.memory,
+                host="127.0.0.1",
+                dashboard_address="127.0.0.1:0",
+                silence_logs=logging.CRITICAL,
+            ) as cluster,
+            Client(cluster) as client,
+        ):
+            yield client
+
+
+Work = Callable[[Job, CohortSettings], Outcome]
+Told = Callable[[Job, Outcome], None]
+
+
+class CohortRun:
+    """Hands the queued cases of a cohort to a cluster, and keeps what becomes of each.
+
+    ``work`` is what a worker does with a case, and ``told`` is called when one is finished.
+    """
+
+    def __init__(
+        self,
+        state: CohortState,
+        client: "Client",
+        settings: CohortSettings,
+        told: Told = lambda job, outcome: None,
+        work: Work = work_on,
+    ) -> None:
+        self._state, self._client, self._settings = state, client, settings
+        self._told, self._work = told, work
+        self._pending: dict[Future, Job] = {}
+
+    def __call__(self) -> None:
+        """Run until no case is queued. Raises InputError("scheduler") or ("worker"), and what interrupts it.
+
+        Whatever ends it, cases that are not finished are queued again.
+        """
+        from distributed import as_completed  # noqa: PLC0415 - an optional package
+
+        waiting = self._state.queued()
+        completed = as_completed(with_results=True, raise_errors=False)
+        try:
+            self._hand_out(completed, waiting)
+            while self._pending:
+                for future, result in completed.next_batch(block=True):
+                    self._take(future, result, completed)
+                self._hand_out(completed, waiting)
+        finally:
+            left = [job.number for job in self._pending.values()]
+            self._pending.clear()
+            self._state.release(left)
+
+    def _hand_out(self, completed: Any, waiting: Iterator[Job]) -> None:
+        jobs = list(islice(waiting, max(self._window() - len(self._pending), 0)))
+        if jobs:
+            self._state.start(jobs)
+        for job in jobs:
+            self._submit(completed, job)
+
+    def _window(self) -> int:
+        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+        return max(_LEAST_WINDOW, _PER_THREAD * sum(worker["nthreads"] for worker in workers))
+
+    def _submit(self, completed: Any, job: Job) -> None:
+        # Of one group, as Dask calls what has the same first word: such tasks wait at the scheduler, not at a worker.
+        key = ("cohort-case", job.number, job.attempts, time.monotonic_ns())
+        future = self._client.submit(self._work, job, self._settings, key=key, pure=False)
+        self._pending[future] = job
+        completed.add(future)
+
+    def _take(self, future: "Future", result: Any, completed: Any) -> None:
+        job = self._pending[future]
+        # A result that has come is there, even if its worker has died since and the status says so.
+        if isinstance(result, Outcome):
+            outcome: Outcome | None = result
+        elif future.status == "error" or self._client.status == "running":
+            outcome = self._of_dead_worker(job, result)
+        else:
+            raise InputError("scheduler", "The connection to the Dask scheduler is lost; the same command goes on.")
+        log = started_file(self._settings.output, job.id)
+        if outcome is not None and outcome.unusable_worker:
+            raise InputError("worker", outcome.reason)
+        del self._pending[future]
+        if outcome is None:
+            again = replace(job, attempts=job.attempts + log.is_file())
+            log.unlink(missing_ok=True)
+            self._state.start([again])
+            self._submit(completed, again)
+            return
+        self._state.finish(job.number, outcome)
+        self._told(job, outcome)
+
+    def _whole(self, job: Job) -> Outcome | None:
+        """What a worker did before it died, where the case's folder is whole."""
+        record = whole_record(self._settings.output, job.id, self._settings.run)
+        return None if record is None else Outcome(DONE, record, seconds=record["seconds"])
+
+    def _of_dead_worker(self, job: Job, error: Any) -> Outcome | None:
+        """What becomes of a case whose worker died; None to try it once more."""
+        from distributed import KilledWorker  # noqa: PLC0415 - an optional package
+
+        exception = error[1] if isinstance(error, tuple) else error
+        if isinstance(exception, Exception) and not isinstance(exception, KilledWorker | CancelledError):
+            raise InputError(
+                "worker",
+                f"A worker cannot run this program ({type(exception).__name__}: {exception}): install the same version "
+                "of it on all workers.",
+            )
+        whole = self._whole(job)
+        if whole is not None:
+            return whole
+        log = started_file(self._settings.output, job.id)
+        if not log.is_file():
+            return None
+        hung = log.read_text(encoding="utf-8", errors="replace")
+        if hung:
+            log.unlink(missing_ok=True)
+            limit = self._settings.time_limit_s or 0.0
+            reason = f"The case took longer than the time limit of {limit:g} s; give more with --time-limit."
+            return Outcome(FAILED, None, "time-limit", reason, hung, limit)
+        if job.attempts + 1 < _MOST_ATTEMPTS:
+            return None
+        log.unlink(missing_ok=True)
+        return Outcome(
+            FAILED,
+            None,
+            "worker-died",
+            "The worker died twice with this case, probably of too little memory; use fewer --workers or more memory.",
+            str(exception),
+        )

@@ -1,0 +1,232 @@
+"""One reading of a case, a reader's or the network's: its marked voxels, its lesions with their scores, its status.
+
+A reading is small: only marked voxels are kept, so that it is written after every stroke, and the agreement of readers
+needs no CT. It is two files: the voxels, whose name is their checksum, and ``reading.json``, which is written last and
+names them.
+"""
+
+import hashlib
+import io
+import json
+import os
+import zipfile
+import zlib
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from coronary_calcium.arteries import ARTERIES
+from coronary_calcium.cohort.cases import CASES, READERS, checked_id
+from coronary_calcium.errors import InputError, not_written
+from coronary_calcium.scoring.agatston import CaseScore
+
+FACTS = "reading.json"
+FORMAT = "coronary-calcium-reading/1"
+# The network's reading lies in the case's own folder.
+AI = "AI"
+
+OPEN, DONE, SECOND_LOOK, NOT_GRADABLE = MARKS = ("open", "done", "second-look", "not-gradable")
+
+
+@dataclass(frozen=True)
+class ReadingStatus:
+    """What a reader says of a case, and what it took.
+
+    Attributes
+    ----------
+    mark : open, done, second-look or not-gradable.
+    reason : why a case is not gradable.
+    seconds, clicks : spent on the case, all visits together; None where nobody counted.
+    saw_ai, saw_readers : whether the network's lesions, and which other readers' readings, were shown.
+    """
+
+    mark: str = OPEN
+    reason: str = ""
+    seconds: float | None = None
+    clicks: int | None = None
+    saw_ai: bool = False
+    saw_readers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the mark; raises InputError("reading-mark")."""
+        if self.mark not in MARKS:
+            raise InputError("reading-mark", f"A case is marked {', '.join(MARKS)}, not {self.mark!r}.")
+        if self.mark == NOT_GRADABLE and not self.reason.strip():
+            raise InputError("reading-mark", "Say why the case is not gradable.")
+
+
+@dataclass(frozen=True, eq=False)
+class ReadLesion:
+    """A lesion of a reading: its artery, its score, and its voxels as flat (k, j, i) indices."""
+
+    artery: str
+    agatston: float
+    voxels: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A reading.
+
+    Attributes
+    ----------
+    shape : of the CT, (k, j, i).
+    voxels : flat indices of the marked voxels, ascending, and
+    labels : uint8, the label (``arteries``) of each.
+    lesions : by descending score.
+    agatston : the total and each artery's score.
+    category : the risk category.
+    status : what the reader says of it.
+    """
+
+    shape: tuple[int, int, int]
+    voxels: np.ndarray
+    labels: np.ndarray
+    lesions: tuple[ReadLesion, ...]
+    agatston: dict[str, float]
+    category: str
+    status: ReadingStatus = ReadingStatus()
+
+    def label_map(self) -> np.ndarray:
+        """(k, j, i) uint8 of the CT's shape."""
+        labels = np.zeros(self.shape, np.uint8)
+        labels.reshape(-1)[self.voxels] = self.labels
+        return labels
+
+
+def reading_of(score: CaseScore, labels: np.ndarray, category: str, status: ReadingStatus = ReadingStatus()) -> Reading:
+    """The reading of a label map (k, j, i) and its score."""
+    voxels = np.flatnonzero(labels)
+    return Reading(
+        shape=(labels.shape[0], labels.shape[1], labels.shape[2]),
+        voxels=voxels,
+        labels=labels.reshape(-1)[voxels].astype(np.uint8),
+        lesions=tuple(ReadLesion(one.artery, one.agatston, one.voxels) for one in score.lesions),
+        agatston={"total": score.total.agatston} | {one.name: score.by_artery[one.name].agatston for one in ARTERIES},
+        category=category,
+        status=status,
+    )
+
+
+def reading_folder(cohort: Path, reader: str, case_id: str) -> Path:
+    """Where a reader's reading of a case lies; the network's for ``AI``."""
+    checked_id(case_id)
+    return cohort / CASES / case_id if reader == AI else cohort / READERS / checked_id(reader) / case_id
+
+
+def write_reading(folder: Path, reading: Reading) -> None:
+    """Write a reading in place of an earlier one; a crash in between leaves the one or the other, whole.
+
+    Raises InputError("output") when it cannot be written.
+    """
+    packed = io.BytesIO()
+    lesion_voxels = [lesion.voxels for lesion in reading.lesions]
+    np.savez_compressed(
+        packed,
+        shape=np.array(reading.shape, np.int64),
+        voxels=reading.voxels.astype(np.int64),
+        labels=reading.labels,
+        lesion_voxels=np.concatenate([np.empty(0, np.int64), *lesion_voxels]).astype(np.int64),
+        lesion_sizes=np.array([voxels.size for voxels in lesion_voxels], np.int64),
+    )
+    content = packed.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    voxels_file = f"reading-{digest[:16]}.npz"
+    facts = {
+        "format": FORMAT,
+        "voxels_file": voxels_file,
+        "saved": datetime.now(UTC).isoformat(timespec="seconds"),
+        "agatston": reading.agatston,
+        "risk_category": reading.category,
+        "lesions": [{"artery": one.artery, "agatston": one.agatston} for one in reading.lesions],
+        "status": asdict(reading.status),
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _replace(folder / voxels_file, content)
+        _replace(folder / FACTS, (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode())
+        for earlier in folder.glob("reading-*.npz"):
+            if earlier.name != voxels_file:
+                earlier.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_written("The reading", folder, error) from error
+
+
+def _replace(path: Path, content: bytes) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with partial.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def has_reading(folder: Path) -> bool:
+    """Whether there is a reading."""
+    return (folder / FACTS).is_file()
+
+
+def read_status(folder: Path) -> tuple[ReadingStatus, dict[str, Any]]:
+    """A reading's status and its other facts, without its voxels. Raises InputError("reading")."""
+    try:
+        facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
+        status = ReadingStatus(**{**facts["status"], "saw_readers": tuple(facts["status"]["saw_readers"])})
+        if facts["format"] != FORMAT:
+            raise ValueError("of another version")
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise _damaged(folder) from None
+    return status, facts
+
+
+def read_reading(folder: Path) -> Reading:
+    """A reading. Raises InputError("reading") when there is none, or when it is damaged."""
+    status, facts = read_status(folder)
+    try:
+        with np.load(folder / Path(facts["voxels_file"]).name, allow_pickle=False) as archive:
+            shape = tuple(int(size) for size in archive["shape"])
+            voxels, labels = archive["voxels"], archive["labels"]
+            sizes = archive["lesion_sizes"]
+            pieces = np.split(archive["lesion_voxels"], np.cumsum(sizes)[:-1]) if sizes.size else []
+        size = int(np.prod(shape))
+        if len(shape) != 3 or voxels.shape != labels.shape or len(pieces) != len(facts["lesions"]):
+            raise ValueError("parts that do not fit")
+        if voxels.size and not 0 <= int(voxels.min()) <= int(voxels.max()) < size:
+            raise ValueError("voxels outside of the CT")
+        lesions = tuple(
+            ReadLesion(str(one["artery"]), float(one["agatston"]), piece)
+            for one, piece in zip(facts["lesions"], pieces, strict=True)
+        )
+        agatston = {name: float(facts["agatston"][name]) for name in ("total", *(one.name for one in ARTERIES))}
+    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile, zlib.error):
+        raise _damaged(folder) from None
+    return Reading((shape[0], shape[1], shape[2]), voxels, labels, lesions, agatston, facts["risk_category"], status)
+
+
+def mark_reading(folder: Path, status: ReadingStatus) -> None:
+    """Give a reading another status."""
+    write_reading(folder, replace(read_reading(folder), status=status))
+
+
+def _damaged(folder: Path) -> InputError:
+    return InputError(
+        "reading", f"The reading of {folder.name} is missing, damaged or of another version; read the case again."
+    )
+
+
+def readers_of(cohort: Path) -> list[str]:
+    """The names of the readers who have read any case, sorted."""
+    folder = cohort / READERS
+    return sorted(place.name for place in folder.iterdir() if place.is_dir()) if folder.is_dir() else []
+
+
+def cases_read(cohort: Path, reader: str) -> list[str]:
+    """The ids of the cases of which a reader has a reading, sorted."""
+    folder = cohort / CASES if reader == AI else cohort / READERS / checked_id(reader)
+    if not folder.is_dir():
+        return []
+    return sorted(place.name for place in folder.iterdir() if not place.name.startswith(".") and has_reading(place))

@@ -12,6 +12,7 @@ import vtk
 from coronary_calcium.arteries import BY_NAME, LCX, RCA
 from coronary_calcium.scoring.rules import CANON, LITERATURE, RULE_SETS, RuleSet
 from CoronaryCalciumScoringLib.logic import engine_score_case
+from CoronaryCalciumScoringLib.process_run import ProcessRun
 from CoronaryCalciumScoringLib.score_table import score_rows, table_text
 from CoronaryCalciumScoringLib.segmentation import artery_segments
 from CoronaryCalciumScoringLib.synthetic_ct import PLAQUES, SYNTHETIC_AGATSTON, add_synthetic_ct
@@ -218,6 +219,14 @@ class CoronaryCalciumScoringTest(PanelTest):
         self._wait(widget)
         self.assertIn("Cancelled", widget.ui.statusLabel.text)
         self.assertEqual(slicer.mrmlScene.GetNumberOfNodes(), before)
+
+    def test_network_process(self) -> None:
+        """The network's process starts with Slicer's own Python, reads the CT and answers: it shows no heart."""
+        volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
+        run = ProcessRun(self._logic().prepare(volumeNode).volume)
+        self._restore.callback(run.cancel)
+        self._until(lambda: run.wait(0.02), "the network's process answers")
+        self.assertEqual(run.poll().outcome.error.code, "no-heart")
 
     def test_closing_the_scene_while_running(self) -> None:
         """Closing the scene in the middle of a run stops it and empties the panel."""

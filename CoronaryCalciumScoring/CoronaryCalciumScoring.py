@@ -265,8 +265,8 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             return
         with slicer.util.tryWithErrorDisplay(_("The CT could not be scored."), waitCursor=True):
             try:
-                if withAI:
-                    self.ensurePackages()
+                if withAI and not self._hasPackages():
+                    return
                 self._case = self.logic.prepare(
                     volumeNode, device=self._parameterNode.device.value, acquisition=acquisitionOf(volumeNode)
                 )
@@ -279,6 +279,15 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
                 else:
                     self.run.start(functools.partial(self.logic.computeCandidates, self._case), self._finish)
             self._updatePanel()
+
+    def _hasPackages(self) -> bool:
+        """Whether all is installed that the network needs; what is missing is said, and a score on view stays."""
+        try:
+            self.ensurePackages()
+        except InputError as rejection:
+            self._say(_("Not scored: {reason}").format(reason=rejection))
+            return False
+        return True
 
     def _mayStart(self) -> bool:
         """Whether a run may start: it takes the place of a review that it cannot harm, and asks about any other."""

@@ -7,6 +7,7 @@ from slicer.i18n import tr as _
 
 # Frame and grid lines of a table, and by how much its header is higher than a row, in pixels.
 _TABLE_EDGE = 10
+_SCROLL_BAR_PIXELS = 16
 # A column that is wrapped is not narrower than a word.
 _LEAST_COLUMN = 60
 
@@ -106,8 +107,7 @@ def keepScrollHeight(scrollArea) -> LayoutFilter:
     contents = scrollArea.widget()
 
     def fit() -> None:
-        bar = contents.style().pixelMetric(qt.QStyle.PM_ScrollBarExtent)
-        height = contents.layout().totalMinimumSize().height() + bar
+        height = contents.layout().totalMinimumSize().height() + _SCROLL_BAR_PIXELS
         if height != scrollArea.minimumHeight:
             scrollArea.setMinimumHeight(height)
 

@@ -15,11 +15,11 @@ sys.path[:0] = [str(ROOT / "CoronaryCalciumScoring"), str(ROOT / "Testing" / "he
 import pytest  # noqa: E402 after the paths that these modules lie on
 from CoronaryCalciumScoringLib.slice_pictures import draw_views, views_at  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import add_simulated_patient  # noqa: E402
+from panel_pictures import WIDTH, show  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont, ImageOps  # noqa: E402
 from slicer_application import open_panel  # noqa: E402
 from slicer_scene import Scene  # noqa: E402
 
-PANEL_PIXELS = 460
 VIEW_PIXELS, VIEW_MM = 300, 110.0
 LONGEST_RUN_SECONDS = 3600
 # Enough for a panel, and a file of half the size; of a CT's noise, five bits a color are enough.
@@ -28,25 +28,19 @@ PANEL_COLORS, VIEW_BITS = 128, 5
 
 def draw_panel(application, path):
     """Draw the panel as it is."""
-    parent = application.parent
-    parent.show()
-    # Each pass lets the layouts one level further in take their height.
-    height, settled = 0, False
-    while not settled:
-        wanted = max(parent.heightForWidth(PANEL_PIXELS), parent.sizeHint.height())
-        settled, height = wanted == height, wanted
-        parent.resize(PANEL_PIXELS, height)
-        application.process_events()
-    parent.grab().save(str(path))
+    show(application, WIDTH)
+    application.parent.grab().save(str(path))
     Image.open(path).convert("RGB").quantize(PANEL_COLORS).save(path, optimize=True)
 
 
 def draw_slices(review, path):
-    """Draw three views of the lesion with the highest score, side by side, with their captions."""
-    views = views_at(review.lesion_rows()[0].ras, VIEW_MM)
+    """Draw three views of the lesion with the highest score, framed, side by side, with their captions."""
+    lesion = review.lesion_rows()[0]
+    views = views_at(lesion.ras, VIEW_MM)
     strip = Image.new("RGB", (len(views) * VIEW_PIXELS, VIEW_PIXELS))
     draw, font = ImageDraw.Draw(strip), ImageFont.load_default(16)
-    drawn = draw_views(review.volumeNode, review.segmentationNode, views, VIEW_PIXELS)
+    mark = (lesion.ras, lesion.radius_mm)
+    drawn = draw_views(review.volumeNode, review.segmentationNode, views, VIEW_PIXELS, mark)
     for number, picture in enumerate(drawn):
         strip.paste(Image.open(io.BytesIO(picture.png)).convert("RGB"), (number * VIEW_PIXELS, 0))
         draw.text((number * VIEW_PIXELS + 8, 6), picture.caption, fill="white", font=font)
@@ -65,7 +59,6 @@ def main():
         application.until(lambda: ui.progressBar.value >= 40 or not application.running(), LONGEST_RUN_SECONDS)
         draw_panel(application, folder / "panel-running.png")
         application.until(lambda: not application.running(), LONGEST_RUN_SECONDS)
-        ui.nextButton.click()
         draw_panel(application, folder / "panel-scored.png")
         draw_slices(panel.review, folder / "slice-views.png")
         ui.rcaButton.click()

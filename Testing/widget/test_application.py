@@ -77,7 +77,20 @@ def test_a_declined_installation_is_one_sentence_with_what_to_do(panel, no_torch
     panel.press_run()
     assert "Press the button again and agree" in panel.ui.statusLabel.text
     assert "User declined" not in panel.ui.statusLabel.text
+    assert "No score yet." in panel.ui.totalLabel.text
     assert panel.errors == []
+
+
+def test_a_declined_installation_leaves_the_score_on_view(panel, monkeypatch):
+    panel.press_run()
+
+    def decline(requirements, requester):
+        raise RuntimeError("User declined the installation")
+
+    monkeypatch.setattr(sys.modules["slicer.packaging"], "pip_ensure", decline)
+    panel.press_run()
+    assert "Press the button again and agree" in panel.ui.statusLabel.text
+    assert "Agatston" in panel.ui.totalLabel.text
 
 
 def test_the_window_never_imports_torch_nor_asks_a_module_that_does(panel, monkeypatch):

@@ -8,7 +8,7 @@ from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
 from dicom_factory import chest_hu, write_enhanced, write_series
 
-ROUNDS = 8
+ROUNDS = 16
 
 
 def damaged(content, kind, chance):

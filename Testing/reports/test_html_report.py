@@ -3,12 +3,14 @@
 import base64
 import io
 import re
+import shutil
+import subprocess
 from dataclasses import replace
 
 import pytest
 from coronary_calcium.disclaimers import NO_CLINICAL_LABELS, RESEARCH_USE
 from coronary_calcium.formatting import number
-from coronary_calcium.reports import html_report, pictures
+from coronary_calcium.reports import html_report, pictures, write_case
 from coronary_calcium.reports.html_report import KEY_PICTURES
 from coronary_calcium.scoring.reader_vs_ai import reader_vs_ai
 from example_results import CARD, case_result, empty_case, many_lesions_case, scored_case
@@ -155,3 +157,22 @@ def test_many_lesions_are_not_all_drawn_and_the_page_says_so(tmp_path, monkeypat
 )
 def test_only_an_exact_0_is_shown_as_0(value, text):
     assert number(value) == text
+
+
+def test_the_page_is_dark_in_a_dark_room_and_as_narrow_as_a_telephone(tmp_path):
+    browser = shutil.which("chromium")
+    if browser is None:
+        pytest.skip("chromium is not installed (Debian package chromium)")
+    write_case(many_lesions_case(3), tmp_path)
+    (tmp_path / "frame.html").write_text(
+        '<iframe id="shown" src="report.html" style="width: 320px; border: 0"></iframe><p id="said"></p>'
+        "<script>shown.onload = () => { const page = shown.contentDocument;"
+        "const color = shown.contentWindow.getComputedStyle(page.body).backgroundColor;"
+        "said.textContent = `wide ${page.documentElement.scrollWidth} ${color}` }</script>"
+    )
+    options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--dump-dom"]
+    options.append("--allow-file-access-from-files")
+    options += ["--blink-settings=preferredColorScheme=0", "--virtual-time-budget=3000"]
+    page = (tmp_path / "frame.html").as_uri()
+    done = subprocess.run([browser, *options, page], capture_output=True, text=True, check=True, timeout=120)
+    assert '<p id="said">wide 320 rgb(20, 23, 26)</p>' in done.stdout

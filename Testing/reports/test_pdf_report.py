@@ -175,3 +175,22 @@ def test_without_reportlab_the_rejection_says_how_to_install_it(tmp_path, monkey
     with pytest.raises(InputError, match="pip install reportlab"):
         written(scored_case(), tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("paper", "language", "size"),
+    [
+        *[("a4", "en_US.UTF-8", "595 x 842"), ("letter", "de_DE.UTF-8", "612 x 792")],
+        *[(None, "en_US.UTF-8", "612 x 792"), (None, "en_CA", "612 x 792"), (None, "de_DE.UTF-8", "595 x 842")],
+        (None, "C", "595 x 842"),
+    ],
+)
+def test_the_paper_is_the_countrys_or_the_named_one(tmp_path, monkeypatch, paper, language, size):
+    if shutil.which("pdfinfo") is None:
+        pytest.skip("pdfinfo is not installed (Debian package poppler-utils)")
+    monkeypatch.setenv("LC_ALL", language)
+    pdf = written(scored_case(), tmp_path, paper=paper)
+    said = subprocess.run(["pdfinfo", pdf], capture_output=True, text=True, check=True, timeout=60).stdout
+    wide, _, high = next(line for line in said.splitlines() if line.startswith("Page size")).split()[2:5]
+    assert f"{float(wide):.0f} x {float(high):.0f}" == size
+    assert "Signature" in words(pdf, "-l", "1")

@@ -314,6 +314,9 @@ def add_score(commands: argparse._SubParsersAction) -> None:
     dicom.add_argument("--dicom-sr", action="store_true", help="also write report-sr.dcm, a Structured Report")
     score.add_argument("--pdf", action="store_true", help="also write report.pdf, to print and sign")
     score.add_argument(
+        "--paper", choices=("a4", "letter"), help="of the PDF (default: what is usual in the computer's country)"
+    )
+    score.add_argument(
         "--with-identity", action="store_true", help="put patient and study from the DICOM header into the reports"
     )
     add_dicomweb(score)
@@ -351,7 +354,12 @@ def _score(options: argparse.Namespace) -> int:
         return WRONG_USAGE
     timing = Timing()
     sending = options.to_dicomweb is not None
-    extras = Extras(dicom_seg=options.dicom_seg or sending, dicom_sr=options.dicom_sr or sending, pdf=options.pdf)
+    extras = Extras(
+        dicom_seg=options.dicom_seg or sending,
+        dicom_sr=options.dicom_sr or sending,
+        pdf=options.pdf,
+        paper=options.paper,
+    )
     with TerminalProgress() as progress, input_path(options, part_of(progress, 0.0, 0.05)) as path:
         with timing.timed("read"):
             opened = open_ct(path, series_uid=options.series, progress=part_of(progress, 0.05, 0.1))

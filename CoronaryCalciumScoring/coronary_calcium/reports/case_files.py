@@ -50,6 +50,7 @@ class Extras:
     identity : patient and study, put into report.html and report.pdf and nowhere else.
     views : a reader's slice views, put into report.html.
     overview : overview.png, the heart from the front with its calcium, where there is such a picture.
+    paper : ``"a4"`` or ``"letter"``, of the PDF; by default what is usual in the country.
 
     """
 
@@ -59,6 +60,7 @@ class Extras:
     identity: Identity | None = None
     views: tuple[ViewPicture, ...] = ()
     overview: bool = False
+    paper: str | None = None
 
 
 NOTHING_MORE = Extras()
@@ -145,7 +147,7 @@ def _with_pdf(result: "CaseResult", pictures: CasePictures, path: Path, extras: 
     from coronary_calcium.reports.pdf_report import write_report_pdf  # noqa: PLC0415 - see require_pdf
 
     try:
-        write_report_pdf(result, scores(result), pictures, path, extras.identity)
+        write_report_pdf(result, scores(result), pictures, path, extras.identity, extras.paper)
     except OSError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever the library raises on a text, the scores are written

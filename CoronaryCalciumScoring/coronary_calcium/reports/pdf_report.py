@@ -1,13 +1,15 @@
 """The report to print and sign: one page with all that a reader needs, then every lesion with its pictures.
 
-A4; the printed area is 186 x 257 mm, which an unscaled print on Letter paper holds too.
+A4 or Letter; both hold the 186 mm that everything is wide.
 """
 
+import locale
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reportlab.lib.pagesizes import A4
+from reportlab.lib.pagesizes import A4, LETTER
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import CondPageBreak, Flowable, PageBreak, SimpleDocTemplate, Spacer
@@ -42,6 +44,9 @@ from coronary_calcium.reports.pictures import CasePictures, LesionPictures
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
 
+PAPERS = {"a4": A4, "letter": LETTER}
+# Where offices print on Letter paper, as the language settings name the country.
+_LETTER_COUNTRIES = ("US", "CA", "MX", "PH", "CL", "CO", "VE", "CR", "GT", "PA", "PR", "DO", "SV", "NI")
 _SIDE, _TOP, _BOTTOM = 12 * mm, 16 * mm, 24 * mm
 # Warnings that the first page shows; the others follow on the lesions' pages.
 MOST_WARNINGS = 5
@@ -53,13 +58,22 @@ _LESION_PICTURE = 58 * mm
 
 
 def write_report_pdf(
-    result: "CaseResult", facts: dict[str, Any], pictures: CasePictures, path: Path, identity: Identity | None
+    result: "CaseResult",
+    facts: dict[str, Any],
+    pictures: CasePictures,
+    path: Path,
+    identity: Identity | None,
+    paper: str | None = None,
 ) -> None:
-    """Write the PDF; ``facts`` is ``scores_json.scores(result)``. Raises OSError when it cannot be written."""
+    """Write the PDF; ``facts`` is ``scores_json.scores(result)``. Raises OSError when it cannot be written.
+
+    ``paper`` is a key of ``PAPERS``; by default the one that is usual where the computer is.
+    """
     register_fonts()
+    page = PAPERS[paper or usual_paper()]
     document = SimpleDocTemplate(
         str(path),
-        pagesize=A4,
+        pagesize=page,
         leftMargin=_SIDE,
         rightMargin=_SIDE,
         topMargin=_TOP,
@@ -73,15 +87,23 @@ def write_report_pdf(
         canvas.setFont(FONT, 6.5)
         canvas.setFillColor(QUIET)
         canvas.drawString(_SIDE, 16 * mm, f"Coronary Calcium Scoring {version}. {RESEARCH_USE}")
-        canvas.drawRightString(A4[0] - _SIDE, 16 * mm, f"Page {canvas.getPageNumber()}")
+        canvas.drawRightString(page[0] - _SIDE, 16 * mm, f"Page {canvas.getPageNumber()}")
 
-    story = [*_first_page(result, facts, pictures, identity), *_lesion_pages(result, facts, pictures)]
+    story = [*_first_page(result, facts, pictures, identity, page[1]), *_lesion_pages(result, facts, pictures)]
     document.build(story, onFirstPage=foot, onLaterPages=foot)
 
 
+def usual_paper() -> str:
+    """The paper of the country that the computer's language settings name."""
+    stated = next((os.environ[name] for name in ("LC_ALL", "LC_PAPER", "LANG") if os.environ.get(name)), "")
+    language = stated.partition(".")[0] or (locale.getlocale()[0] or "")
+    return "letter" if language.rpartition("_")[2] in _LETTER_COUNTRIES else "a4"
+
+
 def _first_page(
-    result: "CaseResult", facts: dict[str, Any], pictures: CasePictures, identity: Identity | None
+    result: "CaseResult", facts: dict[str, Any], pictures: CasePictures, identity: Identity | None, height: float
 ) -> list[Flowable]:
+    """What is read and signed; as many pictures as a page of this ``height`` in points has room for."""
     created = datetime.fromisoformat(facts["provenance"]["created"]).astimezone()
     head = table(
         [[text("Coronary calcium score", 14, bold=True), text(f"{created:%Y-%m-%d %H:%M}", color=QUIET, right=True)]],
@@ -114,7 +136,7 @@ def _first_page(
     ]
     end = [Spacer(0, 2 * mm), technique_and_rules(facts), CondPageBreak(14 * mm), Spacer(0, 8 * mm), _signature()]
     keys = _key_pictures(pictures)
-    room = A4[1] - _TOP - _BOTTOM - _FRAME_PADDING - _height([*page, *end])
+    room = height - _TOP - _BOTTOM - _FRAME_PADDING - _height([*page, *end])
     fitting = max(1, min(len(keys), int(room // _height(keys[:1])))) if keys else 0
     return [*page, *keys[:fitting], *end]
 

@@ -98,9 +98,9 @@ def test_data_sets_do_not_know_the_network():
     assert inside("datasets", "inference") == []
 
 
-def slicer_reaches():
-    """Files that are imported when Slicer imports the module file, by file-scope imports alone."""
-    waiting, reached = [MODULE_FILE], set()
+def files_reached(file):
+    """Files that are imported with a file, by file-scope imports alone."""
+    waiting, reached = [file], set()
     while waiting:
         path = waiting.pop()
         if path in reached:
@@ -114,8 +114,15 @@ def slicer_reaches():
     return reached
 
 
+@pytest.mark.parametrize("name", ["network/model_card.py", "inference/prediction.py", "inference/postprocess.py"])
+def test_who_only_reads_cards_and_predictions_needs_no_torch(name):
+    reached = files_reached(FOLDER / ENGINE / name)
+    assert FOLDER / ENGINE / name in reached
+    assert "torch" not in {top for path in reached for top in tops(imports(path, at_file_scope))}
+
+
 def test_opening_slicer_imports_nothing_that_slicer_lacks():
-    reached = slicer_reaches()
+    reached = files_reached(MODULE_FILE)
     assert FOLDER / ENGINE / "volume.py" in reached
     late = {str(path.relative_to(FOLDER)): tops(imports(path, at_file_scope)) & LATE for path in reached}
     assert {path: names for path, names in late.items() if names} == {}

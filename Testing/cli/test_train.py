@@ -15,7 +15,8 @@ import safetensors.torch
 import torch
 from coronary_calcium.cli import console
 from coronary_calcium.cli import train as command
-from coronary_calcium.network.weights import load_model, read_card
+from coronary_calcium.network.model_card import read_card
+from coronary_calcium.network.weights import load_model
 from coronary_calcium.progress import no_progress
 from coronary_calcium.training.config import changed, load_recipe
 from coronary_calcium.training.distributed import Distributed

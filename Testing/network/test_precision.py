@@ -8,8 +8,8 @@ from command_cases import run
 from coronary_calcium.evaluation import run as evaluation_run
 from coronary_calcium.network import precision
 from coronary_calcium.network import weights as network_weights
+from coronary_calcium.network.model_card import read_card
 from coronary_calcium.network.precision import NO_FAST_BFLOAT16, usable_precision
-from coronary_calcium.network.weights import read_card
 from coronary_calcium.training.config import Recipe
 from coronary_calcium.training.samples import SampleOptions
 from coronary_calcium.training.trainer import train

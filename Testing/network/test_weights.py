@@ -11,7 +11,8 @@ import torch
 from coronary_calcium.errors import InputError
 from coronary_calcium.network import weights
 from coronary_calcium.network.denseraunet import DenseRAUNet
-from coronary_calcium.network.weights import default_weights, load_model, save_model
+from coronary_calcium.network.model_card import default_weights
+from coronary_calcium.network.weights import load_model, save_model
 from coronary_calcium.training.config import Recipe
 from coronary_calcium.training.samples import SampleOptions
 from coronary_calcium.training.trainer import Trainer

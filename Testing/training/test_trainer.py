@@ -10,7 +10,8 @@ import pytest
 import safetensors.torch
 import torch
 from coronary_calcium.errors import Cancelled, InputError
-from coronary_calcium.network.weights import load_model, read_card
+from coronary_calcium.network.model_card import read_card
+from coronary_calcium.network.weights import load_model
 from coronary_calcium.training import batches
 from coronary_calcium.training import metrics_log as records_module
 from coronary_calcium.training import trainer as trainer_module

@@ -187,7 +187,7 @@ def _wrong_usage(options: argparse.Namespace) -> str | None:
 
 def _settings(options: argparse.Namespace, threads: int | None, gpus: int) -> "CohortSettings":
     from coronary_calcium.cohort.cases import CohortSettings  # noqa: PLC0415
-    from coronary_calcium.network.weights import default_weights, read_card  # noqa: PLC0415
+    from coronary_calcium.network.model_card import default_weights, read_card  # noqa: PLC0415
 
     weights = options.weights or default_weights()
     if not weights.is_file():

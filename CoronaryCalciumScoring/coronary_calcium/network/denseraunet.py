@@ -30,8 +30,8 @@ from torch.nn import functional
 
 from coronary_calcium.arteries import NAMED_ARTERIES
 from coronary_calcium.network.blocks import ConvBlock, DecoderModule, DenseBlock, ResidualAtrousUnit, Transition
+from coronary_calcium.network.model_card import NEIGHBORS
 
-NEIGHBORS = 9
 # DenseNet-121 (Huang et al., CVPR 2017, table 1).
 ENCODER_LAYERS = (6, 12, 24, 16)
 GROWTH = 32

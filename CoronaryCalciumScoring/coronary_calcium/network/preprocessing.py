@@ -10,19 +10,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from coronary_calcium.network.denseraunet import NEIGHBORS
+from coronary_calcium.network.model_card import CLIP_HU, INPUT_SIZE, NEIGHBORS, SCALE_HU
 
-# The paper, section 2.2: every input is resized to 512 x 512.
-INPUT_SIZE = 512
 # What lies outside the image is air.
 OUTSIDE_HU = -1000.0
-# The intensities that the network can tell apart. Below -300 HU there is only lung and air, whose structure says
-# nothing about calcium; above 1000 HU a pixel is dense calcium or metal, and the shape tells which. Without the upper
-# limit a pacemaker lead at 3000 HU and more would dominate the features of everything around it.
-CLIP_HU = (-300.0, 1000.0)
-# Divided by this, the noise (15 to 60 HU) and the scoring threshold (130 HU) are of the order of one, and water and
-# the network's own zero padding are both 0.
-SCALE_HU = 200.0
 
 
 def normalize(hu: torch.Tensor) -> torch.Tensor:

@@ -26,9 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from coronary_calcium.errors import InputError
 from coronary_calcium.inference.device import DEVICES
 from coronary_calcium.network.denseraunet import NEIGHBORS, DenseRAUNet
+from coronary_calcium.network.model_card import default_weights
 from coronary_calcium.network.precision import usable_precision
 from coronary_calcium.network.preprocessing import INPUT_SIZE, normalize
-from coronary_calcium.network.weights import default_weights
 from coronary_calcium.training.checkpoint import WEIGHTS
 from coronary_calcium.training.config import Recipe, changed, load_recipe
 from coronary_calcium.training.distributed import Distributed

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from coronary_calcium.cli.console import (
     INTERRUPTED,
+    REJECTED,
     SCORED,
     WRONG_USAGE,
     LongProgress,
@@ -50,6 +51,7 @@ def add_cohort(commands: argparse._SubParsersAction) -> None:
     _add_run(actions)
     _add_status(actions)
     _add_query(actions)
+    _add_readings(actions)
 
 
 def _add_run(actions: argparse._SubParsersAction) -> None:
@@ -116,6 +118,30 @@ def _add_query(actions: argparse._SubParsersAction) -> None:
     query.add_argument("sql", nargs="?", default="1", help="condition or SELECT (default: all cases)")
     query.add_argument("--columns", action="store_true", help="list the views with their columns instead")
     query.set_defaults(run=_ask)
+
+
+def _add_readings(actions: argparse._SubParsersAction) -> None:
+    readings = actions.add_parser(
+        "add-readings",
+        help="take over a reader's label maps",
+        description="Score a reader's label maps on the cohort's CTs and keep them as that reader's done cases, for "
+        "`agreement` and training.",
+    )
+    readings.add_argument("cohort", type=named_path, help="the cohort's folder")
+    readings.add_argument("masks", type=named_path, help="folder of label maps named by id: ID.nrrd, ID.seg.nrrd, ...")
+    readings.add_argument("--reader", required=True, help="the reader's name")
+    readings.set_defaults(run=_take_readings)
+
+
+def _take_readings(options: argparse.Namespace) -> int:
+    from coronary_calcium.cohort.reader_masks import add_readings  # noqa: PLC0415
+
+    with LongProgress() as bar:
+        taken, rejected = add_readings(options.cohort, options.masks, options.reader, bar)
+    for case_id, reason in rejected:
+        say(f"Rejected: {case_id}: {reason}")
+    say(f"{taken} readings of {options.reader}.")
+    return SCORED if taken else REJECTED
 
 
 def _count(text: str) -> int:

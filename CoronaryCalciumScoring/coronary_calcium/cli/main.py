@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from coronary_calcium import __version__
+from coronary_calcium.cli.agreement import add_agreement
 from coronary_calcium.cli.cohort import add_cohort
 from coronary_calcium.cli.console import INTERRUPTED, REJECTED, SCORED, say
 from coronary_calcium.cli.evaluate import add_evaluate
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     add_score(commands)
     add_cohort(commands)
+    add_agreement(commands)
     add_simulate(commands)
     add_prepare(commands)
     add_train(commands)

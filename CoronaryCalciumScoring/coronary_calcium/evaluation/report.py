@@ -40,11 +40,18 @@ class Point:
     name: str
 
 
-def bland_altman_svg(points: Sequence[Point], limits: BlandAltman | None, width: int, height: int, label: str) -> str:
+def bland_altman_svg(
+    points: Sequence[Point],
+    limits: BlandAltman | None,
+    width: int,
+    height: int,
+    label: str,
+    names: tuple[str, str] = ("true", "found"),
+) -> str:
     """The differences found - true over the means of both, as an SVG of ``width`` x ``height``.
 
     The means' axis is that of log(1 + score), on which scores of 0 have a place; the bias is a line, the limits of
-    agreement are dashed. ``label`` says what is shown.
+    agreement are dashed. ``label`` says what is shown, ``names`` what a point's ``true`` and ``found`` are called.
     """
     differences = [point.found - point.true for point in points]
     extremes = [*differences, 0.0] + ([limits.low, limits.high] if limits else [])
@@ -77,10 +84,11 @@ def bland_altman_svg(points: Sequence[Point], limits: BlandAltman | None, width:
         color = COLORS.get(point.kind or "", OTHER_COLOR)
         parts.append(
             f'<circle cx="{x((point.true + point.found) / 2):.1f}" cy="{y(difference):.1f}" r="3" fill="{color}" '
-            f'fill-opacity="0.65"><title>{escape(point.name)}: true {point.true:.1f}, found {point.found:.1f}'
+            f'fill-opacity="0.65"><title>{escape(point.name)}: {escape(names[0])} {point.true:.1f}, '
+            f"{escape(names[1])} {point.found:.1f}"
             "</title></circle>"
         )
-    parts.append(_text((_LEFT + width - _RIGHT) / 2, height - 6, "mean of true and found", "middle"))
+    parts.append(_text((_LEFT + width - _RIGHT) / 2, height - 6, f"mean of {names[0]} and {names[1]}", "middle"))
     return "".join([*parts, "</svg>"])
 
 

@@ -73,16 +73,21 @@ def confusion(truth: np.ndarray, found: np.ndarray, categories: int) -> np.ndarr
 
 
 def linear_kappa(table: np.ndarray) -> float | None:
-    """Linearly weighted kappa of a confusion matrix (Cohen 1968).
+    """Linearly weighted kappa of a confusion matrix (Cohen 1968): ``weighted_kappa`` of power 1."""
+    return weighted_kappa(table, 1)
 
-    1 - observed / expected disagreement, a pair's disagreement being the number of categories between its readings.
-    None when no disagreement can be expected: nobody was read, or all readings are of one category.
+
+def weighted_kappa(table: np.ndarray, power: int) -> float | None:
+    """Weighted kappa of a confusion matrix (Cohen 1968); ``power`` 1 is linear, 2 is quadratic.
+
+    1 - observed / expected disagreement, a pair's disagreement being the number of categories between its readings to
+    this power. None when no disagreement can be expected: nobody was read, or all readings are of one category.
     """
     total = table.sum()
     if not total:
         return None
     index = np.arange(len(table))
-    distance = np.abs(index[:, None] - index[None, :])
+    distance = np.abs(index[:, None] - index[None, :]) ** power
     expected = (distance * np.outer(table.sum(axis=1), table.sum(axis=0))).sum() / total
     return None if expected == 0 else float(1 - (distance * table).sum() / expected)
 

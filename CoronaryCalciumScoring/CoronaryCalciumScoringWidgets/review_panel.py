@@ -7,6 +7,7 @@ import slicer
 from coronary_calcium.arteries import LAD, LCX, LM, RCA, Artery
 from coronary_calcium.errors import InputError
 from coronary_calcium.heart.field import Window
+from coronary_calcium.heart.find import find_heart
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.candidates import find_candidates
 from CoronaryCalciumScoringLib.edits import Edit, EditResult
@@ -14,6 +15,7 @@ from CoronaryCalciumScoringLib.review import Review
 from CoronaryCalciumScoringLib.score_table import LesionRow, is_score_of
 from CoronaryCalciumScoringLib.slice_views import center_on, heart_center, hide_mark, jump_to
 from CoronaryCalciumScoringLib.stored_prediction import prediction_node
+from CoronaryCalciumScoringLib.surfaces import heart_surface, hide_surfaces, lesion_surfaces, show_surfaces
 from slicer.i18n import tr as _
 
 from .application import acquisitionOf
@@ -26,6 +28,8 @@ from .slice_clicks import SliceClicks
 
 # A stroke fires several events; the scores follow once, and still before the reader looks up.
 UPDATE_DELAY_MS = 30
+# Surfaces follow when no edit has come for so long, so that no stroke waits for them.
+SURFACE_DELAY_MS = 400
 SWATCH_PIXELS = 12
 
 
@@ -48,6 +52,10 @@ class ReviewPanel:
         self._timer.setSingleShot(True)
         self._timer.setInterval(UPDATE_DELAY_MS)
         self._timer.connect("timeout()", self.update)
+        self._surfaceTimer = qt.QTimer()
+        self._surfaceTimer.setSingleShot(True)
+        self._surfaceTimer.setInterval(SURFACE_DELAY_MS)
+        self._surfaceTimer.connect("timeout()", self._refreshSurfaces)
         self.editor = SegmentEditor(ui.segmentEditorWidget)
         self.clicks = SliceClicks(self.onClick)
         self._scoreColumns = FittedColumns(ui.scoreTable, COLUMNS)
@@ -73,6 +81,7 @@ class ReviewPanel:
         ui.clickCheckBox.connect("toggled(bool)", lambda _checked=False: self._listen())
         ui.candidatesCheckBox.connect("toggled(bool)", self._showCandidates)
         ui.predictionCheckBox.connect("toggled(bool)", self._showPrediction)
+        ui.surfacesCheckBox.connect("toggled(bool)", self._showSurfaces)
         self._controls = Explained(
             *self._buttons.values(),
             ui.lesionTable,
@@ -82,6 +91,7 @@ class ReviewPanel:
             ui.undoButton,
             ui.redoButton,
             ui.candidatesCheckBox,
+            ui.surfacesCheckBox,
             ui.copyButton,
         )
         self._predictionControl = Explained(ui.predictionCheckBox)
@@ -179,9 +189,10 @@ class ReviewPanel:
         review, self.review = self.review, None
         self._reason, self._followed = "", ()
         self._timer.stop()
+        self._surfaceTimer.stop()
         self._listen()
         if review is not None:
-            self._ui.candidatesCheckBox.checked = False
+            self._ui.candidatesCheckBox.checked = self._ui.surfacesCheckBox.checked = False
             review.close()
             self.editor.close()
             if slicer.mrmlScene:  # there is none any more when the application ends
@@ -327,10 +338,43 @@ class ReviewPanel:
         if self.review is not None and self.review.prediction is not None:
             prediction_node(self.review.segmentationNode).GetDisplayNode().SetVisibility(shown)
 
+    def _showSurfaces(self, shown: bool) -> None:
+        """Show lesions and heart in the 3D views, or take them away; the heart is searched for beside the window."""
+        if not shown:
+            if slicer.mrmlScene:
+                hide_surfaces(slicer.mrmlScene)
+            return
+        self._refreshSurfaces()
+        if self.review is None or self._run.running:
+            return
+        volume = self.review.ct.volume
+
+        def work(progress):
+            field = find_heart(volume, progress)
+            return heart_surface(field.region, volume) if field.found else None
+
+        self._run.start(work, lambda outcome, _seconds: self._foundHeart(outcome))
+
+    def _foundHeart(self, outcome) -> None:
+        """Add the heart to the lesions; without it, the lesions stay alone."""
+        if isinstance(outcome, Finished) and outcome.result is not None and self._ui.surfacesCheckBox.checked:
+            self._refreshSurfaces(outcome.result)
+        elif isinstance(outcome, Failed):
+            with slicer.util.tryWithErrorDisplay(_("The heart could not be shown.")):
+                raise outcome.error
+
+    def _refreshSurfaces(self, heart=None) -> None:
+        review = self.review
+        if review is None or review.score is None or not self._ui.surfacesCheckBox.checked:
+            return
+        show_surfaces(slicer.mrmlScene, lesion_surfaces(review.score, review.ct.volume), heart)
+
     def _followReview(self) -> None:
         """The scores have changed, or the rules."""
         if not self._editing:
             self._say("")  # what was said of the last click is out of date
+        if self._ui.surfacesCheckBox.checked:
+            self._surfaceTimer.start()
         if self.review is not None:
             self.editor.markFrom(self.review.marking_threshold_hu)
         self._show()

@@ -93,7 +93,8 @@ def _cut_texts(shown):
 
 
 def _text_width(widget, text):
-    extra = PADDING + (20 if isinstance(widget, QtWidgets.QCheckBox) else 0)
+    # Beside its text, a check box has its indicator.
+    extra = 22 if isinstance(widget, QtWidgets.QCheckBox) else PADDING
     if isinstance(widget, QtWidgets.QLabel):
         extra = 0
     if isinstance(widget, QtWidgets.QPushButton) and not widget.icon.isNull():

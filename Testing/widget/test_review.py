@@ -12,6 +12,7 @@ from coronary_calcium.arteries import LAD
 from coronary_calcium.disclaimers import RESEARCH_USE
 from CoronaryCalciumScoringLib.score_table import score_rows
 from CoronaryCalciumScoringLib.segmentation import artery_segments, remove_voxels
+from CoronaryCalciumScoringLib.surfaces import SURFACE_ATTRIBUTE
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct
 from CoronaryCalciumScoringLib.volume_node import array_of
 from qt_stand_in import QtCore
@@ -318,6 +319,26 @@ def test_a_search_for_candidates_that_comes_to_nothing_shows_none(reviewing, sce
     if end == "fail":
         assert isinstance(reviewing.slot_error(), ValueError)
         assert reviewing.errors == ["The candidates could not be shown. no room"]
+
+
+def test_lesions_are_shown_in_3d_on_demand_and_follow_the_edits(reviewing, scene):
+    def shown():
+        models = slicer.util.getNodesByClass("vtkMRMLModelNode", scene.mrml)
+        return {model.GetAttribute(SURFACE_ATTRIBUTE) for model in models} - {None}
+
+    reviewing.ui.surfacesCheckBox.click()
+    assert {"LAD", "RCA"} <= shown()
+    reviewing.until(lambda: not reviewing.running())
+    click(reviewing, IN_LAD, shift=True)
+    reviewing.until(lambda: "LAD" not in shown())
+    reviewing.ui.undoButton.click()
+    reviewing.until(lambda: "LAD" in shown())
+    reviewing.ui.surfacesCheckBox.click()
+    assert shown() == set()
+    reviewing.ui.surfacesCheckBox.click()
+    reviewing.until(lambda: not reviewing.running())
+    reviewing.ui.inputSelector.setCurrentNode(None)
+    assert shown() == set()
 
 
 def test_start_without_ai_asks_for_no_package_and_shows_the_candidates(panel):

@@ -50,6 +50,7 @@ def _surface(values: np.ndarray, low: np.ndarray, steps, volume: CTVolume) -> vt
     edges, transform, matrix = vtk.vtkFlyingEdges3D(), vtk.vtkTransform(), np.eye(4)
     edges.SetInputData(image)
     edges.SetValue(0, 0.5)
+    edges.ComputeScalarsOff()  # a viewer would color by them
     matrix[:3, :3] = volume.direction * np.array(volume.spacing[::-1])
     matrix[:3, 3] = volume.origin
     transform.SetMatrix((RAS_LPS @ matrix).ravel())

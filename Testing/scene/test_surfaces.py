@@ -24,6 +24,7 @@ def test_a_lesions_surface_lies_around_its_voxels_in_the_patient(scene):
     volume, labels = synthetic_ct()
     surfaces = lesion_surfaces(score_labels(volume, labels), volume)
     assert set(surfaces) == {"LAD", "RCA"}
+    assert surfaces["LAD"].GetPointData().GetScalars() is None  # its color is the artery's
     bounds = np.reshape(surfaces["LAD"].GetBounds(), (3, 2))
     corner = np.array(PLAQUES[0][1])
     assert np.allclose(bounds.mean(axis=1), ras_of(node, corner + (0.5, 0.5, 1.0)), atol=1e-3)

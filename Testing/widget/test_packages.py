@@ -69,8 +69,8 @@ def required(text):
 def test_the_module_is_loaded_and_a_review_done_without_what_slicer_does_not_ship():
     """Start without AI, clicks and scores; and the module's own test, which has no network either."""
     tests = (
-        "test_widget_review.py::test_start_without_ai_asks_for_no_package_and_shows_the_candidates",
-        "test_widget_panel.py::test_the_modules_own_test_passes",
+        "widget/test_review.py::test_start_without_ai_asks_for_no_package_and_shows_the_candidates",
+        "widget/test_panel.py::test_the_modules_own_test_passes",
     )
     output = without(
         LATER,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cohort_work import make_cohort, no_work, settings_of, times_run, work
-from command_cases import PACKAGE, marked, patient_hu, run, write_image
+from command_cases import PACKAGE, finished, marked, patient_hu, run, start, write_image
 from coronary_calcium.cohort.case_worker import tidy, whole_record
 from coronary_calcium.cohort.cases import CASES
 from coronary_calcium.cohort.state import CohortState, select
@@ -200,3 +200,23 @@ def test_wrong_usage_is_told_before_any_work(tmp_path):
         run("cohort", "run", tmp_path, "--output", tmp_path / "o", "--workers", 2, "--scheduler", "tcp://a:1").code == 2
     )
     assert run("cohort", "status", tmp_path).code == 3
+
+
+def test_a_run_that_the_user_stops_goes_on_and_does_nothing_twice(listed, tmp_path):
+    lines = "".join(f"c{number:02d},{listed / 'a.nrrd'},{listed / 'mask.nrrd'}\n" for number in range(5))
+    (tmp_path / "list.csv").write_text(f"id,path,mask\n{lines}")
+    output = tmp_path / "cohort"
+    command = ("cohort", "run", tmp_path / "list.csv", "--output", output, "--workers", 1, "--device", "cpu")
+    process = start(*command)
+    deadline = time.monotonic() + 60
+    while not list(output.glob("cases/c*")):
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    stopped = finished(process)
+    assert stopped.code == 130 and "to do. The same command goes on." in stopped.err
+    whole = {path: path.stat().st_mtime_ns for path in output.glob("cases/c*")}
+    assert 1 <= len(whole) < 5
+    assert run(*command).code == 0
+    assert states(output) == {f"c{number:02d}": "done " for number in range(5)}
+    assert {path: path.stat().st_mtime_ns for path in whole} == whole

@@ -190,7 +190,8 @@ def _run(options: argparse.Namespace) -> int:
             stopped = _score(state, client, settings)
         if stopped:
             counts = state.counts()
-            say(f"Stopped: {counts['done']} done, {counts['queued']} queued. The same command goes on.")
+            left = counts["queued"] + counts["running"]
+            say(f"Stopped: {counts['done']} done, {left} to do. The same command goes on.")
             return INTERRUPTED
         write_tables(options.output)
         page = write_page(options.output, datetime.now(UTC))

@@ -130,7 +130,7 @@ class CohortRun:
     def __call__(self) -> None:
         """Run until no case is queued. Raises InputError("scheduler") or ("worker"), and what interrupts it.
 
-        Whatever ends it, cases that are not finished are queued again.
+        Whatever ends it, a case that a worker may still be at stays running: the next run adopts or queues it.
         """
         from distributed import as_completed  # noqa: PLC0415 - an optional package
 
@@ -143,9 +143,14 @@ class CohortRun:
                     self._take(future, result, completed)
                 self._hand_out(completed, waiting)
         finally:
-            left = [job.number for job in self._pending.values()]
-            self._pending.clear()
-            self._state.release(left)
+            self._keep_what_is_whole()
+
+    def _keep_what_is_whole(self) -> None:
+        for job in self._pending.values():
+            whole = self._whole(job)
+            if whole is not None:
+                self._state.finish(job.number, whole)
+        self._pending.clear()
 
     def _hand_out(self, completed: Any, waiting: Iterator[Job]) -> None:
         jobs = list(islice(waiting, max(self._window() - len(self._pending), 0)))

@@ -257,14 +257,6 @@ class CohortState:
                 [(RUNNING, job.attempts, job.number) for job in jobs],
             )
 
-    def release(self, numbers: Iterable[int]) -> None:
-        """Cases that were handed out are queued again, because the run ends."""
-        with self.transaction():
-            self._db.executemany(
-                "UPDATE case_state SET state = ? WHERE number = ? AND state = ?",
-                [(QUEUED, number, RUNNING) for number in numbers],
-            )
-
     def finish(self, number: int, outcome: Outcome) -> None:
         """Keep what became of a case."""
         with self.transaction():

@@ -88,7 +88,8 @@ def test_the_session_trains_measures_and_leaves_weights_that_load(bundle, tmp_pa
     report = json.loads((out / SESSION).read_text())
     # By the clock, but for the iteration that it is in.
     assert report["training_seconds"] < 0.2 * 60 + 15
-    assert report["iterations"] > 0 and report["samples"] >= 2 * report["iterations"] - 2
+    # Two samples an iteration, and one of the larger patches at the end.
+    assert 0 < report["iterations"] <= report["samples"] <= 2 * report["iterations"]
     assert report["cases_taken"] >= 2 and 0 <= report["share_of_time_waiting_for_samples"] < 1
     assert report["inference"]["network_seconds_of_2_slices"] > 0 and report["matrix_tflops"] > 0
     assert report["validation"]["slices"] == 2

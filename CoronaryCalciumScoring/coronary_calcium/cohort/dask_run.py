@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _PER_THREAD, _LEAST_WINDOW = 2, 8
 # A case whose worker died is tried once more.
 _MOST_ATTEMPTS = 2
-# What one case of a thin chest CT takes at most, with the network: docs/cohorts.md has the measurement.
+# A chest CT of 350 slices takes 1.3 GB with the network (Testing/benchmarks/benchmark_score.py); the rest is room for
+# larger ones.
 MEMORY_PER_WORKER = 4 * 2**30
 
 

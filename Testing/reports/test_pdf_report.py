@@ -38,8 +38,8 @@ def test_the_first_page_says_what_a_reader_signs(tmp_path):
     first = words(written(result, tmp_path), "-l", "1", "-layout")
     for part in (
         f"{result.score.total.agatston:.1f}",
-        f"Risk category {result.interpretation.category} (scheme {result.interpretation.scheme.name})",
-        "CAC-DRS", "LM", "LAD", "LCX", "RCA", "Not assigned", "literature", "100.0 kVp", "Signature", RESEARCH_USE,
+        f"Risk category {result.interpretation.category} (of {result.interpretation.scheme.title})",
+        "CAC-DRS", "LM", "LAD", "LCX", "RCA", "Not assigned", "Agatston 1990", "100.0 kVp", "Signature", RESEARCH_USE,
     ):  # fmt: skip
         assert part in first, part
     assert result.warnings[0].message.split(";")[0] in first

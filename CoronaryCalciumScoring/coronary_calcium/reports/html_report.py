@@ -15,6 +15,7 @@ from coronary_calcium.resources import resource
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.quantity_table import quantity_table
 from coronary_calcium.scoring.reader_vs_ai import listed_changes
+from coronary_calcium.scoring.rules import title_of
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -83,7 +84,12 @@ def page_environment() -> "Environment":
         lstrip_blocks=True,
     )
     environment.filters.update(
-        number=number, signed=signed, data_uri=data_uri, css_color=css_color, key_caption=key_caption
+        number=number,
+        signed=signed,
+        data_uri=data_uri,
+        css_color=css_color,
+        key_caption=key_caption,
+        rules_title=title_of,
     )
     return environment
 

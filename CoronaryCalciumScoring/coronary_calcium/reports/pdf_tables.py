@@ -21,6 +21,8 @@ from coronary_calcium.reports.pdf_parts import (
     text,
 )
 from coronary_calcium.scoring.reader_vs_ai import listed_changes
+from coronary_calcium.scoring.risk import RISK_SCHEMES
+from coronary_calcium.scoring.rules import title_of
 
 if TYPE_CHECKING:
     from coronary_calcium.pipeline import CaseResult
@@ -55,7 +57,11 @@ def result_table(result: "CaseResult", facts: dict[str, Any]) -> Flowable:
         f"{interpretation['vessels']} vessel{'' if interpretation['vessels'] == 1 else 's'} with calcium"
     )
     risk = [
-        text(f"Risk category {facts['risk_category']} (scheme {facts['rules']['risk_scheme']})", 9, bold=True),
+        text(
+            f"Risk category {facts['risk_category']} (of {RISK_SCHEMES[facts['rules']['risk_scheme']].title})",
+            9,
+            bold=True,
+        ),
         Spacer(0, 1 * mm),
         scale,
         Spacer(0, 1 * mm),
@@ -181,7 +187,7 @@ def rules_compared_table(facts: dict[str, Any]) -> list[Flowable]:
         )
         volume_by = f"{other['volume_method']} from {number(other['volume_threshold_hu'], 0)} HU"
         cells = [text(value, 8, right=True) for value in numbers]
-        rows.append([text(other["name"], 8, bold=True), *cells, text(f"  {volume_by}", 8)])
+        rows.append([text(title_of(other["name"]), 8, bold=True), *cells, text(f"  {volume_by}", 8)])
     widths = [28 * mm, 22 * mm, 19 * mm, 15 * mm, 20 * mm, 22 * mm, 17 * mm]
     return [
         text("The same lesions by other rules", 10, bold=True),
@@ -218,7 +224,7 @@ def rules_facts(facts: dict[str, Any]) -> list[tuple[str, object]]:
     rules, weights = facts["rules"], facts["provenance"]["weights"]
     limits = ", ".join(number(limit, 0) for limit in rules["weight_limits_hu"])
     return [
-        ("Rule set", rules["name"]),
+        ("Rule set", title_of(rules["name"])),
         ("Threshold", f"{number(rules['threshold_hu'], 0)} HU; weights 2, 3, 4 from {limits} HU"),
         ("Smallest component", f"{rules['minimum_area_mm2']:g} mm², here {rules['minimum_pixels']} pixel(s)"),
         ("Spacing factor", number(rules["spacing_factor"], 3)),

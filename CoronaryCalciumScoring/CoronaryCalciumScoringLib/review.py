@@ -80,8 +80,8 @@ class Review:
         ]
         self._candidatesNode = None
         self._own_edit = True  # the first scores are of no edit
-        self.rules_name, self.options = stored_options(segmentationNode, self.kvp)
-        self.rules: RuleSet = rules_for(self.rules_name, self.options, self.kvp)
+        self.rules_name, self.options = stored_options(segmentationNode, self.acquisition)
+        self.rules: RuleSet = rules_for(self.rules_name, self.options, self.acquisition)
         self._score_prediction()
         self._moved = False  # whether the last edit has changed a label
         self.edits = Edits(segmentationNode, volumeNode, history, self.rules)
@@ -92,16 +92,16 @@ class Review:
         self._own_edit = False
 
     @property
-    def kvp(self) -> float | None:
-        """The tube voltage in kV, where the scan's header is known."""
-        return self._acquisition.kvp if self._acquisition else None
+    def acquisition(self) -> Acquisition:
+        """How the scan was made, as far as its header is known."""
+        return self._acquisition or Acquisition()
 
     def use(self, rules_name: str, options: ScoringOptions) -> None:
         """Count by other rules and options from now on; they are kept with the segmentation.
 
         Raises InputError when the rules cannot be adapted to the tube voltage; then everything stays as it was.
         """
-        rules = rules_for(rules_name, options, self.kvp)
+        rules = rules_for(rules_name, options, self.acquisition)
         if self._candidates is not None:
             volume = self.ct.volume  # lets go of candidates that were found on another
             self._candidates = self._candidates and self._candidates.by(volume, rules)

@@ -15,7 +15,7 @@ from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
 from coronary_calcium.scoring.risk import RISK_SCHEMES
 from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS, RuleSet, adapted_to
 from coronary_calcium.scoring.volume_mass import CalibrationInserts, is_plausible
-from coronary_calcium.volume import CTVolume, SeriesReference
+from coronary_calcium.volume import Acquisition, CTVolume, SeriesReference
 
 from .json_attribute import json_attribute
 
@@ -30,10 +30,10 @@ OPTIONS_ATTRIBUTE = "CoronaryCalcium.Choices"
 _SAME_SLICE = 0.1
 
 
-def rules_for(name: str, options: ScoringOptions, kvp: float | None) -> RuleSet:
-    """The rule set of a name, adapted to the tube voltage in kV if that is chosen; raises InputError if it cannot."""
+def rules_for(name: str, options: ScoringOptions, acquisition: Acquisition) -> RuleSet:
+    """The rule set of a name, adapted to the tube voltage if that is chosen; raises InputError if it cannot be."""
     rules = RULE_SETS[name]
-    return adapted_to(rules, kvp) if options.kvp_adapted else rules
+    return adapted_to(rules, acquisition.kvp, acquisition.tin_filter) if options.kvp_adapted else rules
 
 
 def store_options(segmentationNode, name: str, options: ScoringOptions) -> None:
@@ -52,7 +52,7 @@ def store_options(segmentationNode, name: str, options: ScoringOptions) -> None:
     )
 
 
-def stored_options(segmentationNode, kvp: float | None) -> tuple[str, ScoringOptions]:
+def stored_options(segmentationNode, acquisition: Acquisition) -> tuple[str, ScoringOptions]:
     """The rule set's name and the options that were kept; the defaults where there are none or they do not hold."""
     try:
         kept = json_attribute(segmentationNode, OPTIONS_ATTRIBUTE, dict)
@@ -64,7 +64,7 @@ def stored_options(segmentationNode, kvp: float | None) -> tuple[str, ScoringOpt
             all_quantities=bool(kept.get("all_quantities", False)),
         )
         name = kept.get("rules", LITERATURE.name)
-        rules_for(name, options, kvp)
+        rules_for(name, options, acquisition)
     except (InputError, KeyError, OverflowError, TypeError, ValueError):
         return LITERATURE.name, DEFAULT_OPTIONS
     return name, options

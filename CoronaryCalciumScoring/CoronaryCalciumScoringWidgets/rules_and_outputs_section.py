@@ -184,16 +184,17 @@ class RulesAndOutputsSection:
         review = self._review
         if review is None or review.options.kvp_adapted:
             return ""
-        if review.kvp == REFERENCE_KVP:
+        scan = review.acquisition
+        if scan.kvp == REFERENCE_KVP and not scan.tin_filter:
             return _("The tube voltage was 120 kVp, for which the thresholds are defined.")
         try:
-            adapted_to(RULE_SETS[review.rules_name], review.kvp)
+            adapted_to(RULE_SETS[review.rules_name], scan.kvp, scan.tin_filter)
         except InputError as rejection:
             return str(rejection)
         return ""
 
     def _adaptedTip(self) -> str:
-        kvp = self._review.kvp if self._review else None
+        kvp = self._review.acquisition.kvp if self._review else None
         if kvp is None:
             return ""
         return _(

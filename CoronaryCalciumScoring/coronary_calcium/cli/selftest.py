@@ -75,7 +75,8 @@ def _selftest(options: argparse.Namespace) -> int:
     with TerminalProgress() as progress:
         volume, placement = _found(options, progress) if options.phantom else _simulated(options, progress)
         kvp = volume.acquisition.kvp
-        rules = adapted_to(LITERATURE, kvp) if options.kvp_adapted else LITERATURE
+        tin_filter = volume.acquisition.tin_filter
+        rules = adapted_to(LITERATURE, kvp, tin_filter) if options.kvp_adapted else LITERATURE
         measurement = measure_insert(volume, placement, rules)
         if options.output is not None:
             write_measurement(volume, measurement, options.output, with_scan=options.phantom is None)

@@ -144,7 +144,7 @@ def write_dicom_files(
     """Write ``segmentation.dcm`` and ``report-sr.dcm``, those of ``names``, into a folder; returns the first's path.
 
     Files of these names are replaced once the new ones are complete. Raises InputError: "output", and those of
-    ``dicom_out.sources.read_sources``.
+    ``dicom_export.sources.read_sources``.
     """
     from coronary_calcium.dicom_export.export import write_dicom
     from coronary_calcium.reports.case_files import DICOM_REPORT, DICOM_SEGMENTATION

@@ -4,7 +4,7 @@ import argparse
 
 from coronary_calcium.cli.console import SCORED, WRONG_USAGE, TerminalProgress, named_path, say, usable_output
 
-# As ``datasets.layouts.LAYOUTS`` and ``AUTO``, whose import would slow down --help; a test compares them.
+# As ``datasets.registry.LAYOUTS`` and ``AUTO``, whose import would slow down --help; a test compares them.
 LAYOUT_NAMES = ("auto", "simulated", "reviewed", "coca-gated", "coca-nongated", "orcascore", "nlst")
 # More than this many are not listed on the terminal; the list in the folder has all of them.
 _MOST_LISTED = 20

@@ -1,4 +1,4 @@
 """Data sets of CTs with coronary calcium marked or scored, as users have them on disk.
 
-``layouts.open_data_set`` tells a folder's layout and lists its cases; ``prepare`` makes training cases of them.
+``registry.open_data_set`` tells a folder's layout and lists its cases; ``prepare`` makes training cases of them.
 """

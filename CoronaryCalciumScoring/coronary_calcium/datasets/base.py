@@ -87,7 +87,7 @@ class DataSet:
 
     Attributes
     ----------
-    layout : name of the layout, a key of ``layouts.LAYOUTS``.
+    layout : name of the layout, a key of ``registry.LAYOUTS``.
     folder : the data set's own folder.
     entries : the cases that seem complete, by name.
     left_out : the cases that are not.

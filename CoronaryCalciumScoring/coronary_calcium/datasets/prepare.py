@@ -85,7 +85,7 @@ def list_path(data: DataSet, output: Path) -> Path:
 def ensure_cases(folder: str | Path, cache: str | Path, progress: Progress = no_progress) -> Path:
     """A folder of training cases: ``folder`` itself when it holds them, or one in ``cache``, where they are made.
 
-    ``folder`` may hold training cases (.npz), cases saved from Slicer, or any data set that ``layouts.open_data_set``
+    ``folder`` may hold training cases (.npz), cases saved from Slicer, or any data set that ``registry.open_data_set``
     knows; ``cache`` is written to only when training cases have to be made, each data set into a folder of its own.
     Of several processes that train together, one must call it before the others do. Raises as ``open_data_set`` and
     ``prepare`` do.

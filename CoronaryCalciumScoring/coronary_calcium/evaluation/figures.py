@@ -86,7 +86,7 @@ Draw = Callable[[Callable[[np.ndarray], float | None], int], Interval | None]
 
 
 def figures_of(results: list[PatientResult], *, intervals: bool) -> dict[str, Any]:
-    """Every figure of a group; ``definitions.DEFINITIONS`` says what each means.
+    """Every figure of a group; ``DEFINITIONS`` says what each means.
 
     ``intervals`` says whether to bootstrap F1, kappa and ICC; without it their intervals are None. Rejected patients
     have no score: they count as wrong in the CAC rates and are in no other figure.

@@ -134,7 +134,7 @@ def evaluation_page(results: list[PatientResult], content: dict[str, Any], kept:
 
 
 def tables_page(content: dict[str, Any]) -> str:
-    """The paper's tables, ``paper.tables``, as one HTML page."""
+    """The paper's tables, ``paper_tables.tables``, as one HTML page."""
     return _render("tables.html.j2", content=content, parts=PARTS)
 
 
@@ -203,7 +203,7 @@ def write_evaluation(folder: Path, results: list[PatientResult], content: dict[s
 
 
 def write_tables(folder: Path, content: dict[str, Any]) -> Path:
-    """Write the paper's tables (``paper.tables``) as tables.md, .json and .html; returns the page's path."""
+    """Write the paper's tables (``paper_tables.tables``) as tables.md, .json and .html; returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / f"{TABLES}.json", as_json(content))
     replace_file(folder / f"{TABLES}.md", markdown(content).encode())

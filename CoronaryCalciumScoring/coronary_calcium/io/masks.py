@@ -23,9 +23,9 @@ from coronary_calcium.volume import CTVolume
 # Segmentation Storage, and since DICOM 2024d Label Map Segmentation Storage.
 SEGMENTATION_STORAGE = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
 _SEGMENTATION_TYPES = ("BINARY", "LABELMAP")
-# A frame's pixels must lie on the CT's within this part of a voxel, as a mask's (masks.GRID_TOLERANCE_VOXELS).
+# A frame's pixels must lie on the CT's within this part of a voxel, as a mask's (GRID_TOLERANCE_VOXELS).
 _GRID_TOLERANCE_VOXELS = 0.1
-# The CT's slices may lie a little unevenly themselves (dicom_geometry.POSITION_TOLERANCE_MM).
+# The CT's slices may lie a little unevenly themselves (slice_geometry.POSITION_TOLERANCE_MM).
 _SLICE_TOLERANCE = 0.25
 _DAMAGED = (
     AttributeError, IndexError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError, struct.error,

@@ -31,7 +31,7 @@ class CaseScore:
     total : over all arteries.
     by_artery : by the names LM, LAD, LCX, RCA and unassigned; all five are always there.
     lesions : by descending score.
-    risk_category : name of the risk category of the unrounded total (``scoring.risk``).
+    risk_category : category of the unrounded total by the scheme ``five``, whatever scheme was chosen.
     rules : what the scores were counted by.
     labeled_voxels, counted_voxels : how many voxels were marked, and how many of them count; the others are below
         the threshold or in components smaller than the minimum area.

@@ -13,7 +13,7 @@ class ScoringOptions:
 
     Attributes
     ----------
-    kvp_adapted : adapt the thresholds to the scan's tube voltage (``tube_voltage``).
+    kvp_adapted : adapt the thresholds to the scan's tube voltage (``rules.adapted_to``).
     compare_rules : score the same lesions by every rule set too.
     mass_factor : calibration of calcium mass in mg/cm3/HU; None: the header's, or the typical one.
     rods : a calibration phantom's rods in the scan, where the user marked them; they come before ``mass_factor``.

@@ -29,7 +29,7 @@ class RuleSet:
     volume_method : ``VOXELS`` or ``INTERPOLATED``.
     volume_threshold_hu : a voxel counts for volume and mass from this intensity on, at most
         ``threshold_hu``; None: as for the score.
-    kvp : the tube voltage in kV that the thresholds were adapted to (``tube_voltage``); None: not adapted.
+    kvp : the tube voltage in kV that the thresholds were adapted to (``adapted_to``); None: not adapted.
 
     """
 

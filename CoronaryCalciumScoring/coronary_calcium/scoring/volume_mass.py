@@ -68,11 +68,11 @@ def _count(volume: CTVolume, labels: np.ndarray, rules: RuleSet) -> dict[str, in
 
 
 # 130 HU at 120 kVp are about 100 mg/cm3 of hydroxyapatite, the convention behind the ideal scores of the QRM insert.
-# At other voltages, the published thresholds (tube_voltage.py) are what the same calcium has there.
+# At other voltages, the published thresholds (rules.py) are what the same calcium has there.
 TYPICAL_MG_PER_CM3 = 100.0
 REFERENCE_KVP = 120.0
 # Factors that a scanner can have, in mg/cm3/HU. Scanners state about 0.8 at 120 kVp; at 70 kVp calcium is 1.6 times as
-# bright (tube_voltage.py). What lies outside is in other units or no factor.
+# bright (rules.py). What lies outside is in other units or no factor.
 PLAUSIBLE_MG_PER_CM3_HU = (0.3, 1.2)
 
 

@@ -131,7 +131,7 @@ def _stack(
 
 
 def _degraded(hu: torch.Tensor, options: SampleOptions, generator: np.random.Generator) -> torch.Tensor:
-    """Another calibration, tube voltage, kernel and noise for each sample: ``augment.degrade``."""
+    """Another calibration, tube voltage, kernel and noise for each sample: ``samples.degrade``."""
     count, device = len(hu), hu.device
 
     def drawn(low: float, high: float) -> torch.Tensor:
@@ -191,7 +191,7 @@ def _cut_field(
     options: SampleOptions,
     generator: np.random.Generator,
 ) -> None:
-    """Air beyond a narrow field of view in a share of the samples, in place: ``augment.beyond_field``."""
+    """Air beyond a narrow field of view in a share of the samples, in place: ``samples.beyond_field``."""
     for n in np.flatnonzero(generator.random(len(cases)) < options.zoom):
         case = cases[n].case
         half = generator.uniform(*ZOOMED_FIELD_MM) / 2

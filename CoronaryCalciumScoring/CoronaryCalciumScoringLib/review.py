@@ -9,7 +9,7 @@ from coronary_calcium.arteries import Artery
 from coronary_calcium.scoring.agatston import CaseScore, score_labels
 from coronary_calcium.scoring.lesion_warnings import LESION_CODES, lesion_warnings
 from coronary_calcium.scoring.options import ScoringOptions
-from coronary_calcium.scoring.rules import ADAPTED_WARNING, RuleSet, adapted_warnings
+from coronary_calcium.scoring.rules import ADAPTED_WARNING, LITERATURE, RuleSet, adapted_warnings
 from coronary_calcium.volume import Acquisition, CaseWarning, each_once
 
 from .candidates import (
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
 
 # Warnings about the segments come with every update; those kept in the table are about the CT.
 SEGMENT_WARNINGS = "segments-"
+
+# The network's lesions were made at the threshold of the definition; no review makes them anew at a lower one.
+AI_THRESHOLD_WARNING = "ai-threshold"
+_AI_THRESHOLD = (
+    f"The AI marked calcium from {LITERATURE.threshold_hu:g} HU on, and these rules count it from {{lowest}} HU on: "
+    "what lies between is missing from its lesions; add it with the brush, or score the CT with these rules on the "
+    "command line."
+)
 
 
 class Review:
@@ -76,7 +84,8 @@ class Review:
         self._kept_warnings = [
             warning
             for warning in (score_warnings(tableNode) if tableNode else ())
-            if not warning.code.startswith(SEGMENT_WARNINGS) and warning.code not in (ADAPTED_WARNING, *LESION_CODES)
+            if not warning.code.startswith(SEGMENT_WARNINGS)
+            and warning.code not in (ADAPTED_WARNING, AI_THRESHOLD_WARNING, *LESION_CODES)
         ]
         self._candidatesNode = None
         self._own_edit = True  # the first scores are of no edit
@@ -157,7 +166,11 @@ class Review:
 
     @property
     def _scan_warnings(self) -> tuple[CaseWarning, ...]:
-        return adapted_warnings((*self._kept_warnings, *self.live.warnings), self.rules)
+        known = adapted_warnings((*self._kept_warnings, *self.live.warnings), self.rules)
+        lowest = self.rules.for_volume.threshold_hu
+        if self.prediction is None or lowest >= LITERATURE.threshold_hu:
+            return known
+        return (*known, CaseWarning(AI_THRESHOLD_WARNING, _AI_THRESHOLD.format(lowest=f"{lowest:g}")))
 
     @property
     def _lesion_warnings(self) -> tuple[CaseWarning, ...]:

@@ -1,11 +1,12 @@
 """The reviews of a scene: which segmentations are reviews of a CT, and which table holds the scores of each."""
 
+import numpy as np
 import slicer
+from coronary_calcium.errors import InputError
 
 from .candidates import SEGMENT
-from .review_statistics import stored_statistics
 from .score_table import add_score_table, is_score_of
-from .segmentation import artery_segments, is_empty, segment_labelmap
+from .segmentation import artery_segments, is_empty, read_labels, segment_labelmap
 from .stored_prediction import PREDICTION_ROLE, prediction_node
 from .volume_node import remove_with_item
 
@@ -59,10 +60,16 @@ def table_of(segmentationNode, volumeNode):
 
 def may_be_replaced(segmentationNode) -> bool:
     """Whether a new run can take the place of a review without a loss: it is empty, or as the network left it."""
-    done = stored_statistics(segmentationNode)
-    if done.assigned + done.moved + done.removed + done.other + done.redone > done.undone:
+    predicted = prediction_node(segmentationNode)
+    if predicted is None:
+        return _has_no_voxels(segmentationNode)
+    role = slicer.vtkMRMLSegmentationNode.GetReferenceImageGeometryReferenceRole()
+    volume = segmentationNode.GetNodeReference(role)
+    try:
+        now, before = (read_labels(node, volume).labels for node in (segmentationNode, predicted))
+    except InputError:
         return False
-    return prediction_node(segmentationNode) is not None or _has_no_voxels(segmentationNode)
+    return np.array_equal(now, before)
 
 
 def _has_no_voxels(segmentationNode) -> bool:

@@ -5,6 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 
 import qt
 import slicer
@@ -68,14 +69,10 @@ def acquisitionOf(volumeNode) -> Acquisition | None:
     path = database.fileForInstance(uids[0]) if uids and database else ""
     if not path or not os.path.isfile(path):
         return stored_acquisition(volumeNode)
-    import pydicom
-    from coronary_calcium.io.slice_header import acquisition_of
+    from coronary_calcium.io.slice_header import read_headers
 
-    try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True)
-    except (OSError, pydicom.errors.InvalidDicomError):
-        return None
-    return acquisition_of(dataset, str(dataset.file_meta.get("TransferSyntaxUID", "")))
+    headers = read_headers(Path(path))  # of an enhanced CT, voltage and kernel are in the frames' functional groups
+    return headers[0].acquisition if headers else None
 
 
 def dicomFilesOf(volumeNode) -> tuple[list[str], str]:

@@ -111,7 +111,7 @@ def test_a_mask_beside_the_calcium_scores_0_and_says_so(case, tmp_path):
     labels = np.roll(marked(patient_hu()), 12, axis=2)
     outcome = run("score", case[0], "--mask", write_image(tmp_path / "m.nrrd", labels), "--output", tmp_path / "result")
     assert outcome.code == 0
-    assert "The score is 0" in outcome.out and "None of the 36 voxels that the mask marks counts" in outcome.out
+    assert "The score is 0" in outcome.out and "None of the 36 marked voxels counts" in outcome.out
     assert "mask-not-counted" in [warning["code"] for warning in scores_in(tmp_path / "result")["warnings"]]
 
 

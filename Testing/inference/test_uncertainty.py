@@ -1,5 +1,7 @@
 """The warning of lesions that the AI was uncertain of, when they decide what the score means."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from coronary_calcium import pipeline
@@ -112,3 +114,12 @@ def test_a_scored_case_warns_of_a_zero_once(monkeypatch, certainty, code):
     codes = [warning.code for warning in result.warnings]
     assert result.score.total.agatston == 0
     assert [found for found in codes if found in ("uncertain-lesions", "nothing-marked")] == [code]
+
+
+def test_lesions_of_which_the_rules_count_nothing_are_no_silent_zero():
+    volume, prediction = _case((7, 2, SURE))
+    labels = label_lesions(volume, prediction)
+    uncertainty = uncertainty_of(volume, prediction, score_labels(volume, labels), LITERATURE)
+    strict = replace(LITERATURE, threshold_hu=600.0)
+    (warning,) = lesion_warnings(score_labels(volume, labels, strict), FIVE_CATEGORIES, uncertainty)
+    assert warning.code == "mask-not-counted" and "below 600 HU" in warning.message

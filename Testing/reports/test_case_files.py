@@ -157,3 +157,14 @@ def test_what_a_run_on_another_computer_left_stays_for_a_day(tmp_path):
     os.utime(old, (0, 0))
     write_case(empty_case(), tmp_path)
     assert young.exists() and not old.exists()
+
+
+def test_what_was_asked_for_and_cannot_be_made_is_not_that_of_an_earlier_patient(tmp_path):
+    folder = tmp_path / "results"
+    write_case(scored_case(), folder)
+    for name in ("segmentation.dcm", "report-sr.dcm", "report.pdf"):
+        (folder / name).write_bytes(b"of an earlier patient")
+    # The example has no DICOM images, so neither object can be made; the PDF was not asked for.
+    write_case(scored_case(), folder, extras=case_files.Extras(dicom_seg=True, dicom_sr=True))
+    assert not (folder / "segmentation.dcm").exists() and not (folder / "report-sr.dcm").exists()
+    assert (folder / "report.pdf").exists() and (folder / "scores.json").exists()

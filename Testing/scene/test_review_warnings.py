@@ -116,6 +116,15 @@ def test_what_a_scene_cannot_know_of_uncertainty_is_ignored(review, change):
     again.close()
 
 
+def test_rules_that_count_below_what_the_network_marked_say_so(review):
+    review.use("philips", review.options)
+    assert "ai-threshold" in {warning.code for warning in review.warnings}
+    (message,) = [warning.message for warning in review.warnings if warning.code == "ai-threshold"]
+    assert "from 130 HU on, and these rules count it from 113 HU on" in message
+    review.use("literature", review.options)
+    assert "ai-threshold" not in {warning.code for warning in review.warnings}
+
+
 def test_the_synthetic_ct_has_what_these_tests_take_for_granted():
     volume, labels = synthetic_ct()
     assert {lesion.artery: lesion.agatston for lesion in score_labels(volume, labels).lesions} == {

@@ -5,7 +5,9 @@ import pytest
 
 slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
+from coronary_calcium.scoring.rules import LITERATURE  # noqa: E402
 from CoronaryCalciumScoringLib.candidates import add_candidates_node  # noqa: E402
+from CoronaryCalciumScoringLib.edits import Edits, editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.reviews import (  # noqa: E402
     REVIEWED_ROLE,
@@ -17,7 +19,7 @@ from CoronaryCalciumScoringLib.reviews import (  # noqa: E402
 from CoronaryCalciumScoringLib.score_table import add_score_table  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct  # noqa: E402
-from slicer_cases import synthetic_labels_engine  # noqa: E402
+from slicer_cases import ras_of, synthetic_labels_engine  # noqa: E402
 
 
 @pytest.fixture
@@ -66,9 +68,12 @@ def test_a_segmentation_without_a_table_gets_one_and_keeps_it(volume):
 def test_what_the_network_left_and_what_is_empty_may_be_replaced_and_nothing_else(volume):
     made = scored(volume)
     assert may_be_replaced(made.segmentationNode)
-    made.segmentationNode.SetAttribute("CoronaryCalcium.Review", '{"removed": 1}')
+    # An edit that no review has watched, such as in the Segment Editor of a scene that was just opened.
+    history = editor_history(made.segmentationNode, volume)
+    edits = Edits(made.segmentationNode, volume, history, LITERATURE)
+    edits.remove(ras_of(volume, (15, 52, 57)))
     assert not may_be_replaced(made.segmentationNode)
-    made.segmentationNode.SetAttribute("CoronaryCalcium.Review", '{"removed": 1, "undone": 1}')
+    edits.undo()
     assert may_be_replaced(made.segmentationNode)
     shape = volume.GetImageData().GetDimensions()[::-1]
     assert may_be_replaced(add_segmentation(volume, np.zeros(shape, np.uint8), "Empty"))

@@ -119,7 +119,7 @@ def write_results(
             write_lesions(result.score, result.quantities.calibration, partial / LESIONS, result.all_quantities)
             write_report(result, content, pictures, partial / REPORT, extras.identity, extras.views)
             progress(1.0, "Results written")
-            _move(partial, folder)
+            _move(partial, folder, _asked_in_vain(extras, partial))
     except OSError as error:
         raise not_written("The results", folder, error) from error
     return WrittenCase(folder / REPORT, result)
@@ -215,7 +215,7 @@ def _hidden_folder(folder: Path) -> Iterator[Path]:
     """
     beside = folder if folder.is_dir() else folder.absolute().parent
     _remove_stale(beside)
-    partial = beside / f"{_PARTIAL}{socket.gethostname()[:32]}-{os.getpid()}-{uuid.uuid4().hex}"
+    partial = beside / f"{_PARTIAL}{socket.gethostname()[:128]}-{os.getpid()}-{uuid.uuid4().hex}"
     partial.mkdir()
     try:
         yield partial
@@ -227,7 +227,7 @@ def _remove_stale(beside: Path) -> None:
     """Remove what runs that were killed left here: of processes of this computer that live no more, or a day old."""
     for left in beside.glob(f"{_PARTIAL}*"):
         host, _, rest = left.name.removeprefix(_PARTIAL).rpartition("-")[0].rpartition("-")
-        dead = host == socket.gethostname()[:32] and rest.isdecimal() and not is_running(int(rest))
+        dead = host == socket.gethostname()[:128] and rest.isdecimal() and not is_running(int(rest))
         with contextlib.suppress(OSError):
             old = time.time() - left.stat().st_mtime > _STALE_S
             if (dead or old) and left.is_dir() and not left.is_symlink():
@@ -242,13 +242,19 @@ def is_running(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:
+    except (OSError, OverflowError):
         return True
     return True
 
 
-def _move(partial: Path, folder: Path) -> None:
-    """Move the finished files to their place; when it fails halfway, earlier files come back."""
+def _asked_in_vain(extras: Extras, partial: Path) -> tuple[str, ...]:
+    """The files that were asked for and could not be made: earlier ones of these names are of other scores."""
+    asked = {DICOM_SEGMENTATION: extras.dicom_seg, DICOM_REPORT: extras.dicom_sr, PDF: extras.pdf}
+    return tuple(name for name, wanted in asked.items() if wanted and not (partial / name).exists())
+
+
+def _move(partial: Path, folder: Path, outdated: tuple[str, ...] = ()) -> None:
+    """Move the finished files to their place, ``outdated`` ones away; when it fails halfway, earlier ones come back."""
     if not folder.is_dir():
         partial.rename(folder)
         return
@@ -267,7 +273,13 @@ def _move(partial: Path, folder: Path) -> None:
             with contextlib.suppress(FileNotFoundError):
                 os.replace(folder / name, earlier / name)
             os.replace(partial / name, folder / name)
+        for name in outdated:
+            with contextlib.suppress(FileNotFoundError):
+                os.replace(folder / name, earlier / name)
     except BaseException:
+        for name in outdated:
+            if (earlier / name).exists():
+                os.replace(earlier / name, folder / name)
         for name in moved:
             if (earlier / name).exists():
                 os.replace(earlier / name, folder / name)

@@ -79,7 +79,8 @@ def lesion_warnings(
     if uncertainty is None:
         return (*_mask_warning(score), *_amount_warning(score))
     uncertain = _uncertain_warnings(score, scheme, uncertainty, left_out)
-    return (*(uncertain or _zero_warning(score, uncertainty)), *_amount_warning(score))
+    zero = _mask_warning(score) if score.labeled_voxels else _zero_warning(score, uncertainty)
+    return (*(uncertain or zero), *_amount_warning(score))
 
 
 def uncertain_lesions(
@@ -164,8 +165,8 @@ def _mask_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
     return (
         CaseWarning(
             "mask-not-counted",
-            f"None of the {score.labeled_voxels} voxels that the mask marks counts: they are below "
-            f"{score.rules.for_volume.threshold_hu:g} HU or in components that are too small; check that the mask was "
+            f"None of the {score.labeled_voxels} marked voxels counts for the score: they are below "
+            f"{score.rules.threshold_hu:g} HU or in components that are too small; check that the mask was "
             "drawn on this CT.",
         ),
     )

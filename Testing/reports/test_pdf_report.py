@@ -12,6 +12,8 @@ from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.errors import InputError
 from coronary_calcium.reports import Extras, pdf_fonts, write_case
 from coronary_calcium.reports.identity import Identity, read_identity
+from coronary_calcium.scoring.options import ScoringOptions
+from coronary_calcium.scoring.quantity_table import quantity_table
 from coronary_calcium.volume import CaseWarning
 from dicom_tools import scored_series
 from example_results import empty_case, many_lesions_case, scored_case
@@ -43,6 +45,15 @@ def test_the_first_page_says_what_a_reader_signs(tmp_path):
     ):  # fmt: skip
         assert part in first, part
     assert result.warnings[0].message.split(";")[0] in first
+
+
+def test_all_quantities_are_in_the_pdf_when_they_are_asked_for(tmp_path):
+    result = replace(scored_case(), options=ScoringOptions(all_quantities=True))
+    told = words(written(result, tmp_path / "asked"), "-layout")
+    assert "More quantities" in told
+    for row in quantity_table(result.all_quantities).rows:
+        assert f"{row.title} {' '.join(row.cells)}" in told, row.title
+    assert "More quantities" not in words(written(scored_case(), tmp_path / "plain"), "-layout")
 
 
 def test_every_lesion_is_on_the_pages_behind(tmp_path):

@@ -33,6 +33,7 @@ from coronary_calcium.reports.pdf_parts import (
 from coronary_calcium.reports.pdf_tables import (
     WIDTH,
     artery_table,
+    quantities_table,
     reading_notes,
     result_table,
     rules_compared_table,
@@ -177,10 +178,10 @@ def _signature() -> Flowable:
 def _lesion_pages(result: "CaseResult", facts: dict[str, Any], pictures: CasePictures) -> list[Flowable]:
     """The lesions by descending score, each on one page, and what the first page had no room for."""
     more = facts["warnings"][MOST_WARNINGS:]
-    compared = rules_compared_table(facts)
-    if not (more or compared or pictures.lesions):
+    tables = [*rules_compared_table(facts), *quantities_table(result)]
+    if not (more or tables or pictures.lesions):
         return []
-    pages: list[Flowable] = [PageBreak(), *warnings_table(more), *compared]
+    pages: list[Flowable] = [PageBreak(), *warnings_table(more), *tables]
     if pictures.lesions:
         pages.append(text("Lesions by descending score", 10, bold=True))
     for shown in pictures.lesions:

@@ -20,6 +20,7 @@ from coronary_calcium.reports.pdf_parts import (
     table,
     text,
 )
+from coronary_calcium.scoring.quantity_table import quantity_table
 from coronary_calcium.scoring.reader_vs_ai import listed_changes
 from coronary_calcium.scoring.risk import RISK_SCHEMES
 from coronary_calcium.scoring.rules import title_of
@@ -197,6 +198,24 @@ def rules_compared_table(facts: dict[str, Any]) -> list[Flowable]:
             7,
             color=QUIET,
         ),
+        Spacer(0, 4 * mm),
+    ]
+
+
+def quantities_table(result: "CaseResult") -> list[Flowable]:
+    """Every quantity by artery; nothing unless it was asked for."""
+    if result.all_quantities is None:
+        return []
+    shown = quantity_table(result.all_quantities)
+    names = ["Not assigned" if name == UNASSIGNED.name else name for name in shown.columns]
+    rows = [[text("Quantity", 7, color=QUIET), *(text(name, 7, color=QUIET, right=True) for name in names)]]
+    rows += [[text(row.title, 8), *(text(cell, 8, right=True) for cell in row.cells)] for row in shown.rows]
+    first = 62 * mm
+    widths = [first, *[(WIDTH - first) / len(names)] * len(names)]
+    return [
+        text("More quantities", 10, bold=True),
+        table(rows, widths, [("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE)]),
+        *(text(note, 7, color=QUIET) for note in shown.notes),
         Spacer(0, 4 * mm),
     ]
 

@@ -8,8 +8,9 @@ DENSITY_SCORE_SOURCE = (
     "calcium density score, states it"
 )
 DIFFUSIVITY_SOURCE = (
-    "Blaha et al., JACC Cardiovasc Imaging 2016;9:1407 (1 - score of the artery with most / total score), taken over "
-    "second-hand"
+    "Dudum et al., Coronary artery calcium dispersion and cause-specific mortality (index of diffusion = 1 - score of "
+    "the artery with most / total Agatston score), by its abstract; after Blaha et al., JACC Cardiovasc Imaging "
+    "2016;9:1407, which was not read"
 )
 
 

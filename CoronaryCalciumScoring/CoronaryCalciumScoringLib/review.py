@@ -24,7 +24,7 @@ from .candidates import (
 from .edits import UNDO_STEPS, Edit, EditResult, Edits, History
 from .live_scores import LiveScores
 from .review_statistics import ReviewStatistics, ReviewStatisticsCounter
-from .rules_and_outputs import rules_for, store_options, stored_options
+from .rules_and_outputs import rules_for, store_options, stored_options, with_stored_voltage
 from .score_table import LesionRow, candidate_rows, lesion_rows, score_warnings, show_score
 from .segmentation import read_labels
 from .slice_pictures import draw_views, reader_views, views_at
@@ -75,7 +75,7 @@ class Review:
         acquisition: Acquisition | None = None,
     ) -> None:
         self.segmentationNode, self.volumeNode, self.tableNode = segmentationNode, volumeNode, tableNode
-        self._acquisition = acquisition
+        self._acquisition = acquisition = with_stored_voltage(segmentationNode, acquisition)
         self._ct: SceneCT | None = None
         self._candidates: Candidates | None = None
         read_labels(segmentationNode, volumeNode)
@@ -118,7 +118,7 @@ class Review:
         self.edits.rules = rules
         self._score_prediction()
         if self.segmentationNode.GetScene():
-            store_options(self.segmentationNode, rules_name, options)
+            store_options(self.segmentationNode, rules_name, options, self.acquisition)
         self._own_edit = True  # other rules are no edit
         try:
             if self.live.score is not None and self.live.score.rules == rules:

@@ -13,7 +13,7 @@ from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
 from coronary_calcium.scoring.risk import RISK_SCHEMES
-from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS, RuleSet, adapted_to
+from coronary_calcium.scoring.rules import LITERATURE, RULE_SETS, RuleSet, adapted_to, is_covered
 from coronary_calcium.scoring.volume_mass import CalibrationInserts, is_plausible
 from coronary_calcium.volume import Acquisition, CTVolume, SeriesReference
 
@@ -36,8 +36,11 @@ def rules_for(name: str, options: ScoringOptions, acquisition: Acquisition) -> R
     return adapted_to(rules, acquisition.kvp, acquisition.tin_filter) if options.kvp_adapted else rules
 
 
-def store_options(segmentationNode, name: str, options: ScoringOptions) -> None:
-    """Keep the options with the segmentation; risk factors, which are about the patient, are not kept."""
+def store_options(segmentationNode, name: str, options: ScoringOptions, acquisition: Acquisition) -> None:
+    """Keep the options with the segmentation, and what adapted thresholds depend on.
+
+    Risk factors, which are about the patient, are not kept.
+    """
     segmentationNode.SetAttribute(
         OPTIONS_ATTRIBUTE,
         json.dumps(
@@ -47,9 +50,24 @@ def store_options(segmentationNode, name: str, options: ScoringOptions) -> None:
                 "mass_factor": options.mass_factor,
                 "risk_scheme": options.risk_scheme.name,
                 "all_quantities": options.all_quantities,
+                "kvp": acquisition.kvp,
+                "tin_filter": acquisition.tin_filter,
             }
         ),
     )
+
+
+def with_stored_voltage(segmentationNode, acquisition: Acquisition | None) -> Acquisition | None:
+    """How the scan was made, its tube voltage as it was kept where the header does not tell.
+
+    So a scene opens with the score that it was saved with, also where the DICOM files are not at hand.
+    """
+    kvp = json_attribute(segmentationNode, OPTIONS_ATTRIBUTE, dict).get("kvp")
+    known = acquisition is not None and acquisition.kvp is not None
+    if known or isinstance(kvp, bool) or not isinstance(kvp, int | float) or not is_covered(kvp):
+        return acquisition
+    tin_filter = json_attribute(segmentationNode, OPTIONS_ATTRIBUTE, dict).get("tin_filter") is True
+    return replace(acquisition or Acquisition(), kvp=float(kvp), tin_filter=tin_filter)
 
 
 def stored_options(segmentationNode, acquisition: Acquisition) -> tuple[str, ScoringOptions]:

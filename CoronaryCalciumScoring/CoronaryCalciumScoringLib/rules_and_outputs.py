@@ -62,12 +62,12 @@ def with_stored_voltage(segmentationNode, acquisition: Acquisition | None) -> Ac
 
     So a scene opens with the score that it was saved with, also where the DICOM files are not at hand.
     """
-    kvp = json_attribute(segmentationNode, OPTIONS_ATTRIBUTE, dict).get("kvp")
+    kept = json_attribute(segmentationNode, OPTIONS_ATTRIBUTE, dict)
+    kvp = kept.get("kvp")
     known = acquisition is not None and acquisition.kvp is not None
     if known or isinstance(kvp, bool) or not isinstance(kvp, int | float) or not is_covered(kvp):
         return acquisition
-    tin_filter = json_attribute(segmentationNode, OPTIONS_ATTRIBUTE, dict).get("tin_filter") is True
-    return replace(acquisition or Acquisition(), kvp=float(kvp), tin_filter=tin_filter)
+    return replace(acquisition or Acquisition(), kvp=float(kvp), tin_filter=kept.get("tin_filter") is True)
 
 
 def stored_options(segmentationNode, acquisition: Acquisition) -> tuple[str, ScoringOptions]:

@@ -64,7 +64,7 @@ def test_a_study_that_lost_a_file_counts_as_changed(tree, tmp_path):
         searched(state, tree)
         job = next(one for one in state.queued() if len(one.case.files) == 1)
         settings = settings_of(tmp_path / "cohort")
-        state.finish(job.number, Outcome(DONE, record_of(job, settings)))
+        state.finish([(job.number, Outcome(DONE, record_of(job, settings)))])
         assert state.changed(settings.identity) == {}
         gone = next((tree / "ben").glob("[0-9A-F]*"))
         kept = gone.read_bytes()
@@ -90,17 +90,32 @@ def test_other_weights_or_rules_are_told_and_queued_again_when_asked(tmp_path):
     settings = settings_of(folder, weights_sha256="old")
     with CohortState(folder) as state:
         for job in state.queued():
-            state.finish(job.number, Outcome(DONE, record_of(job, settings)))
+            state.finish([(job.number, Outcome(DONE, record_of(job, settings)))])
         now = settings_of(folder, weights_sha256="new").identity
         assert state.changed(now) == {"weights": 3} and state.counts()["done"] == 3
+        assert sum(state.categories().values()) == 3
         assert state.requeue_changed(now) == 3 and state.counts()["queued"] == 3
+        assert state.categories() == {}
+
+
+def test_outcomes_are_kept_all_or_none(tmp_path):
+    folder = make_cohort(tmp_path, 3)
+    with CohortState(folder) as state:
+        jobs = list(state.queued())
+        outcomes = [(job.number, Outcome(DONE, record_of(job, settings_of(folder)))) for job in jobs]
+        outcomes[2][1].record["lesions"] = [{}]
+        with pytest.raises(KeyError):
+            state.finish(outcomes)
+        assert state.counts()["queued"] == 3 and state.categories() == {}
+        state.finish(outcomes[:2])
+        assert state.counts()["done"] == 2
 
 
 def test_a_rejected_case_keeps_its_reason_and_is_not_queued_again_by_itself(tmp_path):
     folder = make_cohort(tmp_path, ["a"])
     with CohortState(folder) as state:
         (job,) = state.queued()
-        state.finish(job.number, Outcome(REJECTED, code="not-ct", reason="It is no CT."))
+        state.finish([(job.number, Outcome(REJECTED, code="not-ct", reason="It is no CT."))])
     with CohortState(folder) as state:
         assert list(state.queued()) == []
         assert state.requeue("state = ?", "rejected") == 1

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 _REDO = ("changed", "failed", "rejected", "all")
 # The rate is that of the last so many seconds, so that it follows when workers come and go.
 _RATE_OVER_S = 600.0
+# A line on a terminal takes 0.2 ms, and nobody reads ten of them in a second.
+_SHOWN_EVERY_S = 0.1
 
 
 def add_cohort(commands: argparse._SubParsersAction) -> None:
@@ -327,7 +329,8 @@ class _Report:
         self._bar, self._total = bar, sum(counts.values())
         self._ended = Counter({name: counts[name] for name in ("done", "rejected", "failed")})
         self._categories = Counter(state.categories())
-        self._times = [time.monotonic()]
+        self._times = deque([time.monotonic()])
+        self._shown = -math.inf
         self.show()
 
     def __call__(self, job: "Job", outcome: "Outcome") -> None:
@@ -337,8 +340,10 @@ class _Report:
         now = time.monotonic()
         self._times.append(now)
         while self._times[0] < now - _RATE_OVER_S and len(self._times) > 2:
-            self._times.pop(0)
-        self.show()
+            self._times.popleft()
+        if now - self._shown >= _SHOWN_EVERY_S or self._ended.total() == self._total:
+            self._shown = now
+            self.show()
 
     def show(self) -> None:
         """Show it."""

@@ -1,6 +1,7 @@
 """Running a cohort on Dask: one path for the processes of one computer and for a cluster of many."""
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 # Cases handed to the cluster at a time, for each of its threads and at least: enough that no worker waits, and so few
 # that the scheduler's memory does not grow with the cohort.
 _PER_THREAD, _LEAST_WINDOW = 2, 8
+# How long the number of workers is taken for granted: to ask for it takes the scheduler as long as a case.
+_WINDOW_S = 1.0
 # A case whose worker died is tried once more.
 _MOST_ATTEMPTS = 2
 # A chest CT of 350 slices takes 1.3 GB with the network (Testing/benchmarks/benchmark_score.py); the rest is room for
@@ -127,6 +130,7 @@ class CohortRun:
         self._state, self._client, self._settings = state, client, settings
         self._told, self._work = told, work
         self._pending: dict[Future, Job] = {}
+        self._window, self._window_until = 0, -math.inf
 
     def __call__(self) -> None:
         """Run until no case is queued. Raises InputError("scheduler") or ("worker"), and what interrupts it.
@@ -140,39 +144,65 @@ class CohortRun:
         try:
             self._hand_out(completed, waiting)
             while self._pending:
-                for future, result in completed.next_batch(block=True):
-                    self._take(future, result, completed)
+                self._take(completed.next_batch(block=True), completed)
                 self._hand_out(completed, waiting)
         finally:
             self._keep_what_is_whole()
 
     def _keep_what_is_whole(self) -> None:
-        for job in self._pending.values():
-            whole = self._whole(job)
-            if whole is not None:
-                self._state.finish(job.number, whole)
+        whole = [(job.number, self._whole(job)) for job in self._pending.values()]
+        self._state.finish([(number, outcome) for number, outcome in whole if outcome is not None])
         self._pending.clear()
 
     def _hand_out(self, completed: Any, waiting: Iterator[Job]) -> None:
-        jobs = list(islice(waiting, max(self._window() - len(self._pending), 0)))
+        jobs = list(islice(waiting, max(self._most_pending() - len(self._pending), 0)))
         if jobs:
             self._state.start(jobs)
-        for job in jobs:
-            self._submit(completed, job)
+            self._submit(completed, jobs)
 
-    def _window(self) -> int:
-        workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
-        return max(_LEAST_WINDOW, _PER_THREAD * sum(worker["nthreads"] for worker in workers))
+    def _most_pending(self) -> int:
+        now = time.monotonic()
+        if now > self._window_until:
+            workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
+            self._window = max(_LEAST_WINDOW, _PER_THREAD * sum(worker["nthreads"] for worker in workers))
+            self._window_until = now + _WINDOW_S
+        return self._window
 
-    def _submit(self, completed: Any, job: Job) -> None:
+    def _submit(self, completed: Any, jobs: list[Job]) -> None:
         # Of one group, as Dask calls what has the same first word: such tasks wait at the scheduler, not at a worker.
-        key = ("cohort-case", job.number, job.attempts, time.monotonic_ns())
-        future = self._client.submit(self._work, job, self._settings, key=key, pure=False)
-        self._pending[future] = job
-        completed.add(future)
+        # In one message, which takes half as long as one for each.
+        keys = [("cohort-case", job.number, job.attempts, time.monotonic_ns()) for job in jobs]
+        futures = self._client.map(self._work, jobs, settings=self._settings, key=keys, pure=False)
+        self._pending.update(zip(futures, jobs, strict=True))
+        completed.update(futures)
 
-    def _take(self, future: "Future", result: Any, completed: Any) -> None:
-        job = self._pending[future]
+    def _take(self, batch: list[tuple["Future", Any]], completed: Any) -> None:
+        """Keep what became of the cases of a batch, all in one transaction, and hand out those to be tried again."""
+        ended: list[tuple[Job, Outcome]] = []
+        again: list[Job] = []
+        try:
+            for future, result in batch:
+                job = self._pending[future]
+                outcome = self._outcome(job, future, result)
+                if outcome is not None:
+                    ended.append((job, outcome))
+                    continue
+                log = started_file(self._settings.output, job.id)
+                again.append(replace(job, attempts=job.attempts + log.is_file()))
+                log.unlink(missing_ok=True)
+        finally:
+            self._state.finish([(job.number, outcome) for job, outcome in ended])
+        # Only now: whatever interrupts the transaction must find the cases pending.
+        for future, _ in batch:
+            del self._pending[future]
+        for job, outcome in ended:
+            self._told(job, outcome)
+        if again:
+            self._state.start(again)
+            self._submit(completed, again)
+
+    def _outcome(self, job: Job, future: "Future", result: Any) -> Outcome | None:
+        """What became of a case; None to try it once more. Raises InputError("scheduler") or ("worker")."""
         # A result that has come is there, even if its worker has died since and the status says so.
         if isinstance(result, Outcome):
             outcome: Outcome | None = result
@@ -180,18 +210,9 @@ class CohortRun:
             outcome = self._of_dead_worker(job, result)
         else:
             raise InputError("scheduler", "The connection to the Dask scheduler is lost; the same command goes on.")
-        log = started_file(self._settings.output, job.id)
         if outcome is not None and outcome.unusable_worker:
             raise InputError("worker", outcome.reason)
-        del self._pending[future]
-        if outcome is None:
-            again = replace(job, attempts=job.attempts + log.is_file())
-            log.unlink(missing_ok=True)
-            self._state.start([again])
-            self._submit(completed, again)
-            return
-        self._state.finish(job.number, outcome)
-        self._told(job, outcome)
+        return outcome
 
     def _whole(self, job: Job) -> Outcome | None:
         """What a worker did before it died, where the case's folder is whole."""

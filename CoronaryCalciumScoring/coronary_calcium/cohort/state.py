@@ -205,16 +205,15 @@ class CohortState:
         ``adopted`` gives the record of a case folder that became whole in a run, or None; ``run`` tells the new run
         from others. Returns how many cases were adopted.
         """
-        count, last = 0, self.meta("run")
-        for number, case_id in self._rows("SELECT number, id FROM case_state WHERE state = ?", RUNNING):
-            record = adopted(case_id, last)
-            if record is None:
-                self._db.execute("UPDATE case_state SET state = ? WHERE number = ?", (QUEUED, number))
-            else:
-                self.finish(number, Outcome(DONE, record, seconds=record["seconds"]))
-                count += 1
+        last = self.meta("run")
+        running = self._rows("SELECT number, id FROM case_state WHERE state = ?", RUNNING)
+        records = [(number, adopted(case_id, last)) for number, case_id in running]
+        whole = [(number, record) for number, record in records if record is not None]
+        if whole:
+            self.finish([(number, Outcome(DONE, record, seconds=record["seconds"])) for number, record in whole])
+        self._db.execute("UPDATE case_state SET state = ? WHERE state = ?", (QUEUED, RUNNING))
         self._db.execute("INSERT OR REPLACE INTO meta VALUES ('run', ?)", (run,))
-        return count
+        return len(whole)
 
     def requeue(self, condition: str, *values: object) -> int:
         """Queue cases again that meet an SQL condition; returns how many."""
@@ -257,33 +256,37 @@ class CohortState:
                 [(RUNNING, job.attempts, job.number) for job in jobs],
             )
 
-    def finish(self, number: int, outcome: Outcome) -> None:
-        """Keep what became of a case."""
+    def finish(self, outcomes: list[tuple[int, Outcome]]) -> None:
+        """Keep what became of cases, by their numbers: of all or of none."""
         with self.transaction():
             for table in ("scores", "warning", "lesion"):
-                self._db.execute(f"DELETE FROM {table} WHERE number = ?", (number,))  # noqa: S608
-            record = outcome.record or {}
-            self._db.execute(
-                "UPDATE case_state SET state = ?, code = ?, reason = ?, log = ?, seconds = ?, scored_with = ?, "
-                "scored_input = ? WHERE number = ?",
-                (
-                    outcome.state,
-                    outcome.code,
-                    outcome.reason,
-                    outcome.log,
-                    outcome.seconds,
-                    json.dumps(record.get("settings", {}), sort_keys=True),
-                    record.get("input", ""),
-                    number,
-                ),
-            )
-            if outcome.record is None:
-                return
-            row = record["scores"]
-            self._insert("scores", [(number, *(row.get(column.name) for column in COLUMNS))])
-            self._insert("warning", [(number, one["code"], one["message"]) for one in record["warnings"]])
-            lesions = [tuple(one[column.name] for column in LESION_COLUMNS) for one in record["lesions"]]
-            self._insert("lesion", [(number, *values) for values in lesions])
+                self._db.executemany(f"DELETE FROM {table} WHERE number = ?", [(number,) for number, _ in outcomes])  # noqa: S608
+            for number, outcome in outcomes:
+                self._keep(number, outcome)
+
+    def _keep(self, number: int, outcome: Outcome) -> None:
+        record = outcome.record or {}
+        self._db.execute(
+            "UPDATE case_state SET state = ?, code = ?, reason = ?, log = ?, seconds = ?, scored_with = ?, "
+            "scored_input = ? WHERE number = ?",
+            (
+                outcome.state,
+                outcome.code,
+                outcome.reason,
+                outcome.log,
+                outcome.seconds,
+                json.dumps(record.get("settings", {}), sort_keys=True),
+                record.get("input", ""),
+                number,
+            ),
+        )
+        if outcome.record is None:
+            return
+        row = record["scores"]
+        self._insert("scores", [(number, *(row.get(column.name) for column in COLUMNS))])
+        self._insert("warning", [(number, one["code"], one["message"]) for one in record["warnings"]])
+        lesions = [tuple(one[column.name] for column in LESION_COLUMNS) for one in record["lesions"]]
+        self._insert("lesion", [(number, *values) for values in lesions])
 
     def _insert(self, table: str, rows: list[tuple]) -> None:
         if rows:
@@ -301,7 +304,7 @@ class CohortState:
 
     def categories(self) -> dict[str, int]:
         """Done cases by risk category."""
-        return dict(self._rows("SELECT risk_category, COUNT(*) FROM scores GROUP BY risk_category"))
+        return dict(self._rows("SELECT risk_category, COUNT(*) FROM cohort WHERE state = ? GROUP BY 1", DONE))
 
     def changed(self, settings: dict[str, str]) -> dict[str, int]:
         """How many done cases were scored with another program, weights, rules or options, or on other files.

@@ -155,6 +155,7 @@ class LiveScores:
     Attributes
     ----------
     score : the scores as of the last update, or None.
+    labels : the labeled voxels that the scores are of, or None.
     reason : why there are none, one sentence; empty while there are.
     warnings : what a reader of the scores must know, of the CT and of the segments.
     onChanged : functions that are called with ``score`` after every update that changed something.
@@ -219,6 +220,7 @@ class LiveScores:
             ct = self._current_ct()
             labels = self._reader.read(self._segmentationNode, self._volumeNode, ct.order)
             self.score, moved = self._scored(labels)
+            self.labels = labels
         except InputError as rejection:
             self._set_nothing(str(rejection))
             if rejection.code == REMOVED:
@@ -262,6 +264,7 @@ class LiveScores:
 
     def _set_nothing(self, reason: str) -> None:
         self.score: CaseScore | None = None
+        self.labels: SparseLabels | None = None
         self.reason = reason
         self.warnings: tuple[CaseWarning, ...] = ()
 

@@ -30,6 +30,7 @@ from coronary_calcium.cohort.cases import (
     Outcome,
 )
 from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputError
+from coronary_calcium.progress import Progress, no_progress
 
 _PARTIAL, _OLD = ".partial-", ".old-"
 # A worker process scores one case at a time, whatever its number of threads: the time limit ends the process.
@@ -122,6 +123,7 @@ def score_into_folder(job: Job, settings: CohortSettings) -> dict[str, Any]:
     """
     from coronary_calcium.cohort.readings import reading_of, write_reading  # noqa: PLC0415
     from coronary_calcium.cohort.score_table import lesion_rows, table_row  # noqa: PLC0415
+    from coronary_calcium.cohort.uncertainty_file import write_uncertainty  # noqa: PLC0415
     from coronary_calcium.io import open_mask  # noqa: PLC0415
     from coronary_calcium.pipeline import score_case  # noqa: PLC0415
     from coronary_calcium.progress import Timing  # noqa: PLC0415
@@ -145,6 +147,8 @@ def score_into_folder(job: Job, settings: CohortSettings) -> dict[str, Any]:
             write_case(result, partial, extras=Extras(pdf=settings.pdf, overview=True))
             content = json.loads((partial / SCORES).read_text(encoding="utf-8"))
             write_reading(partial, reading_of(result.score, result.labels, content["risk_category"]))
+            if result.uncertainty is not None:
+                write_uncertainty(partial, result.uncertainty)
             record = {
                 "format": RECORD_FORMAT,
                 "settings": settings.identity,
@@ -169,7 +173,7 @@ def _check_weights(card: dict[str, Any] | None, settings: CohortSettings) -> Non
 
 
 @contextlib.contextmanager
-def opened_case(case: FoundCase, timing: Any = None) -> Iterator[Any]:
+def opened_case(case: FoundCase, timing: Any = None, progress: Progress = no_progress) -> Iterator[Any]:
     """A case's CT, ``io.OpenedCT``; one from a server lies in a temporary folder that goes at the end of the block."""
     from coronary_calcium.dicomweb import fetch_ct_study  # noqa: PLC0415
     from coronary_calcium.io.ct_reader import open_ct, open_ct_files  # noqa: PLC0415
@@ -179,15 +183,15 @@ def opened_case(case: FoundCase, timing: Any = None) -> Iterator[Any]:
             stack.enter_context(timing.timed("read"))
         if case.study is not None and case.path is not None:
             name = stack.enter_context(tempfile.TemporaryDirectory(prefix="coronary-calcium-"))
-            opened = open_ct_files(fetch_ct_study(case.path, case.study, Path(name)))
+            opened = open_ct_files(fetch_ct_study(case.path, case.study, Path(name)), progress)
         elif case.path is not None:
-            opened = open_ct(case.path)
+            opened = open_ct(case.path, progress=progress)
         else:
             files = [Path(folder, name) for folder, names in sorted(case.files.items()) for name in names]
             gone = [path for path in files if not path.is_file()]
             if gone or not files:
                 raise InputError("no-file", "Files of the study are there no more: run the cohort's search again.")
-            opened = open_ct_files(files)
+            opened = open_ct_files(files, progress)
         yield opened
 
 

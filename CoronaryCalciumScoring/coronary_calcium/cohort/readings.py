@@ -100,15 +100,36 @@ class Reading:
 def reading_of(score: CaseScore, labels: np.ndarray, category: str, status: ReadingStatus = ReadingStatus()) -> Reading:
     """The reading of a label map (k, j, i) and its score."""
     voxels = np.flatnonzero(labels)
+    return reading_of_voxels(score, labels.shape, (voxels, labels.reshape(-1)[voxels]), category, status)
+
+
+def reading_of_voxels(
+    score: CaseScore,
+    shape: tuple[int, ...],
+    marked: tuple[np.ndarray, np.ndarray],
+    category: str,
+    status: ReadingStatus = ReadingStatus(),
+) -> Reading:
+    """The reading of marked voxels on a CT of a shape (k, j, i) and their score.
+
+    ``marked`` are ascending flat indices and the label of each.
+    """
     return Reading(
-        shape=(labels.shape[0], labels.shape[1], labels.shape[2]),
-        voxels=voxels,
-        labels=labels.reshape(-1)[voxels].astype(np.uint8),
+        shape=(shape[0], shape[1], shape[2]),
+        voxels=marked[0],
+        labels=marked[1].astype(np.uint8),
         lesions=tuple(ReadLesion(one.artery, one.agatston, one.voxels) for one in score.lesions),
         agatston={"total": score.total.agatston} | {one.name: score.by_artery[one.name].agatston for one in ARTERIES},
         category=category,
         status=status,
     )
+
+
+def reading_of_nothing(status: ReadingStatus) -> Reading:
+    """The reading of a case whose CT cannot be opened, and which is therefore not gradable; its CT has no voxels."""
+    nothing = np.empty(0, np.int64)
+    scores = dict.fromkeys(("total", *(one.name for one in ARTERIES)), 0.0)
+    return Reading((0, 0, 0), nothing, nothing.astype(np.uint8), (), scores, "", status)
 
 
 def reading_folder(cohort: Path, reader: str, case_id: str) -> Path:

@@ -190,12 +190,7 @@ class CohortState:
 
     def case(self, number: int) -> FoundCase:
         """A case by its number."""
-        row = self._db.execute(
-            "SELECT key, path, id, mask, study FROM case_state WHERE number = ?", (number,)
-        ).fetchone()
-        files = self._db.execute("SELECT folder, names FROM sources WHERE number = ? ORDER BY folder", (number,))
-        names = {folder: json.loads(zlib.decompress(packed)) for folder, packed in files}
-        return FoundCase(row[0], row[1], names, row[2], row[3], row[4])
+        return _found_case(self._rows, number)
 
     # The run.
 
@@ -334,9 +329,34 @@ class CohortState:
         """A case by its id. Raises InputError("cohort-id") when there is none."""
         rows = self._rows("SELECT number, id, fingerprint, attempts FROM case_state WHERE id = ?", case_id)
         if not rows:
-            raise InputError("cohort-id", f"The cohort has no case {case_id!r}; `cohort query` lists them.")
+            raise _no_case(case_id)
         number, known_id, fingerprint, attempts = rows[0]
         return Job(number, known_id, self.case(number), fingerprint, attempts)
+
+
+def _found_case(rows: Callable[..., list[tuple]], number: int) -> FoundCase:
+    """A case by its number; ``rows(sql, *values)`` asks the state file."""
+    key, path, case_id, mask, study = rows(
+        "SELECT key, path, id, mask, study FROM case_state WHERE number = ?", number
+    )[0]
+    files = rows("SELECT folder, names FROM sources WHERE number = ? ORDER BY folder", number)
+    names = {folder: json.loads(zlib.decompress(packed)) for folder, packed in files}
+    return FoundCase(key, path, names, case_id, mask, study)
+
+
+def read_found_case(folder: Path, case_id: str) -> FoundCase:
+    """A cohort's case by its id, read beside whoever runs the cohort.
+
+    Raises InputError: "cohort-missing", and "cohort-id" when there is none.
+    """
+    numbers = select(folder, "SELECT number FROM case_state WHERE id = ?", (case_id,))[1]
+    if not numbers:
+        raise _no_case(case_id)
+    return _found_case(lambda sql, *values: select(folder, sql, values)[1], numbers[0][0])
+
+
+def _no_case(case_id: str) -> InputError:
+    return InputError("cohort-id", f"The cohort has no case {case_id!r}; `cohort query` lists them.")
 
 
 def require_cohort(folder: Path) -> Path:

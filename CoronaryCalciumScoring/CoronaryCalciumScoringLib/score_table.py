@@ -110,10 +110,15 @@ def show_score(
             for column, value in enumerate(cells + ([row.proposed, row.difference] if proposed else [])):
                 tableNode.GetTable().SetValue(place, column, value)
         tableNode.SetAttribute(RULES_ATTRIBUTE, score.rules.name)
-        tableNode.SetAttribute(WARNINGS_ATTRIBUTE, json.dumps([[entry.code, entry.message] for entry in warnings]))
+        store_warnings(tableNode, warnings)
         tableNode.Modified()
     finally:
         tableNode.EndModify(modified)
+
+
+def store_warnings(tableNode, warnings: tuple[CaseWarning, ...]) -> None:
+    """Keep with a score table node what must be known of its scores."""
+    tableNode.SetAttribute(WARNINGS_ATTRIBUTE, json.dumps([[entry.code, entry.message] for entry in warnings]))
 
 
 def table_text(tableNode) -> str:

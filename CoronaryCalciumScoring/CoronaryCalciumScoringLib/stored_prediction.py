@@ -1,6 +1,7 @@
 """The network's prediction as it was, kept in the scene beside the segmentation that the reader corrects."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -60,15 +61,30 @@ class StoredPrediction:
 
 def store_prediction(segmentationNode, volumeNode, labels: np.ndarray, result: "CaseResult"):
     """Keep a result's label map (here on the array axes of the CT's node) as a hidden segmentation, and return it."""
+    probabilities = [lesion.probability for lesion in result.score.lesions]
+    return store_labels(
+        segmentationNode, volumeNode, labels, probabilities, result.model_card or {}, result.uncertainty
+    )
+
+
+def store_labels(
+    segmentationNode,
+    volumeNode,
+    labels: np.ndarray,
+    probabilities: Sequence[float | None],
+    card: Mapping[str, Any],
+    uncertainty: Uncertainty | None,
+):
+    """Keep a network's label map, with what it cannot hold; ``store_prediction`` does for a result."""
     node = add_segmentation(volumeNode, labels, f"{volumeNode.GetName()} AI prediction")
     display = node.GetDisplayNode()
     display.SetVisibility(False)
     display.SetVisibility2DFill(False)
     display.SetOpacity2DOutline(OUTLINE_OPACITY)
     facts = {
-        "probabilities": [lesion.probability for lesion in result.score.lesions],
-        "model": network_facts(result.model_card or {}),
-        "uncertainty": _uncertainty_as_json(result.uncertainty),
+        "probabilities": list(probabilities),
+        "model": network_facts(card),
+        "uncertainty": _uncertainty_as_json(uncertainty),
     }
     node.SetAttribute(FACTS_ATTRIBUTE, json.dumps(facts))
     segmentationNode.SetNodeReferenceID(PREDICTION_ROLE, node.GetID())

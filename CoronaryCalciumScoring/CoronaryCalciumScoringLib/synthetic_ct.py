@@ -1,15 +1,11 @@
 """CTs made on the spot: a small one with two plaques of known score, and a simulated patient."""
 
-import json
-from dataclasses import asdict, fields
-
 import numpy as np
 from coronary_calcium.arteries import LAD, RCA
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.volume import Acquisition, CTVolume
+from coronary_calcium.volume import CTVolume
 
-from .json_attribute import json_attribute
-from .volume_node import add_volume_node
+from .volume_node import add_volume_node, store_acquisition
 
 SHAPE = (40, 128, 128)
 SPACING_MM = (3.0, 2.5, 2.5)
@@ -44,8 +40,6 @@ def add_synthetic_ct(scene):
 # A patient with plaques in several arteries; the protocol of the command line's demonstration.
 SEED, PATIENT_SPACING_MM = 7, 3.0
 NAME = "Simulated chest CT"
-# A volume node keeps no header: what the simulator knows of the scan, as JSON.
-ACQUISITION_ATTRIBUTE = "CoronaryCalcium.Acquisition"
 
 
 def add_simulated_patient(scene, progress: Progress = no_progress):
@@ -57,12 +51,5 @@ def add_simulated_patient(scene, progress: Progress = no_progress):
 
     patient = simulate_patient(SEED, progress=progress, spacing=PATIENT_SPACING_MM, thickness=PATIENT_SPACING_MM)
     node = add_volume_node(scene, patient.volume, scene.GenerateUniqueName(NAME))
-    node.SetAttribute(ACQUISITION_ATTRIBUTE, json.dumps(asdict(patient.volume.acquisition)))
+    store_acquisition(node, patient.volume.acquisition)
     return node
-
-
-def stored_acquisition(volumeNode) -> Acquisition | None:
-    """How the simulator says that a scan was made; None for a CT that it has not made."""
-    kept = json_attribute(volumeNode, ACQUISITION_ATTRIBUTE, dict)
-    known = {entry.name: kept[entry.name] for entry in fields(Acquisition) if entry.name in kept}
-    return Acquisition(**known) if known else None

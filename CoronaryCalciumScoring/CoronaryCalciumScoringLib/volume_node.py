@@ -1,6 +1,7 @@
 """A CT in the scene becomes the engine's CT volume; nodes find their place in the subject hierarchy."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass, fields
 
 import numpy as np
 import slicer
@@ -10,6 +11,8 @@ from coronary_calcium.io.axes import AxialOrder, axial_order, to_axial
 from coronary_calcium.io.checks import check_ct
 from coronary_calcium.volume import Acquisition, CTVolume
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from .json_attribute import json_attribute
 
 
 def place_beside(volumeNode, node) -> None:
@@ -40,6 +43,8 @@ RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 # DICOM PS3.16 CID 7180 code for CT numbers and the UCUM unit of HU, as Slicer's DICOM reader writes them to the node.
 CT_QUANTITY = "112031"
 HOUNSFIELD_UNIT = "[hnsf'U]"
+# A volume node keeps no header: what is known of the scan, as JSON.
+ACQUISITION_ATTRIBUTE = "CoronaryCalcium.Acquisition"
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,3 +182,15 @@ def add_volume_node(scene, volume: CTVolume, name: str):
     node.SetVoxelValueQuantity(quantity)
     node.SetVoxelValueUnits(unit)
     return node
+
+
+def store_acquisition(volumeNode, acquisition: Acquisition) -> None:
+    """Keep with a CT's node how the scan was made."""
+    volumeNode.SetAttribute(ACQUISITION_ATTRIBUTE, json.dumps(asdict(acquisition)))
+
+
+def stored_acquisition(volumeNode) -> Acquisition | None:
+    """How a scan was made, as it was kept with the CT's node; None where nothing was."""
+    kept = json_attribute(volumeNode, ACQUISITION_ATTRIBUTE, dict)
+    known = {entry.name: kept[entry.name] for entry in fields(Acquisition) if entry.name in kept}
+    return Acquisition(**known) if known else None

@@ -12,7 +12,7 @@ import slicer
 from coronary_calcium.errors import InputError
 from coronary_calcium.volume import Acquisition
 from CoronaryCalciumScoringLib.slice_views import show_in_slices
-from CoronaryCalciumScoringLib.synthetic_ct import stored_acquisition
+from CoronaryCalciumScoringLib.volume_node import stored_acquisition
 from slicer.i18n import tr as _
 
 TORCH_REQUIREMENT = ">=2.4"
@@ -60,9 +60,8 @@ def shownVolume():
 
 
 def acquisitionOf(volumeNode) -> Acquisition | None:
-    """How the scan was made, from the header of its first slice in the DICOM database, or from the simulator.
-
-    None where neither is known.
+    """How the scan was made, from the header of its first slice in the DICOM database, or as the
+    simulator or a worklist knows it. None where nothing is known.
     """
     uids = (volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split()
     database = getattr(slicer, "dicomDatabase", None)

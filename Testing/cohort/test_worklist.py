@@ -71,7 +71,7 @@ def scored_cohort(folder, network=NETWORK):
             if uncertainty:
                 warnings.append({"code": "uncertain-lesions", "message": "2 lesions are uncertain."})
             record = {"scores": scores, "warnings": warnings, "lesions": []}
-            state.finish(job.number, Outcome("done", record))
+            state.finish([(job.number, Outcome("done", record))])
     return folder
 
 
@@ -251,7 +251,7 @@ def opened(tmp_path):
         state.add_cases([FoundCase("key", str(ct), id="one", mask=str(mask))])
         (job,) = state.queued()
         record = score_into_folder(job, settings_of(tmp_path / "cohort"))
-        state.finish(job.number, Outcome("done", record))
+        state.finish([(job.number, Outcome("done", record))])
     return tmp_path / "cohort"
 
 

@@ -95,5 +95,5 @@ def showRun(ui, run: RunControl, reason: str, message: str) -> None:
     ui.applyButton.toolTip = _("Stop; the scene stays as it was.")
     ui.startButton.toolTip = _("Wait for the run, or cancel it.")
     if cancelling:
-        ui.applyButton.toolTip = _("The run stops at the end of its current step.")
+        ui.applyButton.toolTip = _("The run is being stopped; the scene stays as it was.")
         ui.statusLabel.text = _("Cancelling...")

@@ -132,7 +132,7 @@ def test_progress_rises_to_1(tmp_path):
 
 def left_behind(folder, process):
     """What a run with this process number leaves when it is killed."""
-    path = folder / f".partial-{socket.gethostname()[:32]}-{process}-0123"
+    path = folder / f".partial-{socket.gethostname()}-{process}-0123"
     path.mkdir(parents=True)
     (path / "scores.json").write_text("{}")
     return path
@@ -148,6 +148,20 @@ def test_what_a_killed_run_left_is_removed_by_a_later_one_into_the_same_place(tm
     stale, running = (left_behind(folder if exists else tmp_path, number) for number in (ended.pid, os.getpid()))
     write_case(empty_case(), folder)
     assert not stale.exists() and running.exists()
+
+
+def test_computers_whose_long_names_begin_alike_do_not_take_each_other_s_runs_for_dead(tmp_path, monkeypatch):
+    """As nodes of a cluster are named; the number of a process says nothing about another computer's."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    common = "coronary-calcium-scoring-worker-of-the-cluster-"
+    left = []
+    for number in (2, 1):
+        monkeypatch.setattr(socket, "gethostname", lambda number=number: f"{common}{number}")
+        left.append(left_behind(tmp_path, ended.pid))
+    of_another, own = left
+    write_case(empty_case(), tmp_path)
+    assert of_another.exists() and not own.exists()
 
 
 def test_what_a_run_on_another_computer_left_stays_for_a_day(tmp_path):

@@ -151,6 +151,43 @@ def test_without_the_packages_a_name_from_right_to_left_is_rejected(tmp_path, mo
         written(empty_case(), tmp_path / "out", identity=replace(SOMEBODY, name=NAMES["Hebrew"]))
 
 
+SHAPED = {
+    "Devanagari": "राम शर्मा",
+    "Bengali": "রহিম",
+    "Tamil": "குமார்",
+    "Telugu": "రాము",
+    "Gujarati": "પટેલ",
+    "Gurmukhi": "ਸਿੰਘ",
+    "Kannada": "ರಾಜು",
+    "Malayalam": "രാജൻ",
+    "Oriya": "ରାମ",
+    "Sinhala": "සුනිල්",
+    "Tibetan": "བསྟན་འཛིན",
+    "Myanmar": "အောင်",
+    "Khmer": "សុខា",
+    "Javanese": "ꦗꦮ",
+    "Syriac": "ܡܪܝܡ",
+    "Nko": "ߒߞߏ",
+    "Chakma": "𑄌𑄋𑄴",
+}
+
+
+@pytest.mark.parametrize("script", SHAPED)
+def test_a_script_whose_letters_must_be_joined_and_ordered_is_rejected_by_its_name(tmp_path, monkeypatch, script):
+    """Also where a font has the letters: in the order in which they are stored they would be another word."""
+    monkeypatch.setattr(pdf_fonts, "_has", lambda font, letter: True)
+    with pytest.raises(InputError, match=rf"script \({script}\)") as rejection:
+        written(empty_case(), tmp_path / "out", identity=replace(SOMEBODY, name=f"Doe {SHAPED[script]}"))
+    assert rejection.value.code == "pdf-letters" and not (tmp_path / "out").exists()
+    pdf_fonts.register_fonts()
+    assert set(pdf_fonts.markup(SHAPED[script])) <= {"?", " "}
+
+
+def test_texts_from_right_to_left_are_not_printed_in_the_wrong_order_without_the_packages(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bidi.algorithm", None)
+    assert pdf_fonts.as_set("כהן 12") == "??? 12"
+
+
 def test_letters_of_other_texts_that_no_font_has_are_shown_as_question_marks(no_other_fonts):
     pdf_fonts.register_fonts()
     assert pdf_fonts.markup("Müller & Яна") == "Müller &amp; ???"

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
+from dicom_factory import chest_hu, write_enhanced
 from slicer_application import slicer
 
 
@@ -38,6 +39,16 @@ def test_the_dicom_database_tells_how_the_scan_was_made(panel, monkeypatch, tmp_
     panel.press_run()
     assert "100" in panel.ui.warningsLabel.text
     assert panel.widget.logic.getParameterNode().scoreTable is not None
+
+
+def test_an_enhanced_ct_in_the_dicom_database_tells_its_voltage_and_kernel(panel, monkeypatch, tmp_path):
+    """Both are in the functional groups of its frames, not at the top of its header."""
+    path = write_enhanced(tmp_path / "enhanced.dcm", chest_hu((24, 32, 32)))
+    database = types.SimpleNamespace(fileForInstance=lambda uid: str(path))
+    monkeypatch.setattr(slicer, "dicomDatabase", database, raising=False)
+    panel.volume.SetAttribute("DICOM.instanceUIDs", "1.2.3")
+    known = sys.modules["CoronaryCalciumScoringWidgets.application"].acquisitionOf(panel.volume)
+    assert (known.kvp, known.kernel, known.slice_thickness_mm) == (100.0, "Br36", 3.0)
 
 
 @pytest.mark.parametrize("file", [None, "", "/nowhere/1.dcm", __file__])

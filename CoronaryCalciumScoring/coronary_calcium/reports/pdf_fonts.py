@@ -38,9 +38,15 @@ _FOLDERS = {
     "darwin": ("/Library/Fonts", "/System/Library/Fonts", "~/Library/Fonts"),
 }
 _OTHER_FOLDERS = ("/usr/share/fonts", "/usr/local/share/fonts", "~/.fonts", "~/.local/share/fonts")
-# Scripts whose letters change place or shape by their neighbors beyond what is done here: those of India, Tibet,
-# Myanmar, Khmer and their like.
-_NEED_SHAPING = ((0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1780, 0x17FF), (0x1800, 0x18AF), (0x1A20, 0x1AAF))
+# Scripts whose letters change place or shape by their neighbors beyond what is done here (Unicode's blocks): Syriac,
+# N'Ko and Mandaic; those of India, Sri Lanka, Tibet and Myanmar; Khmer, Mongolian and those of Indonesia and the
+# Philippines; their extensions; and the like of all these beyond the first plane.
+_NEED_SHAPING = (
+    *((0x0700, 0x074F), (0x07C0, 0x07FF), (0x0840, 0x086F), (0x0900, 0x0DFF), (0x0F00, 0x109F), (0x1700, 0x18AF)),
+    *((0x1900, 0x194F), (0x1A00, 0x1AAF), (0x1B00, 0x1C4F), (0x1CD0, 0x1CFF), (0xA800, 0xA8FF), (0xA930, 0xA9FF)),
+    *((0xAA00, 0xAA7F), (0xAAE0, 0xAAFF), (0xABC0, 0xABFF), (0x10A00, 0x10A5F), (0x10AC0, 0x10AFF)),
+    *((0x10B80, 0x10BAF), (0x10D00, 0x10D3F), (0x10F30, 0x11FFF), (0x1E900, 0x1E95F)),
+)
 
 
 def register_fonts() -> None:
@@ -82,7 +88,9 @@ def _has(font: str, letter: str) -> bool:
 
 
 def _font_of(letters: str, bold: bool = False) -> str | None:
-    """The first font that has all the letters; None if none has."""
+    """The first font that has all the letters; None if none has, or if they could not be set in the right order."""
+    if any(_needs_shaping(letter) for letter in letters):
+        return None
     fonts = (FONT, *_fallbacks(bold)) if not all(_has(FONT, letter) for letter in letters) else (FONT,)
     return next((font for font in fonts if all(_has(font, letter) for letter in letters)), None)
 
@@ -96,6 +104,11 @@ def markup(value: object, bold: bool = False) -> str:
     return "".join(
         _in_font("".join(letters), font) for font, letters in groupby(text, lambda letter: _font_of(letter, bold))
     )
+
+
+def _needs_shaping(letter: str) -> bool:
+    """Whether a letter's script must be shaped, as nothing here does."""
+    return any(low <= ord(letter) <= high for low, high in _NEED_SHAPING)
 
 
 def _in_font(letters: str, font: str | None) -> str:
@@ -113,7 +126,8 @@ def as_set(text: str) -> str:
         from arabic_reshaper import reshape  # noqa: PLC0415 - optional
         from bidi.algorithm import get_display  # noqa: PLC0415
     except ImportError:
-        return plain
+        # Rather no letters than in the wrong order; names are rejected before (``reject_unprintable``).
+        return "".join(UNKNOWN_LETTER if _is_right_to_left(letter) else letter for letter in plain)
     return str(get_display(reshape(plain)))
 
 
@@ -125,11 +139,11 @@ def reject_unprintable(texts: tuple[str, ...]) -> None:
     """Raise InputError("pdf-letters") when a text to be identified by cannot be printed readably here."""
     register_fonts()
     for text in texts:
-        if any(low <= ord(letter) <= high for letter in text for low, high in _NEED_SHAPING):
+        if any(_needs_shaping(letter) for letter in text):
             raise InputError(
                 "pdf-letters",
-                "Patient or study is written in a script that the PDF cannot set correctly: leave out the PDF and "
-                "print report.html, or leave out the identity.",
+                f"Patient or study is written in a script ({_script(text)}) whose letters the PDF cannot join and order "
+                "correctly: leave out the PDF and print report.html, or leave out the identity.",
             )
         if _is_right_to_left(text) and not _sets_right_to_left():
             raise InputError(
@@ -143,6 +157,12 @@ def reject_unprintable(texts: tuple[str, ...]) -> None:
                 "Patient or study is written in letters that no TrueType font of this computer has, so the PDF would "
                 "not name the patient: install the Noto or DejaVu fonts, or print report.html.",
             )
+
+
+def _script(text: str) -> str:
+    """The script of the first letter that must be shaped, as Unicode names it: "Devanagari"."""
+    letter = next(letter for letter in text if _needs_shaping(letter))
+    return unicodedata.name(letter, "unknown letters").split(" ")[0].capitalize()
 
 
 def _sets_right_to_left() -> bool:

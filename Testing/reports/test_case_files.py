@@ -173,12 +173,54 @@ def test_what_a_run_on_another_computer_left_stays_for_a_day(tmp_path):
     assert young.exists() and not old.exists()
 
 
-def test_what_was_asked_for_and_cannot_be_made_is_not_that_of_an_earlier_patient(tmp_path):
-    folder = tmp_path / "results"
+EXTRAS = ("segmentation.dcm", "report-sr.dcm", "report.pdf", "overview.png")
+
+
+def with_extras(folder):
+    """Results of a patient with all that can stand beside them; the PDF was signed later."""
     write_case(scored_case(), folder)
-    for name in ("segmentation.dcm", "report-sr.dcm", "report.pdf"):
+    for name in EXTRAS:
         (folder / name).write_bytes(b"of an earlier patient")
+        os.utime(folder / name, (0, 0))
+    os.utime(folder / "report.pdf")
+
+
+def test_what_was_asked_for_and_cannot_be_made_is_not_that_of_an_earlier_patient(tmp_path):
+    with_extras(tmp_path)
     # The example has no DICOM images, so neither object can be made; the PDF was not asked for.
-    write_case(scored_case(), folder, extras=case_files.Extras(dicom_seg=True, dicom_sr=True))
-    assert not (folder / "segmentation.dcm").exists() and not (folder / "report-sr.dcm").exists()
-    assert (folder / "report.pdf").exists() and (folder / "scores.json").exists()
+    written = case_files.write_results(scored_case(), tmp_path, extras=case_files.Extras(dicom_seg=True, dicom_sr=True))
+    assert written.removed == ("segmentation.dcm", "report-sr.dcm")
+    assert set(content(tmp_path)) == FILES | {"report.pdf", "overview.png"}
+
+
+def test_what_was_not_asked_for_stays_beside_the_same_scores_and_goes_beside_those_of_another_patient(tmp_path):
+    with_extras(tmp_path)
+    (tmp_path / "notes.txt").write_text("mine")
+    assert case_files.write_results(scored_case(), tmp_path).removed == ()
+    assert set(content(tmp_path)) == {*FILES, *EXTRAS, "notes.txt"}
+    assert case_files.write_results(empty_case(), tmp_path).removed == EXTRAS
+    assert set(content(tmp_path)) == FILES | {"notes.txt"}
+
+
+def test_a_dicom_object_that_was_written_by_itself_after_the_scores_stays(tmp_path):
+    with_extras(tmp_path)
+    os.utime(tmp_path / "scores.json", (1, 1))
+    (tmp_path / "segmentation.dcm").write_bytes(b"of the corrected lesions")
+    write_case(empty_case(), tmp_path)
+    assert set(content(tmp_path)) == FILES | {"segmentation.dcm"}
+
+
+def test_a_stopped_run_brings_the_earlier_patient_s_files_back(tmp_path, monkeypatch):
+    with_extras(tmp_path)
+    before = content(tmp_path)
+    replace = os.replace
+
+    def replace_and_stop(source, target):
+        replace(source, target)
+        if str(target).endswith("earlier/report.pdf"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(case_files.os, "replace", replace_and_stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_case(empty_case(), tmp_path)
+    assert content(tmp_path) == before

@@ -386,4 +386,6 @@ def _score(options: argparse.Namespace) -> int:
         written = write_results(result, options.output, part_of(progress, 0.95, 1.0), extras)
     print_series(opened)
     print_result(written.result, written.report)
+    if written.removed:
+        say(f"Removed from the folder, because of earlier scores: {', '.join(written.removed)}.")
     return store_objects(options.to_dicomweb, options.output) if sending else SCORED

@@ -1,6 +1,7 @@
 """All outputs of a case, written together or not at all (atomically)."""
 
 import contextlib
+import json
 import os
 import shutil
 import socket
@@ -10,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.progress import Progress, no_progress, part_of
@@ -33,6 +34,8 @@ PDF = "report.pdf"
 OVERVIEW = "overview.png"
 DICOM_SEGMENTATION = "segmentation.dcm"
 DICOM_REPORT = "report-sr.dcm"
+# What tells in scores.json whose scores they are.
+_WHOSE = ("agatston", "lesions", "acquisition")
 # Folders of runs that have not finished. No run takes a day to write its results.
 _PARTIAL = ".partial-"
 _STALE_S = 86400.0
@@ -68,10 +71,14 @@ NOTHING_MORE = Extras()
 
 @dataclass(frozen=True)
 class WrittenCase:
-    """Where the report is, and the result with the warnings that writing added."""
+    """Where the report is, the result with the warnings that writing added, and the names of files that went away.
+
+    Those are ``extras`` of an earlier run whose scores were others.
+    """
 
     report: Path
     result: "CaseResult"
+    removed: tuple[str, ...] = ()
 
 
 def write_case(
@@ -88,7 +95,8 @@ def write_results(
 
     The folder is made when it is not there. Either all files, those of ``extras`` too, are written and replace earlier
     ones, or, when the disk fails or the user stops it, the folder is as it was before. DICOM objects or a PDF that
-    cannot be made are left out with a warning: the scores never go with them. Other files in the folder are left alone.
+    cannot be made are left out with a warning: the scores never go with them. ``extras`` of an earlier run with other
+    scores, such as another patient's, do not stay beside the new ones. Other files in the folder are left alone.
 
     Raises InputError("output") when the folder cannot be written to, ``"pdf-missing"`` without the package for the PDF,
     and what ``progress`` raises.
@@ -119,10 +127,11 @@ def write_results(
             write_lesions(result.score, result.quantities.calibration, partial / LESIONS, result.all_quantities)
             write_report(result, content, pictures, partial / REPORT, extras.identity, extras.views)
             progress(1.0, "Results written")
-            _move(partial, folder, _asked_in_vain(extras, partial))
+            removed = _outdated(extras, partial, folder, content)
+            _move(partial, folder, removed)
     except OSError as error:
         raise not_written("The results", folder, error) from error
-    return WrittenCase(folder / REPORT, result)
+    return WrittenCase(folder / REPORT, result, removed)
 
 
 def require_pdf(identity: Identity | None = None) -> None:
@@ -247,10 +256,39 @@ def is_running(process: int) -> bool:
     return True
 
 
-def _asked_in_vain(extras: Extras, partial: Path) -> tuple[str, ...]:
-    """The files that were asked for and could not be made: earlier ones of these names are of other scores."""
-    asked = {DICOM_SEGMENTATION: extras.dicom_seg, DICOM_REPORT: extras.dicom_sr, PDF: extras.pdf}
-    return tuple(name for name, wanted in asked.items() if wanted and not (partial / name).exists())
+def _outdated(extras: Extras, partial: Path, folder: Path, content: dict[str, Any]) -> tuple[str, ...]:
+    """The files in the folder that would stand beside scores that are not theirs.
+
+    Those that were asked for and could not be made; and, when the scores in the folder are others than ``content``
+    (scores.json), those that were not asked for. A DICOM object that is younger than the folder's scores was written by
+    itself, of a review, and stays.
+    """
+    asked = {
+        DICOM_SEGMENTATION: extras.dicom_seg,
+        DICOM_REPORT: extras.dicom_sr,
+        PDF: extras.pdf,
+        OVERVIEW: extras.overview,
+    }
+    there = [name for name in asked if (folder / name).is_file() and not (partial / name).exists()]
+    others = bool(there) and _holds_other_scores(folder / SCORES, content)
+    return tuple(name for name in there if asked[name] or (others and not _written_later(folder, name)))
+
+
+def _written_later(folder: Path, name: str) -> bool:
+    alone = name in (DICOM_SEGMENTATION, DICOM_REPORT)
+    return alone and (folder / name).stat().st_mtime > (folder / SCORES).stat().st_mtime
+
+
+def _holds_other_scores(path: Path, content: dict[str, Any]) -> bool:
+    """Whether a scores.json is there and is of another CT or of other lesions than ``content``."""
+    try:
+        earlier = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True
+    new = json.loads(json.dumps(content))
+    return not isinstance(earlier, dict) or any(earlier.get(key) != new[key] for key in _WHOSE)
 
 
 def _move(partial: Path, folder: Path, outdated: tuple[str, ...] = ()) -> None:

@@ -1,7 +1,9 @@
 """DICOM objects through the command line: asked for, beside the four files, and scored again; or rejected."""
 
+import gzip
 import json
 import shutil
+import tempfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -63,15 +65,46 @@ def test_the_patient_is_in_the_dicom_objects_and_nowhere_else(series, tmp_path, 
     assert "Synthetic" not in said.out + said.err
 
 
-def test_a_zip_and_an_image_file_are_rejected_before_the_work(series, tmp_path, capsys):
+@pytest.mark.parametrize("way", ["ZIP", "ZIP in a folder", "gzip"])
+def test_of_packed_files_the_objects_and_the_identity_are_those_of_the_folder(series, tmp_path, monkeypatch, way):
+    ct, mask = series
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    if way == "gzip":
+        for path in ct.iterdir():
+            (packed / f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+    else:
+        with zipfile.ZipFile(packed / "ct.zip", "w") as archive:
+            for path in ct.iterdir():
+                archive.write(path, path.name)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    given = packed / "ct.zip" if way == "ZIP" else packed
+    arguments = ["--mask", str(mask), "--dicom-seg", "--dicom-sr", "--with-identity"]
+    for path, folder in ((ct, "of the folder"), (given, "out")):
+        assert main(["score", str(path), *arguments, "--output", str(tmp_path / folder)]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FOUR | {"segmentation.dcm", "report-sr.dcm"}
+    first, second = (pydicom.dcmread(tmp_path / folder / "segmentation.dcm") for folder in ("of the folder", "out"))
+    assert first.PatientName == second.PatientName and first.PixelData == second.PixelData
+    assert first.ReferencedSeriesSequence == second.ReferencedSeriesSequence
+    assert PATIENT["PatientID"] in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_a_zip_that_was_read_without_its_files_and_an_image_file_are_rejected_before_the_work(series, tmp_path, capsys):
     ct, mask = series
     with zipfile.ZipFile(tmp_path / "ct.zip", "w") as archive:
         for path in ct.iterdir():
             archive.write(path, path.name)
+    with pytest.raises(InputError, match="unpack it") as rejection:
+        read_sources(open_ct(tmp_path / "ct.zip").volume)
+    assert rejection.value.code == "no-dicom-source"
     image = sitk.GetImageFromArray(calcified_chest())
     image.SetSpacing((2.0, 2.0, 3.0))
     sitk.WriteImage(image, str(tmp_path / "ct.nrrd"))
-    for given in ("ct.zip", "ct.nrrd"):
+    with zipfile.ZipFile(tmp_path / "image.zip", "w") as archive:
+        archive.write(tmp_path / "ct.nrrd", "ct.nrrd")
+    for given in ("image.zip", "ct.nrrd"):
         for option in ("--dicom-seg", "--dicom-sr"):
             arguments = ["score", str(tmp_path / given), "--mask", str(mask), option, "--output", str(tmp_path / "out")]
             assert main(arguments) == 3

@@ -64,12 +64,17 @@ def usable_input(options: argparse.Namespace) -> bool:
 
 @contextmanager
 def input_path(options: argparse.Namespace, progress: Progress) -> Iterator[Path]:
-    """The CT's path; a fetched series lies in a temporary folder that goes at the end of the block."""
+    """The CT's path; what was fetched or unpacked lies in a temporary folder that goes at the end of the block."""
     from coronary_calcium.dicomweb import check_servers, fetch_series  # noqa: PLC0415
+    from coronary_calcium.io.ct_reader import with_files  # noqa: PLC0415 - brings pydicom
 
     check_servers(options.from_dicomweb, options.to_dicomweb)
     if options.from_dicomweb is None:
-        yield options.input
+        if options.dicom_seg or options.dicom_sr or options.to_dicomweb or options.with_identity:
+            with with_files(options.input, progress) as path:
+                yield path
+        else:
+            yield options.input
         return
     with tempfile.TemporaryDirectory(prefix="coronary-calcium-") as name:
         fetch_series(options.from_dicomweb, options.study, options.series, Path(name), progress)

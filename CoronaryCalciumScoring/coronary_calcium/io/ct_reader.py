@@ -1,7 +1,8 @@
 """Opening a CT: a DICOM folder, one DICOM file, an archive of these, or an image file; all of it proven or rejected."""
 
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -63,6 +64,27 @@ def open_ct(path: str | Path, *, series_uid: str | None = None, progress: Progre
     return _checked(read, progress)
 
 
+@contextmanager
+def with_files(path: Path, progress: Progress = no_progress) -> Iterator[Path]:
+    """A CT's path, for ``open_ct``; what is packed lies unpacked in a temporary folder until the end of the block.
+
+    For those who need the series' own files after it was read. Raises InputError when an archive cannot be unpacked.
+    """
+    packed: list[Path] = []
+    if path.is_file() and not image_suffix(path) and is_packed(path):
+        packed = [path]
+    elif path.is_dir():
+        files = find_files(path)
+        packed = _only_packed(files)
+        if packed and any(header is None or header for header in map(read_headers, files)):
+            packed = []  # beside DICOM files, archives are not looked into
+    if not packed:
+        yield path
+        return
+    with unpacked(packed, progress) as folder:
+        yield folder
+
+
 def open_ct_files(files: list[Path], progress: Progress = no_progress) -> OpenedCT:
     """Open and check the best suited CT series among DICOM files, as ``open_ct`` does for those of a folder."""
 
@@ -101,14 +123,22 @@ def _open_folder(folder: Path, series_uid: str | None, progress: Progress) -> Op
             "no-dicom",
             f"The folder holds no DICOM files, but {len(images)} image files, and any may be the CT: name the file.",
         )
-    packed = [path for path in files if is_packed(path)]
-    if packed and (len(packed) == 1 or not any(zipfile.is_zipfile(path) for path in packed)):
-        return _open_packed(packed, series_uid, progress)
+    packed = _only_packed(files)
     if packed:
+        return _open_packed(packed, series_uid, progress)
+    several = sum(map(is_packed, files))
+    if several:
         raise InputError(
-            "no-dicom", f"The folder holds no DICOM files, but {len(packed)} archives: name the one with the CT."
+            "no-dicom", f"The folder holds no DICOM files, but {several} archives: name the one with the CT."
         )
     raise InputError("no-dicom", "The folder holds no DICOM files: give the folder of a CT series, or a ZIP of one.")
+
+
+def _only_packed(files: list[Path]) -> list[Path]:
+    """The one archive, or the slices packed one by one, in a folder without image files; none when any may be meant."""
+    packed = [path for path in files if is_packed(path)]
+    several = len(packed) > 1 and any(zipfile.is_zipfile(path) for path in packed)
+    return [] if several or any(map(image_suffix, files)) else packed
 
 
 def _open_packed(paths: list[Path], series_uid: str | None, progress: Progress) -> OpenedCT:

@@ -163,6 +163,86 @@ def test_nifti_without_a_unit_is_taken_as_millimeters_with_a_warning(tmp_path):
     assert "units-not-stated" in [warning.code for warning in volume.warnings]
 
 
+STEPS = "(2.25,0,0) (0,1.75,0) (0,0,3)"
+STEPS_IN_TIME = "(2.25,0,0,0) (0,1.75,0,0) (0,0,3,0) (0,0,0,1)"
+
+
+def nrrd_series(path, sizes, *lines, encoding="raw"):
+    """A NRRD of four axes with the voxels of ``chest_hu``."""
+    header = ("NRRD0004", "type: short", "dimension: 4", f"sizes: {sizes}", "endian: little", *lines)
+    voxels = chest_hu().tobytes()
+    content = gzip.compress(voxels) if encoding == "gzip" else voxels
+    path.write_bytes("\n".join((*header, f"encoding: {encoding}", "", "")).encode() + content)
+    return path
+
+
+@pytest.mark.parametrize("encoding", ["raw", "gzip"])
+@pytest.mark.parametrize(
+    ("sizes", "lines"),
+    [
+        # As 3D Slicer writes a sequence, and others a series.
+        ("1 64 64 24", ("kinds: list domain domain domain", "space: LPS", f"space directions: none {STEPS}")),
+        ("64 64 24 1", ("kinds: domain domain domain list", "space: LPS", f"space directions: {STEPS} none")),
+        ("64 64 24 1", ("kinds: space space space time", "space: LPS", f"space directions: {STEPS} none")),
+        ("1 64 64 24", ("kinds: time space space space", "space: LPS", f"space directions: none {STEPS}")),
+        ("64 64 24 1", ("spacings: 2.25 1.75 3 nan",)),
+        ("64 64 24 1", ("space: left-posterior-superior-time", f"space directions: {STEPS_IN_TIME}")),
+        ("64 64 24 1", ("space: LPST", f"space directions: {STEPS_IN_TIME}", "space origin: (0,0,0,7)")),
+        # As ITK writes it.
+        (
+            "64 64 24 1",
+            ("space dimension: 4", f"space directions: {STEPS_IN_TIME}", "kinds: domain domain domain domain"),
+        ),
+    ],
+)
+def test_a_nrrd_series_of_one_volume_is_that_volume(tmp_path, sizes, lines, encoding):
+    volume = open_ct(nrrd_series(tmp_path / "ct.nrrd", sizes, *lines, encoding=encoding)).volume
+    np.testing.assert_array_equal(volume.hu, chest_hu())
+    assert volume.spacing == SPACING
+    named = any(line.startswith("space:") for line in lines)
+    assert (
+        [warning.code for warning in volume.warnings] == ["missing-tags"]
+        if named
+        else ["no-orientation", "missing-tags"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "lines", "said"),
+    [
+        (
+            "64 64 12 2",
+            ("kinds: domain domain domain time", "space: LPS", f"space directions: {STEPS} none"),
+            "2 volumes",
+        ),
+        (
+            "4 64 64 6",
+            ("kinds: time domain domain domain", "space: LPS", f"space directions: none {STEPS}"),
+            "4 volumes",
+        ),
+        ("64 64 8 3", ("spacings: 2 2 3 1",), "3 volumes"),
+        (
+            "2 64 64 12",
+            ("kinds: list domain domain domain", "space: LPS", f"space directions: none {STEPS}"),
+            "several",
+        ),
+        ("3 64 64 8", ("kinds: RGB-color space space space", "space: LPS", f"space directions: none {STEPS}"), "color"),
+    ],
+)
+def test_a_nrrd_series_of_several_volumes_is_rejected_in_one_sentence(tmp_path, sizes, lines, said):
+    path = nrrd_series(tmp_path / "ct.nrrd", sizes, *lines)
+    assert rejection(path) == "not-3d"
+    with pytest.raises(InputError, match=said) as caught:
+        open_ct(path)
+    assert str(caught.value).count(". ") == 0
+
+
+def test_a_nrrd_whose_axes_in_space_run_in_time_is_rejected(tmp_path):
+    steps = STEPS_IN_TIME.replace("(2.25,0,0,0)", "(2.25,0,0,1)")
+    path = nrrd_series(tmp_path / "ct.nrrd", "64 64 24 1", "space: LPST", f"space directions: {steps}")
+    assert rejection(path) == "bad-header"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code"),
     [

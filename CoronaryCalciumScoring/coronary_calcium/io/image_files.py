@@ -108,7 +108,7 @@ def _read_image(path: Path, header: ImageHeader) -> sitk.Image:
     """The image as SimpleITK reads it, without a fourth axis of one volume."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO(_READERS[image_suffix(path) or ""][1])
-    with _without_pattern(path, header) as named, quiet_simpleitk():
+    with _readable(path, header) as named, quiet_simpleitk():
         reader.SetFileName(str(named))
         try:
             image = reader.Execute()
@@ -122,8 +122,20 @@ def _read_image(path: Path, header: ImageHeader) -> sitk.Image:
 
 
 @contextmanager
-def _without_pattern(path: Path, header: ImageHeader) -> Iterator[Path]:
-    """The header's path, or a copy's that names its data plainly where MetaIO would take the name for a pattern."""
+def _readable(path: Path, header: ImageHeader) -> Iterator[Path]:
+    """The header's path, or that of a copy that the toolkit can read.
+
+    MetaIO would take a data file's name with a percent sign for a pattern; other headers bring their own.
+    """
+    if header.for_toolkit is not None:
+        with tempfile.TemporaryDirectory(prefix="coronary-calcium-") as name, header.data.open("rb") as source:
+            whole = Path(name, f"image{path.suffix.lower().replace('.nhdr', '.nrrd')}")
+            source.seek(header.offset)
+            with whole.open("wb") as file:
+                file.write(header.for_toolkit)
+                shutil.copyfileobj(source, file, _PIECE)
+            yield whole
+        return
     if path.suffix.lower() != ".mhd" or "%" not in header.data.name:
         yield path
         return

@@ -23,7 +23,8 @@ class ImageHeader:
 
     ``shape`` is (k, j, i) in file order, ``layers`` the number of values a voxel has (1 for a CT), ``affine`` the 4 x 4
     matrix from index (i, j, k) to LPS in mm, ``data`` and ``offset`` where the voxels begin, ``codec`` one of raw,
-    gzip, zlib. ``fields`` holds the header's own key-value pairs.
+    gzip, zlib. ``fields`` holds the header's own key-value pairs. ``for_toolkit`` is a header of the same
+    voxels for the toolkit, where it cannot read the file's own.
     """
 
     data: Path
@@ -38,6 +39,7 @@ class ImageHeader:
     modality: str | None = None
     fields: dict[str, str] = field(default_factory=dict)
     warnings: tuple[CaseWarning, ...] = ()
+    for_toolkit: bytes | None = None
 
     @property
     def is_segmentation(self) -> bool:

@@ -18,6 +18,7 @@ from coronary_calcium.io.image_header import (
     integers,
     unsupported,
 )
+from coronary_calcium.volume import CaseWarning
 
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -44,6 +45,17 @@ _SPACES = {
 }
 
 
+_SPACES_WITH_TIME = {
+    **{f"{space}-time": space for space in _SPACES if "-" in space},
+    **{f"{space}t": space for space in _SPACES if "-" not in space},
+}
+_TAKEN_AS_LPS = CaseWarning(
+    "no-orientation",
+    "The file does not name its anatomical axes; they were taken as left, posterior and superior, as ITK writes a "
+    "series of volumes, and the arteries' names are wrong if they are not.",
+)
+
+
 def read_nrrd_header(path: Path) -> ImageHeader:
     """The promise of a NRRD file; raises InputError (see ``image_header``, and ``"not-3d"``, ``"missing-tags"``)."""
     fields, pairs, end = _lines(path)
@@ -51,6 +63,10 @@ def read_nrrd_header(path: Path) -> ImageHeader:
     sizes = integers(fields.get("sizes", ""), "sizes")
     if len(dimension) != 1 or len(sizes) != dimension[0]:
         raise damaged("sizes do not fit the dimension")
+    series = len(sizes) == 4
+    if series:
+        sizes, fields = _single_volume(sizes, fields)
+    series = series and len(sizes) == 3
     kinds = fields.get("kinds", "").lower().split()
     layers, sizes = _layers(sizes, kinds, fields)
     code = _CODES.get(fields.get("type", "").lower())
@@ -82,8 +98,24 @@ def read_nrrd_header(path: Path) -> ImageHeader:
             affine=affine,
             fields=pairs,
             warnings=warnings,
+            for_toolkit=_plain_header(affine, sizes, code, endian, codec) if series else None,
         )
     )
+
+
+def _plain_header(affine: np.ndarray, sizes: list[int], code: str, endian: str, codec: str) -> bytes:
+    """The header of one volume: ITK reads a series only if its fourth axis is of a kind that it knows."""
+
+    def vector(values: np.ndarray) -> str:
+        return f"({','.join(repr(float(value)) for value in values)})"
+
+    lines = (
+        *("NRRD0004", f"type: {_TYPES[code][0]}", "dimension: 3", "space: left-posterior-superior"),
+        f"sizes: {' '.join(map(str, sizes))}",
+        f"space directions: {' '.join(vector(affine[:3, axis]) for axis in range(3))}",
+        *(f"space origin: {vector(affine[:3, 3])}", f"encoding: {codec}", f"endian: {endian}"),
+    )
+    return ("\n".join(lines) + "\n\n").encode()
 
 
 def _lines(path: Path) -> tuple[dict[str, str], dict[str, str], int | None]:
@@ -112,6 +144,50 @@ def _lines(path: Path) -> tuple[dict[str, str], dict[str, str], int | None]:
                 raise damaged(f"{key} twice")
             fields[key] = line[field + 2 :].strip()
     return fields, pairs, sum(end) if end else None
+
+
+def _single_volume(sizes: list[int], fields: dict[str, str]) -> tuple[list[int], dict[str, str]]:
+    """Sizes and fields of a series of one volume, without its fourth axis; those of other files as they are.
+
+    The fourth axis is the one that is no direction in space by its vector or kind, or the last. Raises
+    InputError("not-3d") for a series of several volumes.
+    """
+    kinds, vectors = fields.get("kinds", "").lower().split(), fields.get("space directions", "").split()
+    outside = [place for place, vector in enumerate(vectors) if vector == "none"] or [
+        place for place, kind in enumerate(kinds) if kind not in ("domain", "space")
+    ]
+    axis = outside[0] if len(outside) == 1 else 3
+    kind = kinds[axis] if len(kinds) == len(sizes) else ""
+    if kind == "vector" or "color" in kind or (axis == 0 and kind == "list"):
+        return sizes, fields  # a layered segmentation, or several values in each voxel
+    if sizes[axis] != 1:
+        raise InputError(
+            "not-3d",
+            f"The NRRD file has four axes and may hold {sizes[axis]} volumes, such as heart phases: save the one to be "
+            "scored as a file of its own.",
+        )
+    shorter = dict(fields)
+    for name in ("kinds", "space directions", "spacings"):
+        values = fields.get(name, "").split()
+        if len(values) == len(sizes):
+            shorter[name] = " ".join(value for place, value in enumerate(values) if place != axis)
+    return [size for place, size in enumerate(sizes) if place != axis], _without_time(shorter)
+
+
+def _without_time(fields: dict[str, str]) -> dict[str, str]:
+    """The fields of a volume whose world has time as a fourth axis, in the three axes of space."""
+    space = _SPACES_WITH_TIME.get(fields.get("space", "").lower())
+    if space is None and fields.get("space dimension") != "4":
+        return fields
+    shorter = {**fields, "space": space or ""}
+    for name in ("space directions", "space origin"):
+        vectors = [vector.strip("()").split(",") for vector in fields.get(name, "").split()]
+        if any(len(vector) != 4 for vector in vectors) or (
+            name == "space directions" and any(floats(vector[3], 1, name) != [0.0] for vector in vectors)
+        ):
+            raise damaged(name)
+        shorter[name] = " ".join(f"({','.join(vector[:3])})" for vector in vectors)
+    return shorter
 
 
 def _layers(sizes: list[int], kinds: list[str], fields: dict[str, str]) -> tuple[int, list[int]]:
@@ -145,13 +221,15 @@ def _geometry(fields: dict[str, str]) -> tuple[np.ndarray, tuple]:
         if min(steps) <= 0:
             raise damaged("spacings are not positive")
         return affine_from(np.diag(steps).tolist(), [0.0, 0.0, 0.0]), (NO_ORIENTATION,)
-    factors = _SPACES.get(fields.get("space", "").lower())
+    nameless = fields.get("space dimension") == "4" and not fields.get("space")
+    factors = (1, 1, 1) if nameless else _SPACES.get(fields.get("space", "").lower())
     if factors is None:
         raise unsupported(f"has the space {fields.get('space', 'none')!r}")
     columns = [_vector(item, factors) for item in vectors.replace("none", "").split()]
     if len(columns) != 3:
         raise damaged("space directions")
-    return affine_from(columns, _vector(fields.get("space origin", "(0,0,0)"), factors)), ()
+    origin = _vector(fields.get("space origin") or "(0,0,0)", factors)
+    return affine_from(columns, origin), (_TAKEN_AS_LPS,) if nameless else ()
 
 
 def _vector(text: str, factors: tuple[int, int, int]) -> list[float]:

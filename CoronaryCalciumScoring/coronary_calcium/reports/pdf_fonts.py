@@ -142,8 +142,8 @@ def reject_unprintable(texts: tuple[str, ...]) -> None:
         if any(_needs_shaping(letter) for letter in text):
             raise InputError(
                 "pdf-letters",
-                f"Patient or study is written in a script ({_script(text)}) whose letters the PDF cannot join and order "
-                "correctly: leave out the PDF and print report.html, or leave out the identity.",
+                f"Patient or study is written in a script ({_script(text)}) whose letters the PDF cannot join and "
+                "order correctly: leave out the PDF and print report.html, or leave out the identity.",
             )
         if _is_right_to_left(text) and not _sets_right_to_left():
             raise InputError(

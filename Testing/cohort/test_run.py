@@ -165,11 +165,15 @@ def listed(tmp_path_factory):
     return folder
 
 
-def test_the_command_scores_a_list_goes_on_with_it_and_answers_questions(client, listed, tmp_path):
+def test_the_command_scores_a_list_goes_on_with_it_and_answers_questions(client, listed, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     output = tmp_path / "cohort"
     outcome = run("cohort", "run", listed / "list.csv", "--output", output, "--workers", 1, "--device", "cpu")
     assert outcome.code == 0, outcome.err
     assert states(output) == {"one": "done ", "two": "done ", "flat": "rejected too-few-slices"}
+    assert [line for line in outcome.err.splitlines() if "parquet" in line] == [
+        "No cohort.parquet, only the CSV: pip install 'coronary-calcium-scoring[parquet]' adds it."
+    ]
     with (output / "cohort.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["agatston_lad"] for row in rows[:2]] == ["432.0", "432.0"]

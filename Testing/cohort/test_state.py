@@ -1,6 +1,8 @@
 """The state of a cohort: found cases, what became of them, what has changed, and questions in SQL."""
 
+import csv
 import os
+import sys
 import time
 
 import pytest
@@ -8,6 +10,7 @@ from cohort_work import make_cohort, record_of, settings_of
 from command_cases import SPACING, marked, patient_hu, write_image
 from coronary_calcium.cohort.case_search import read_folder, rows_of_csv, search_folder
 from coronary_calcium.cohort.cases import DONE, REJECTED, FoundCase, Outcome, checked_id
+from coronary_calcium.cohort.export import write_tables
 from coronary_calcium.cohort.state import CohortState, select
 from coronary_calcium.errors import InputError
 from dicom_factory import write_series
@@ -120,6 +123,39 @@ def test_a_rejected_case_keeps_its_reason_and_is_not_queued_again_by_itself(tmp_
         assert list(state.queued()) == []
         assert state.requeue("state = ?", "rejected") == 1
     assert select(folder, "SELECT id, state, code FROM cohort")[1] == [("a", "queued", "")]
+
+
+def scored_cohort(folder, cases):
+    """A cohort of which all cases but the last are done."""
+    make_cohort(folder, cases)
+    with CohortState(folder) as state:
+        jobs = list(state.queued())
+        state.finish([(job.number, Outcome(DONE, record_of(job, settings_of(folder)))) for job in jobs[:-1]])
+    return folder
+
+
+def test_the_parquet_file_has_the_columns_the_rows_and_the_types_of_the_table(tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet", reason="pip install 'coronary-calcium-scoring[parquet]'")
+    folder = scored_cohort(tmp_path, 4)
+    assert write_tables(folder) == [folder / "cohort.csv", folder / "cohort.parquet"]
+    table = parquet.read_table(folder / "cohort.parquet")
+    with (folder / "cohort.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert table.column_names == list(rows[0])
+    types = {name: str(table.schema.field(name).type) for name in ("id", "agatston", "kvp", "lesions", "attempts")}
+    assert types == {"id": "string", "agatston": "double", "kvp": "double", "lesions": "int64", "attempts": "int64"}
+    # What is not there is null, not zero and no empty text.
+    assert table["agatston"].to_pylist() == [100.0, 200.0, 300.0, None]
+    assert [None if row["agatston"] == "" else float(row["agatston"]) for row in rows] == [100.0, 200.0, 300.0, None]
+    assert table["kernel"].to_pylist() == ["B35f", "B35f", "B35f", None]
+
+
+def test_without_pyarrow_there_is_the_csv_alone_and_no_parquet_file_of_an_earlier_run(tmp_path, monkeypatch):
+    folder = scored_cohort(tmp_path, 2)
+    (folder / "cohort.parquet").write_text("earlier")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert write_tables(folder) == [folder / "cohort.csv"]
+    assert not list(folder.glob("*.parquet*"))
 
 
 @pytest.mark.parametrize("sql", ["DELETE FROM scores", "UPDATE case_state SET id = 'x'", "DROP VIEW cohort"])

@@ -171,7 +171,7 @@ def _query(text: str) -> tuple[str, str]:
 
 def _run(options: argparse.Namespace) -> int:
     from coronary_calcium.cohort.dask_run import cluster_client, local_plan, require_dask  # noqa: PLC0415
-    from coronary_calcium.cohort.export import write_page, write_tables  # noqa: PLC0415
+    from coronary_calcium.cohort.export import TABLE_PARQUET, write_page, write_tables  # noqa: PLC0415
     from coronary_calcium.cohort.state import CohortState  # noqa: PLC0415
 
     wrong = _wrong_usage(options)
@@ -195,7 +195,8 @@ def _run(options: argparse.Namespace) -> int:
             left = counts["queued"] + counts["running"]
             say(f"Stopped: {counts['done']} done, {left} to do. The same command goes on.")
             return INTERRUPTED
-        write_tables(options.output)
+        if options.output / TABLE_PARQUET not in write_tables(options.output):
+            say(f"No {TABLE_PARQUET}, only the CSV: pip install 'coronary-calcium-scoring[parquet]' adds it.")
         page = write_page(options.output, datetime.now(UTC))
         _print_counts(state)
         say(f"Results: {page.resolve()}")

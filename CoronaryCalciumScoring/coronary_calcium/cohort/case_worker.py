@@ -36,7 +36,16 @@ _PARTIAL, _OLD = ".partial-", ".old-"
 # A worker process scores one case at a time, whatever its number of threads: the time limit ends the process.
 _ONE_AT_A_TIME = threading.Lock()
 # Not the input's fault: the same case may do on another computer or another day.
-_NOT_THE_INPUT = ("memory", "output", "device-missing", "weights-missing", "temporary-folder")
+_NOT_THE_INPUT = (
+    "memory",
+    "output",
+    "device-missing",
+    "weights-missing",
+    "temporary-folder",
+    "dicomweb-failed",
+    "dicomweb-credentials",
+    "dicomweb-missing",
+)
 
 
 def work_on(job: Job, settings: CohortSettings) -> Outcome:

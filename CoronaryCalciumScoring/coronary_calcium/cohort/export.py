@@ -32,7 +32,10 @@ _BINS = (0.0, 1.0, 10.0, 30.0, 100.0, 200.0, 400.0, 1000.0, 2000.0)
 
 
 def write_tables(folder: Path) -> list[Path]:
-    """Write cohort.csv and, where pyarrow is there, cohort.parquet; returns their paths."""
+    """Write cohort.csv and, where pyarrow is there, cohort.parquet; returns their paths.
+
+    Without pyarrow an earlier cohort.parquet goes: it would say other things than the table beside it.
+    """
     names, rows = select(folder, "SELECT * FROM cohort")
     stream = io.StringIO()
     table = csv.writer(stream)
@@ -44,6 +47,7 @@ def write_tables(folder: Path) -> list[Path]:
         import pyarrow  # noqa: PLC0415 - an optional package
         from pyarrow import parquet  # noqa: PLC0415
     except ImportError:
+        (folder / TABLE_PARQUET).unlink(missing_ok=True)
         return written
     _, kinds = select(folder, "SELECT name, type FROM pragma_table_info('cohort')")
     types = {"REAL": pyarrow.float64(), "INTEGER": pyarrow.int64()}

@@ -176,17 +176,21 @@ class LiveScores:
         *,
         acquisition: Acquisition | None = None,
         probability: np.ndarray | None = None,
+        ct: SceneCT | None = None,
     ) -> CaseScore | None:
         """Watch these nodes, either may be None, in place of those before, and update at once.
 
         ``acquisition`` says how the scan was made, where the caller knows it. ``probability`` is the network's, on
-        the axes (k, j, i) of the engine's CT; it is given for each lesion until the CT's voxels change.
+        the axes (k, j, i) of the engine's CT; it is given for each lesion until the CT's voxels change. ``ct`` is the
+        CT as somebody has just looked at it, which takes a second in a large one.
         """
         self.unwatch()
         if segmentationNode is None or volumeNode is None:
             return None
         self._segmentationNode, self._volumeNode = segmentationNode, volumeNode
         self._acquisition, self._probability = acquisition, probability
+        if ct is not None:
+            self._ct, self._ct_state = ct, (ct.image_time, ct.index_to_lps.tobytes())
         self._observe(segmentationNode, SEGMENTATION_EVENTS)
         self._observe(volumeNode, VOLUME_EVENTS)
         self._observe(volumeNode.GetScene(), SCENE_EVENTS)

@@ -97,7 +97,7 @@ class Review:
         self.onChanged: list[Callable[[CaseScore | None], object]] = []
         self.live = LiveScores(schedule, self.rules)
         self.live.onChanged.append(self._on_live)
-        self.live.watch(segmentationNode, volumeNode, acquisition=acquisition)
+        self.live.watch(segmentationNode, volumeNode, acquisition=acquisition, ct=self.ct)
         self._own_edit = False
 
     @property

@@ -16,6 +16,7 @@ from coronary_calcium.arteries import (
     terminology,
 )
 from coronary_calcium.errors import InputError
+from coronary_calcium.scoring.components import labeled_voxels
 from coronary_calcium.volume import CaseWarning
 from vtk.util.numpy_support import numpy_to_vtk
 
@@ -62,9 +63,8 @@ def show_labels(segmentationNode, volumeNode, labels: np.ndarray) -> None:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     for artery in ARTERIES:
         logic.ClearSegment(segmentationNode, segments[artery.name])
-    # Once over the volume, flat (numpy finds the non-zeros of three axes several times slower), then only over the few
-    # marked voxels.
-    flat = np.flatnonzero((labels != 0).ravel())
+    # Once over the volume, then only over the few marked voxels.
+    flat = labeled_voxels(labels)
     marked = np.column_stack(np.unravel_index(flat, labels.shape))
     values = labels[tuple(marked.T)]
     for artery in ARTERIES:
@@ -174,7 +174,9 @@ def _write(labels: np.ndarray, image, value: int, label: int, volumeNode) -> np.
     nothing = np.zeros(0, dtype=np.int64)
     if is_empty(image):
         return nothing
-    marked = np.argwhere(array_of(image) == value)
+    array = array_of(image)
+    flat = labeled_voxels(array)
+    marked = np.column_stack(np.unravel_index(flat[array.reshape(-1)[flat] == value], array.shape))
     if marked.size == 0:
         return nothing
     marked += np.array(image.GetExtent()[4::-2])

@@ -21,6 +21,7 @@ from coronary_calcium.cohort.worklist import Worklist, WorklistRow
 from coronary_calcium.cohort.worklist_case import WorklistCase
 from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.agatston import score_labels
+from coronary_calcium.scoring.components import labeled_voxels
 from coronary_calcium.scoring.rules import LITERATURE
 
 from .logic import nothing_left_on_error
@@ -159,7 +160,7 @@ def mark_unopened(worklist: Worklist, case_id: str, reason: str) -> WorklistRow:
 
 
 def _marked(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    voxels = np.flatnonzero(labels)
+    voxels = labeled_voxels(labels)
     return voxels, labels.reshape(-1)[voxels]
 
 

@@ -34,6 +34,7 @@ from coronary_calcium.parallel import outcomes
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 from coronary_calcium.volume import CTVolume
+from kept_answers import kept_answer
 from tqdm import tqdm
 
 NAMES = tuple(field.name for field in fields(PostprocessingLimits))
@@ -65,24 +66,12 @@ class Row:
     sure_category: int
 
 
-def run_network(patient: Patient, weights: Path | None, folder: Path) -> Path:
-    """Keep the network's answer in a file, unless it is there."""
-    model = load_model(weights)
-    path = folder / f"{model.card['sha256'][:8]}-{patient.path.stem}.npz"
-    if not path.exists():
-        opened = open_patient(patient)
-        raw = predict(opened.volume, opened.field, model)
-        partly = path.with_suffix(".part.npz")
-        np.savez_compressed(partly, probability=raw.probability, artery=raw.artery)
-        partly.replace(path)
-    return path
-
-
-def answer(patient: Patient, path: Path, lowest: float) -> Answer:
+def answer(patient: Patient, weights: Path | None, folder: Path, lowest: float) -> Answer:
     """The part of a scan where the network's probability is at least ``lowest`` or where there is calcium."""
-    opened = open_patient(patient)
-    with np.load(path) as kept:
-        probability, artery = kept["probability"], kept["artery"]
+    model, opened = load_model(weights), open_patient(patient)
+    ask = partial(predict, opened.volume, opened.field, model)
+    given = kept_answer(opened, model, folder, patient.path.stem, ask)
+    probability, artery = given.probability, given.artery
     places = np.nonzero((probability >= lowest) | (opened.labels > 0))
     box = tuple(slice(int(place.min()), int(place.max()) + 1) if place.size else slice(0, 1) for place in places)
     volume = replace(opened.volume, hu=opened.volume.hu[box])
@@ -91,8 +80,8 @@ def answer(patient: Patient, path: Path, lowest: float) -> Answer:
 
 def rows_of(patient: Patient, weights: Path | None, folder: Path, options: list[PostprocessingLimits]) -> list[Row]:
     """A patient with every choice of limits."""
-    path = run_network(patient, weights, folder)
-    one = answer(patient, path, min(min(limits.low_threshold, limits.low_threshold_3d) for limits in options))
+    lowest = min(min(limits.low_threshold, limits.low_threshold_3d) for limits in options)
+    one = answer(patient, weights, folder, lowest)
     truth = score_labels(one.volume, one.labels)
     names = FIVE_CATEGORIES.categories
     rows = []
@@ -155,7 +144,6 @@ def main() -> None:
     for name in NAMES:
         parser.add_argument(f"--{name.replace('_', '-')}", type=float, nargs="+")
     options = parser.parse_args()
-    options.kept.mkdir(parents=True, exist_ok=True)
     options = list(combinations(options))
     patients = [patient for folder in options.data for patient in find_patients(folder)]
     work = partial(rows_of, weights=options.weights, folder=options.kept, options=options)

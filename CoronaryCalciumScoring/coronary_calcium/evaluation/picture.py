@@ -8,8 +8,8 @@ from coronary_calcium.volume import CTVolume
 
 # Wide enough to show where in the heart it is, narrow enough to see an outline of a pixel.
 SIDE_MM = 70.0
-_SIDE_PIXELS = 320
-_GAP_PIXELS = 6
+SIDE_PIXELS = 320
+GAP_PIXELS = 6
 _PAPER = 255
 
 
@@ -34,14 +34,24 @@ def draw_comparison(volume: CTVolume, truth: np.ndarray, found: np.ndarray) -> b
     places = np.argwhere(wrong if wrong.any() else truth[k] > 0)
     # The middle of what is marked, not its mean: a single mark at the edge must be in the picture, too.
     center = tuple((places.min(axis=0) + places.max(axis=0)) / 2)
+    return png(beside_each_other(volume, truth, found, k, center))
+
+
+def beside_each_other(
+    volume: CTVolume, truth: np.ndarray, found: np.ndarray, k: int, center: tuple[float, float]
+) -> np.ndarray:
+    """The squares around ``center`` (j, i) in slice ``k``, uint8 RGB: the CT, with the truth, and with what was found.
+
+    ``truth`` and ``found`` are label maps (k, j, i) of the volume's shape.
+    """
     spacing = volume.spacing[1:]
-    plain = to_rgb(gray(sample(volume.hu[k], spacing, center, SIDE_MM, _SIDE_PIXELS), MEDIASTINUM_WINDOW))
+    plain = to_rgb(gray(sample(volume.hu[k], spacing, center, SIDE_MM, SIDE_PIXELS), MEDIASTINUM_WINDOW))
     panels = [plain]
     for labels in (truth[k], found[k]):
         panel = plain
         for label, artery in BY_LABEL.items():
-            own = sample(labels == label, spacing, center, SIDE_MM, _SIDE_PIXELS, nearest=True) > 0
+            own = sample(labels == label, spacing, center, SIDE_MM, SIDE_PIXELS, nearest=True) > 0
             panel = draw_outline(panel, own, artery.color)
         panels.append(panel)
-    gap = np.full((_SIDE_PIXELS, _GAP_PIXELS, 3), _PAPER, np.uint8)
-    return png(np.hstack([panels[0], gap, panels[1], gap, panels[2]]))
+    gap = np.full((SIDE_PIXELS, GAP_PIXELS, 3), _PAPER, np.uint8)
+    return np.hstack([panels[0], gap, panels[1], gap, panels[2]])

@@ -51,6 +51,7 @@ def predict(
     progress: Progress = no_progress,
     skip: bool = True,
     everywhere: bool = False,
+    pixels: int = INPUT_SIZE,
 ) -> Prediction:
     """Run the network on the heart's windows, slice by slice.
 
@@ -58,7 +59,8 @@ def predict(
     component of at least the minimum area. Whatever the network says of any other pixel cannot change a score, so the
     result is 0 there, and a window without such a pixel in a slice is not run (``skip=False`` runs it all the same,
     with the same result). Where windows overlap, the higher probability stands. With ``everywhere`` the probability in
-    whole windows is kept beside it (``Prediction.raw``), for those who ask what the network alone says.
+    whole windows is kept beside it (``Prediction.raw``), for those who ask what the network alone says. ``pixels`` is
+    the windows' side as the network sees them; another one than that of its training is there to be measured.
 
     ``progress`` may raise Cancelled. When a GPU's memory does not suffice, smaller batches are tried and then the
     CPU, with a warning. Raises ValueError when ``field`` is not of the volume's shape (a programming error), and
@@ -79,7 +81,7 @@ def predict(
     kept = np.ones(volume.shape, bool) if everywhere else countable
     runner = _Runner(model.network, device)
     done = 0
-    for batch in runner.run(volume, field, tasks):
+    for batch in runner.run(_Planes(volume, field.size_mm, pixels), tasks):
         for task, values in batch:
             _store(volume, field, task, values, (kept, probability, artery))
         done += len(batch)
@@ -158,9 +160,10 @@ def _store(
 class _Planes:
     """Slices sampled into a window, each only once: nine neighbors share eight of them with the next slice's."""
 
-    def __init__(self, volume: CTVolume, size_mm: float) -> None:
+    def __init__(self, volume: CTVolume, size_mm: float, pixels: int) -> None:
         self._volume = volume
         self._size_mm = size_mm
+        self._pixels = pixels
         self._window: Window | None = None
         self._planes: dict[int, torch.Tensor] = {}
 
@@ -170,7 +173,7 @@ class _Planes:
             self._window = task.window
             self._planes = {}
             center = (task.window.center_j, task.window.center_i)
-            self._coordinates = window_coordinates(self._volume.spacing[1:], center, self._size_mm)
+            self._coordinates = window_coordinates(self._volume.spacing[1:], center, self._size_mm, self._pixels)
         wanted = neighbor_indices(task.k, len(self._volume.hu))
         self._planes = {k: plane for k, plane in self._planes.items() if k >= wanted[0]}
         for k in wanted:
@@ -196,9 +199,8 @@ class _Runner:
             self._network = copy.deepcopy(self._network).placed_on(device)
         self._size = _BATCH[torch.device(device).type]
 
-    def run(self, volume: CTVolume, field: HeartField, tasks: list[_Task]) -> Iterator[list[tuple[_Task, np.ndarray]]]:
-        """BatchLoader of tasks with the probability and, behind it, the artery logits: (1 or 5, pixels, pixels)."""
-        planes = _Planes(volume, field.size_mm)
+    def run(self, planes: _Planes, tasks: list[_Task]) -> Iterator[list[tuple[_Task, np.ndarray]]]:
+        """Batches of tasks with the probability and, behind it, the artery logits: (1 or 5, pixels, pixels)."""
         start = 0
         while start < len(tasks):
             batch = tasks[start : start + self._size]

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coronary_calcium.cli.console import SCORED, WRONG_USAGE, PatientProgress, named_path, say, usable_output
+from coronary_calcium.cli.reader_option import add_reader, data_of_reader, is_cohort, say_left_out
 from coronary_calcium.disclaimers import RESEARCH_USE, trained_on
+from coronary_calcium.errors import InputError
 
 if TYPE_CHECKING:
     from coronary_calcium.evaluation.patients import Patient
@@ -34,8 +36,9 @@ def add_evaluate(commands: argparse._SubParsersAction) -> None:
         required=True,
         help="folder of patients: as coronary-calcium simulate or the Slicer module writes them, folders with a CT "
         "(dicom/ or ct.nrrd) and labels.nrrd, real scans with a reading (NAME-labels.nrrd beside NAME), or training "
-        "cases (.npz)",
+        "cases (.npz); with --reader, a cohort",
     )
+    add_reader(evaluate)
     evaluate.add_argument(
         "--weights", type=named_path, help="weights to use instead of the shipped ones (.safetensors)"
     )
@@ -83,7 +86,6 @@ def _table_row(text: str) -> tuple[str, Path]:
 
 def _evaluate(options: argparse.Namespace) -> int:
     # Imported here so that --help and wrong usage answer at once.
-    from coronary_calcium.evaluation.patients import find_patients  # noqa: PLC0415
     from coronary_calcium.evaluation.run import EvaluationSettings  # noqa: PLC0415
 
     wrong = _wrong_usage(options)
@@ -92,7 +94,7 @@ def _evaluate(options: argparse.Namespace) -> int:
         return WRONG_USAGE
     if options.output is not None and not usable_output(options.output):
         return WRONG_USAGE
-    patients = _limited(find_patients(options.data), options.limit)
+    patients = _limited(_patients(options), options.limit)
     options.precision = _precision(options)
     with _folder(options.output) as folder:
         if options.table:
@@ -129,6 +131,21 @@ def _precision(options: argparse.Namespace) -> str:
     if usable != options.precision:
         say(NO_FAST_BFLOAT16)
     return usable
+
+
+def _patients(options: argparse.Namespace) -> list["Patient"]:
+    """The patients of ``--data``; a reader's readings that cannot be used are said."""
+    from coronary_calcium.evaluation.patients import data_set_patients, find_patients  # noqa: PLC0415
+
+    if options.reader is not None:
+        data = data_of_reader(options.data, options.reader)
+        say_left_out(data.left_out)
+        return data_set_patients(data)
+    if is_cohort(options.data):
+        raise InputError(
+            "cohort-reader", f"{options.data} is a cohort: say whose readings are the truth, with --reader NAME."
+        )
+    return find_patients(options.data)
 
 
 def _limited(patients: list["Patient"], limit: int | None) -> list["Patient"]:
@@ -201,6 +218,8 @@ def _line(result: "PatientResult", known: bool) -> str:
 def _command(options: argparse.Namespace, settings: "EvaluationSettings") -> str:
     """The command that repeats an evaluation, with names of files and folders but not where they lie."""
     words = ["coronary-calcium", "evaluate", "--data", options.data.name or "."]
+    if options.reader is not None:
+        words += ["--reader", options.reader]
     if settings.weights is not None:
         words += ["--weights", settings.weights.name]
     if options.limit is not None:

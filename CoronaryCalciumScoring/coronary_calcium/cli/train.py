@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from coronary_calcium.cli.console import INTERRUPTED, SCORED, WRONG_USAGE, LongProgress, named_path, say, usable_output
-from coronary_calcium.errors import Cancelled
+from coronary_calcium.cli.reader_option import add_reader, data_of_reader, is_cohort, say_left_out
+from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.parallel import handled
 from coronary_calcium.progress import Progress, part_of
 
@@ -32,8 +33,10 @@ def add_train(commands: argparse._SubParsersAction) -> None:
         "--data",
         type=named_path,
         required=True,
-        help="folder of training cases, which may grow during training, or any data set that `prepare` reads",
+        help="folder of training cases, which may grow during training, or any data set that `prepare` reads; with "
+        "--reader, a cohort",
     )
+    add_reader(train, also=" (and --validation, if you like)")
     train.add_argument("--validation", type=named_path, help="folder of cases held out for validation")
     train.add_argument("--output", type=named_path, required=True, help="folder for the run")
     start = train.add_mutually_exclusive_group()
@@ -78,8 +81,9 @@ def _train(options: argparse.Namespace) -> int:
                 raise Cancelled
 
         try:
-            data = training_cases(options.data, options.output, progress)
-            validation = options.validation and training_cases(options.validation, options.output, progress)
+            data = _cases(options.data, options.output, options.reader, progress)
+            held_out = options.reader if options.validation and is_cohort(options.validation) else None
+            validation = options.validation and _cases(options.validation, options.output, held_out, progress)
             where = (recipe, data, validation, options.output, progress)
             if options.ablation:
                 train_ablation(*where, device=options.device)
@@ -96,6 +100,34 @@ def _train(options: argparse.Namespace) -> int:
             else f"Trained; the weights are in {options.output}."
         )
     return INTERRUPTED if stopped else SCORED
+
+
+def _cases(folder: Path, output: Path, reader: str | None, progress: Progress) -> Path:
+    """The folder of the training cases that ``--data`` or ``--validation`` means."""
+    if reader is None and is_cohort(folder):
+        raise InputError(
+            "cohort-reader", f"{folder} is a cohort: say whose readings to learn from, with --reader NAME."
+        )
+    return (
+        training_cases(folder, output, progress) if reader is None else _reader_cases(folder, output, reader, progress)
+    )
+
+
+def _reader_cases(cohort: Path, output: Path, reader: str, progress: Progress) -> Path:
+    """A folder of training cases made of a reader's done cases, beside the run; says what takes part and what not."""
+    from coronary_calcium.datasets.prepare import list_path, prepare_in  # noqa: PLC0415
+
+    if int(os.environ.get(_TORCHRUN_PROCESSES, "1")) > 1:
+        raise InputError(
+            "cohort-reader",
+            "Several processes cannot all make the training cases: make them with `coronary-calcium prepare --reader`, "
+            "and train on that folder.",
+        )
+    data = data_of_reader(cohort, reader)
+    folder, prepared = prepare_in(output / "cases", data, part_of(progress, 0.0, 0.0))
+    say_left_out(prepared.left_out, list_path(data, folder))
+    say(f"Training cases of {reader}: {len(prepared.made) + len(prepared.kept)}.")
+    return folder
 
 
 def training_cases(folder: Path, output: Path, progress: Progress) -> Path:

@@ -97,10 +97,13 @@ def ensure_cases(folder: str | Path, cache: str | Path, progress: Progress = no_
     # Imported late: training machines read ready cases without SimpleITK and pydicom.
     from coronary_calcium.datasets.registry import open_data_set  # noqa: PLC0415
 
-    data = open_data_set(folder)
-    cases = Path(cache) / _mark(data)
-    prepare(data, cases, progress)
-    return cases
+    return prepare_in(Path(cache), open_data_set(folder), progress)[0]
+
+
+def prepare_in(cache: Path, data: DataSet, progress: Progress = no_progress) -> tuple[Path, Prepared]:
+    """The training cases of a data set in a folder of their own in ``cache``, and what came of it; as ``prepare``."""
+    cases = cache / _mark(data)
+    return cases, prepare(data, cases, progress)
 
 
 def _unsaved(folder: Path, ready: set[str]) -> bool:

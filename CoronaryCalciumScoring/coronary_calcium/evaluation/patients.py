@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from coronary_calcium.datasets.base import DataSet, Entry
 from coronary_calcium.datasets.case_format import REVIEWED_FACTS, TRUTH_FILE
 from coronary_calcium.datasets.labeled_scans import UNSURE, find_labeled, read_labels
 from coronary_calcium.errors import InputError
 from coronary_calcium.evaluation.scan_metadata import ScanMetadata, scan_metadata, unknown_metadata
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.heart.find import find_heart
+from coronary_calcium.progress import no_progress
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
@@ -34,16 +36,21 @@ class Patient:
     """Where a patient is: a folder, or a training case's .npz file; ``name`` is its path in the data folder.
 
     ``reading`` is the label map of a scan that was read by eye (``datasets.labeled_scans``), whose images are ``path``.
+    ``entry`` is the case of a data set that is opened as the data set says; ``path`` is then the data set's folder.
     """
 
     name: str
     path: Path
     reading: Path | None = None
+    entry: Entry | None = None
 
     def fingerprint(self) -> str:
         """A checksum of the names, sizes and times of the patient's files: when it changes, they have changed."""
-        files = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
-        files += [self.reading] if self.reading else []
+        if self.entry is not None:
+            files = list(self.entry.sources)
+        else:
+            files = sorted(self.path.rglob("*")) if self.path.is_dir() else [self.path]
+            files += [self.reading] if self.reading else []
         digest = hashlib.sha256()
         for file in files:
             state = file.stat()
@@ -103,15 +110,31 @@ def _walk(folder: Path, top: Path) -> Iterator[Patient]:
             yield Patient(entry.relative_to(top).as_posix(), entry)
 
 
+def data_set_patients(data: DataSet) -> list[Patient]:
+    """The cases of a data set that seem complete, as patients."""
+    return [Patient(entry.name, data.folder, entry=entry) for entry in data.entries]
+
+
 def open_patient(patient: Patient) -> OpenedPatient:
     """Open and check a patient; in folders the heart is searched for, as for scoring.
 
     Labels count from 130 HU on. Raises InputError: those of reading a CT, a mask and a training case, "no-ct" and
     "no-truth" for a folder that lacks one, "truth-mismatch" when the labels do not have the score written beside them.
     """
+    if patient.entry is not None:
+        return _open_entry(patient.entry)
     if patient.reading is not None:
         return _open_read(patient.path, patient.reading)
     return _open_folder(patient.path) if patient.path.is_dir() else _open_case(patient.path)
+
+
+def _open_entry(entry: Entry) -> OpenedPatient:
+    """A case of a data set, whose calcium must be marked."""
+    case = entry.open(no_progress)
+    if case.labels is None:
+        raise InputError("no-truth", "No calcium is marked in the case: evaluate with another one.")
+    labels = np.where(case.volume.hu >= LITERATURE.threshold_hu, case.labels, 0).astype(np.uint8)
+    return OpenedPatient(case.volume, labels, find_heart(case.volume), scan_metadata(case.volume, case.facts))
 
 
 def _open_read(images: Path, reading: Path) -> OpenedPatient:
@@ -132,7 +155,7 @@ def stated_metadata(patient: Patient) -> ScanMetadata:
 
     A rejected patient counts as wrong, and has to in its own group.
     """
-    if patient.reading is not None or not patient.path.is_dir():
+    if patient.reading is not None or patient.entry is not None or not patient.path.is_dir():
         return unknown_metadata()
     try:
         return _facts(patient.path, None, *_beside(patient.path))

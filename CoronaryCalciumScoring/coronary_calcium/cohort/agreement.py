@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from coronary_calcium.arteries import ARTERIES
+from coronary_calcium.cohort.reading_differences import artery_by, marked_by
 from coronary_calcium.cohort.readings import AI, DONE, Reading, cases_read, read_reading, read_status, reading_folder
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.errors import InputError
@@ -159,13 +160,11 @@ def _lesions(first: list[Reading], second: list[Reading]) -> dict[str, Any]:
     for one, other in zip(first, second, strict=True):
         neither += not one.lesions and not other.lesions
         for lesion in one.lesions:
-            marked = other.labels[np.isin(other.voxels, lesion.voxels)]
-            both += bool(marked.size)
-            only_first += not marked.size
-            if marked.size:
-                most = int(np.bincount(marked).argmax())
-                same_artery += next(artery.name for artery in ARTERIES if artery.label == most) == lesion.artery
-        only_second += sum(not np.isin(lesion.voxels, one.voxels).any() for lesion in other.lesions)
+            artery = artery_by(lesion, other)
+            both += artery is not None
+            only_first += artery is None
+            same_artery += artery == lesion.artery
+        only_second += sum(not marked_by(lesion, one).size for lesion in other.lesions)
     return {
         "both": both,
         "only_first": only_first,

@@ -257,12 +257,11 @@ def _only_run(folder: Path) -> Iterator[None]:
 
 def _say_workers(client: "Client", scheduler: str | None) -> None:
     workers = client.scheduler_info(n_workers=-1)["workers"]
-    if not workers:
-        say("The scheduler has no workers yet; waiting for one.")
-        client.wait_for_workers(1)
-        workers = client.scheduler_info(n_workers=-1)["workers"]
     where = f"of {scheduler}" if scheduler else "on this computer"
-    say(f"{len(workers)} worker{'' if len(workers) == 1 else 's'} {where}; Dask's dashboard: {client.dashboard_link}")
+    # Not waited for: an adaptive cluster starts workers only once there is work.
+    later = "" if workers else " yet, the cases wait for the first"
+    listed = f"{len(workers) or 'No'} worker{'' if len(workers) == 1 else 's'}"
+    say(f"{listed} {where}{later}; Dask's dashboard: {client.dashboard_link}")
 
 
 def _search(options: argparse.Namespace, state: "CohortState", client: "Client") -> None:

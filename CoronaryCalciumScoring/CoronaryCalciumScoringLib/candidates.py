@@ -17,7 +17,7 @@ from coronary_calcium.volume import CaseWarning, CTVolume
 
 from .edits import MOST_VOLUME_MM3
 from .segmentation import box_of, labels_in_box, write_only
-from .volume_node import place_beside, remove_with_item
+from .volume_node import place_beside
 
 SEGMENT = "candidates"
 # No artery's color, and not white, which cannot be seen on calcium.
@@ -117,16 +117,6 @@ def add_candidates_node(volumeNode):
     node.GetDisplayNode().SetOpacity2DOutline(OUTLINE_OPACITY)
     place_beside(volumeNode, node)
     return node
-
-
-def remove_candidates_node(node) -> None:
-    """Remove a candidates' node with its display from its scene, if it is still there."""
-    scene, display = node.GetScene(), node.GetDisplayNode()
-    if scene is not None:
-        # While the node is in the scene: the application looks for a removed segment's item in the scene's hierarchy.
-        node.GetSegmentation().RemoveAllSegments()
-        remove_with_item(scene, node)
-        scene.RemoveNode(display)
 
 
 def show_candidates(node, candidates: Candidates, segmentationNode, volumeNode, order: AxialOrder) -> int:

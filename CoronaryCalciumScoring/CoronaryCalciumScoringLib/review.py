@@ -18,15 +18,15 @@ from .candidates import (
     add_candidates_node,
     find_candidates,
     listed_candidates,
-    remove_candidates_node,
     show_candidates,
+    source_index,
 )
 from .edits import UNDO_STEPS, Edit, EditResult, Edits, History
 from .live_scores import LiveScores
 from .review_statistics import ReviewStatistics, ReviewStatisticsCounter
 from .rules_and_outputs import rules_for, store_options, stored_options, with_stored_voltage
 from .score_table import LesionRow, candidate_rows, lesion_rows, score_warnings, show_score
-from .segmentation import read_labels
+from .segmentation import read_labels, remove_segmentation
 from .slice_pictures import draw_views, reader_views, views_at
 from .stored_prediction import StoredPrediction, read_stored_prediction
 from .volume_node import SceneCT, index_to_lps, scene_ct
@@ -193,6 +193,11 @@ class Review:
         """Take the lesion at a position away; see ``Edits.remove``."""
         return self._edited(lambda: self.edits.remove(ras))
 
+    def set_labels(self, voxels: np.ndarray, labels: np.ndarray) -> EditResult:
+        """Give voxels (flat indices on the axial CT) these labels; see ``Edits.set_labels``."""
+        index = source_index(voxels, self.ct.order, self.volumeNode.GetImageData().GetDimensions()[::-1])
+        return self._edited(lambda: self.edits.set_labels(index, labels))
+
     def undo(self) -> bool:
         """Go back one edit, click or stroke, that has changed a label; whether there was one."""
         return self._stepped(self.edits.undo, "undone")
@@ -310,7 +315,7 @@ class Review:
         if not shown:
             self._candidatesNode = None
             if node is not None:
-                remove_candidates_node(node)
+                remove_segmentation(node)
         elif node is None or not node.GetScene():
             self._candidatesNode = add_candidates_node(self.volumeNode)
             self._refresh_candidates()

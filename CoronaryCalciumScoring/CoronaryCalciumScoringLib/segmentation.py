@@ -20,7 +20,7 @@ from coronary_calcium.scoring.components import labeled_voxels
 from coronary_calcium.volume import CaseWarning
 from vtk.util.numpy_support import numpy_to_vtk
 
-from .volume_node import array_of, place_beside
+from .volume_node import array_of, place_beside, remove_with_item
 
 BINARY_LABELMAP = "Binary labelmap"
 # How far, in voxels, a segment's grid may be off the CT's to be the same grid: far above the rounding of a saved
@@ -348,3 +348,13 @@ def _merge(segmentationNode, segment_id: str, image, mode: int) -> None:
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     if not logic.SetBinaryLabelmapToSegment(image, segmentationNode, segment_id, mode, image.GetExtent()):
         raise RuntimeError("the voxels could not be written to the segmentation")
+
+
+def remove_segmentation(node) -> None:
+    """Remove a segmentation with its display from its scene, if it is still there."""
+    scene, display = node.GetScene(), node.GetDisplayNode()
+    if scene is not None:
+        # While the node is in the scene: the application looks for a removed segment's item in the scene's hierarchy.
+        node.GetSegmentation().RemoveAllSegments()
+        remove_with_item(scene, node)
+        scene.RemoveNode(display)

@@ -136,7 +136,7 @@ def _difference(
 ) -> Difference | None:
     """The difference that a group of lesions is, if it is one."""
     voxels = np.unique(np.concatenate([lesion.voxels for lesion in (*ones, *others)]))
-    labels = labels_at(first, voxels), labels_at(second, voxels)
+    labels = [labels_at(one.voxels, one.labels, voxels) for one in (first, second)]
     by_second = [(lesion.artery, artery_by(lesion, second)) for lesion in ones]
     by_first = [(lesion.artery, artery_by(lesion, first)) for lesion in others]
     if not any(taken for _, taken in (*by_second, *by_first)):
@@ -149,9 +149,12 @@ def _difference(
     return None if kind == BORDER and _size(difference) <= border_points else difference
 
 
-def labels_at(reading: Reading, voxels: np.ndarray) -> np.ndarray:
-    """The labels (uint8) that a reading gives to voxels (flat indices, ascending); 0 where it marks nothing."""
-    labels = np.zeros(voxels.size, np.uint8)
-    _, places, marked = np.intersect1d(voxels, reading.voxels, assume_unique=True, return_indices=True)
-    labels[places] = reading.labels[marked]
-    return labels
+def labels_at(marked: np.ndarray, labels: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    """The labels (uint8) at ``voxels``, where ``labels`` are those of the ``marked`` ones; 0 at all others.
+
+    Voxels are flat indices, ascending, each once.
+    """
+    found = np.zeros(voxels.size, np.uint8)
+    _, places, known = np.intersect1d(voxels, marked, assume_unique=True, return_indices=True)
+    found[places] = labels[known]
+    return found

@@ -12,7 +12,7 @@ from command_cases import write_case
 from coronary_calcium.cli.main import _parser
 from coronary_calcium.io.checks import REFORMATTED
 from coronary_calcium.scoring.rules import KVP_WARNING
-from model_card_page import CARD, PAGE, page
+from model_card_page import CAPTIONS, CARD, FIGURES, PAGE, figures_page, page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -115,7 +115,7 @@ def test_every_command_line_is_one_that_the_program_takes(capsys):
 def test_every_option_that_a_sentence_names_exists():
     known = known_options()
     for path in PAGES:
-        if path == PAGE:  # its commands are those of the model card, with words between them
+        if path == FIGURES:  # its commands are those of the model card, with words between them
             continue
         for span in SPAN.findall(prose(text_of(path))):
             if span.startswith(OTHER_PROGRAMS) or not span.startswith(("-", "coronary-calcium")):
@@ -190,8 +190,24 @@ def test_the_readme_is_at_most_two_screens_long():
 
 
 def test_the_page_of_the_model_card_is_written_from_the_card():
-    card = json.loads(text_of(CARD))
-    assert text_of(PAGE) == page(card), "run python Testing/tools/model_card_page.py"
+    card, pictures = json.loads(text_of(CARD)), json.loads(text_of(CAPTIONS))
+    assert text_of(PAGE) == page(text_of(PAGE), card, pictures), "run python Testing/tools/model_card_page.py"
+    assert text_of(FIGURES) == figures_page(card), "run python Testing/tools/model_card_page.py"
+
+
+def test_the_page_of_the_model_card_says_when_text_or_pictures_are_of_earlier_weights():
+    card, pictures = json.loads(text_of(CARD)), json.loads(text_of(CAPTIONS))
+    current = page(text_of(PAGE), card, pictures | {"weights": card["sha256"]})
+    newer = page(current, card | {"sha256": "0" * 64}, pictures | {"weights": card["sha256"]})
+    for sentence in ("was written for earlier weights", "(With earlier weights, "):
+        assert sentence in newer
+    stated = re.findall(r"written for the weights (\w+)", current)
+    assert ("was written for earlier weights" in current) == (not card["sha256"].startswith(stated[0]))
+
+
+def test_the_pictures_of_the_model_card_are_small():
+    for picture in json.loads(text_of(CAPTIONS))["pictures"]:
+        assert (ROOT / "docs" / "pictures" / picture["file"]).stat().st_size <= 80_000, picture["file"]
 
 
 def test_the_figures_of_the_readme_are_those_of_the_model_card():

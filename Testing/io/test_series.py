@@ -1,5 +1,6 @@
 """Of several series the best suited is chosen by stated rules, and the others are listed with the reason."""
 
+import numpy as np
 import pytest
 from coronary_calcium.errors import InputError
 from coronary_calcium.io import open_ct
@@ -224,3 +225,117 @@ def test_a_coded_agent_may_be_none(tmp_path, meaning, agent):
     code.CodeMeaning = meaning
     opened = open_ct(folder_of(tmp_path, plain={"ContrastBolusAgentSequence": [code]}))
     assert opened.volume.acquisition.contrast_agent == agent
+
+
+# ---- series whose slices have an identifier each
+
+
+def taken_apart(folder, name="a", edit=None, **options):
+    """A series of which every slice has a series identifier of its own."""
+
+    def change(k, dataset):
+        dataset.SeriesInstanceUID = f"1.2.{sum(map(ord, name))}.{k + 1}"
+        dataset.StudyInstanceUID = "1.2.9"
+        if edit is not None:
+            edit(k, dataset)
+
+    return write_series(folder / name, edit=change, **{"SeriesNumber": 3, **options})
+
+
+def test_slices_with_a_series_identifier_each_are_one_scan_with_a_warning(tmp_path):
+    taken_apart(tmp_path)
+    opened = open_ct(tmp_path)
+    np.testing.assert_array_equal(opened.volume.hu, chest_hu())
+    warnings = {warning.code: warning.message for warning in opened.volume.warnings}
+    assert list(warnings) == ["identifiers-differ"]
+    assert warnings["identifiers-differ"].startswith("Every slice has its own series,")
+    assert (opened.chosen.slices, opened.others) == (24, ())
+
+
+def test_one_file_or_one_identifier_of_them_gives_the_same_scan(tmp_path):
+    files = taken_apart(tmp_path)
+    for opened in (open_ct(files[5]), open_ct(tmp_path, series_uid="1.2.97.9")):
+        np.testing.assert_array_equal(opened.volume.hu, chest_hu())
+
+
+@pytest.mark.parametrize("keyword", ["FrameOfReferenceUID", "SeriesNumber"])
+def test_other_identifiers_may_be_of_their_own_as_well(tmp_path, keyword):
+    values = {"FrameOfReferenceUID": "1.7.{}", "SeriesNumber": "{}"}
+    taken_apart(tmp_path, edit=lambda k, dataset: setattr(dataset, keyword, values[keyword].format(k + 1)))
+    assert open_ct(tmp_path).volume.shape[0] == 24
+
+
+def test_copies_in_a_second_folder_change_nothing(tmp_path):
+    for path in taken_apart(tmp_path)[3:8]:
+        (tmp_path / "again").mkdir(exist_ok=True)
+        (tmp_path / "again" / path.name).write_bytes(path.read_bytes())
+    np.testing.assert_array_equal(open_ct(tmp_path).volume.hu, chest_hu())
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"ConvolutionKernel": "B70f"},
+        {"SliceThickness": "5"},
+        {"KVP": "100"},
+        {"SeriesDescription": "70 %"},
+        {"SeriesNumber": 4},
+    ],
+)
+def test_two_scans_taken_apart_are_two(tmp_path, other):
+    """The lower half of one and the upper half of the other would lie evenly as well."""
+    hu = chest_hu()
+    taken_apart(tmp_path, hu=hu[:12], FrameOfReferenceUID="1.5")
+    taken_apart(tmp_path, "b", hu=hu[12:], origin=(-64.0, -70.0, -264.0), FrameOfReferenceUID="1.5", **other)
+    with pytest.raises(InputError):  # neither is long enough for a heart
+        open_ct(tmp_path)
+    taken_apart(tmp_path, "c", hu=hu)
+    opened = open_ct(tmp_path)
+    np.testing.assert_array_equal(opened.volume.hu, hu)
+    assert sorted(series.slices for series in opened.others) == [12, 12]
+
+
+@pytest.mark.parametrize("tell", ["frame of reference", "numbers of the images"])
+def test_two_scans_that_continue_each_other_are_not_put_together(tmp_path, tell):
+    hu = chest_hu()
+    frames = ("1.5", "1.6") if tell == "frame of reference" else ("1.5", "1.5")
+    for name, half, low, frame in (("a", hu[:12], -300.0, frames[0]), ("b", hu[12:], -264.0, frames[1])):
+        taken_apart(tmp_path, name, hu=half, origin=(-64.0, -70.0, low), FrameOfReferenceUID=frame)
+    with pytest.raises(InputError):
+        open_ct(tmp_path)
+
+
+def test_two_patients_taken_apart_are_not_put_together(tmp_path):
+    hu = chest_hu()
+    for name, half, low in (("a", hu[:12], -300.0), ("b", hu[12:], -264.0)):
+        taken_apart(
+            tmp_path, name, hu=half, origin=(-64.0, -70.0, low), FrameOfReferenceUID="1.5", PatientID=f"P-{name}",
+            edit=lambda k, dataset: delattr(dataset, "InstanceNumber"),
+        )  # fmt: skip
+    with pytest.raises(InputError):
+        open_ct(tmp_path)
+
+
+def test_two_phases_taken_apart_over_the_same_region_are_rejected(tmp_path):
+    for name in "ab":
+        taken_apart(tmp_path, name, hu=chest_hu() + (name == "b"), FrameOfReferenceUID="1.5", InstanceNumber=1)
+    with pytest.raises(InputError) as rejection:
+        open_ct(tmp_path)
+    assert rejection.value.code != "mixed-series"
+
+
+def test_images_that_need_not_be_one_scan_are_rejected_in_a_sentence_that_says_so(tmp_path):
+    def another_study(k, dataset):
+        dataset.StudyInstanceUID = f"1.2.9.{k}"
+
+    taken_apart(tmp_path, edit=another_study)
+    with pytest.raises(InputError, match="24 images have a series identifier of their own") as rejection:
+        open_ct(tmp_path)
+    assert rejection.value.code == "mixed-series"
+
+
+def test_a_slice_that_is_missing_among_slices_taken_apart_is_noticed(tmp_path):
+    taken_apart(tmp_path, skip=(7,))
+    with pytest.raises(InputError) as rejection:
+        open_ct(tmp_path)
+    assert rejection.value.code == "missing-slices"

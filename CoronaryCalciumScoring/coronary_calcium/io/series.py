@@ -16,6 +16,7 @@ from coronary_calcium.io.axes import axial_order
 from coronary_calcium.io.checks import is_sharp
 from coronary_calcium.io.contrast_words import describes_no_contrast
 from coronary_calcium.io.pixels import slice_hu
+from coronary_calcium.io.series_taken_apart import Groups, joined, reject_scattered
 from coronary_calcium.io.slice_header import CT_IMAGE, ENHANCED_CT, SliceHeader, read_headers
 from coronary_calcium.io.stack import Stack, is_localizer, stack_of
 from coronary_calcium.progress import Progress
@@ -182,9 +183,11 @@ def choose_series(headers: list[SliceHeader], series_uid: str | None) -> Choice:
     Series that cannot be scored are never chosen. Raises InputError with the named (or most promising) series'
     reason.
     """
-    groups: dict[str, list[SliceHeader]] = defaultdict(list)
+    groups: Groups = defaultdict(list)
     for header in headers:
         groups[header.series_uid].append(header)
+    groups = joined(groups)
+    series_uid = next((uid for uid in groups if any(part.series_uid == series_uid for part in groups[uid])), series_uid)
     if series_uid is not None and series_uid not in groups:
         raise InputError(
             "series-not-found",
@@ -196,6 +199,7 @@ def choose_series(headers: list[SliceHeader], series_uid: str | None) -> Choice:
     usable = [series for series in examined.values() if series.stack is not None]
     if not usable:
         best = max(examined.values(), key=_promise)
+        reject_scattered(groups, best.headers)
         assert best.rejection is not None  # noqa: S101 - for the type checker: no stack means a rejection
         raise best.rejection
     best = min(usable, key=_rank)

@@ -183,7 +183,8 @@ STACK_TAGS = (
 _TAGS = [
     "SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "Modality", "Manufacturer", "PatientID",
     "StudyInstanceUID",
-    "ManufacturerModelName", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "FrameOfReferenceUID",
+    "ManufacturerModelName", "SeriesDescription", "SeriesInstanceUID", "SeriesNumber", "InstanceNumber",
+    "FrameOfReferenceUID",
     "BodyPartExamined", "ContrastBolusAgent", "ContrastBolusAgentSequence", "ContrastBolusVolume",
     "ContrastBolusIngredient", "ScanOptions", "FilterMaterial", "FilterType", "ProtocolName",
     "CardiacSignalSource", "SliceThickness", "KVP", "ConvolutionKernel",
@@ -211,6 +212,8 @@ class SliceHeader:
     sop_class: str
     sop_uid: str
     series_uid: str
+    series_number: str
+    instance_number: str
     frame_of_reference: str
     patient: int
     modality: str
@@ -335,6 +338,8 @@ def _slices_of(dataset: Dataset, path: Path, offset: int | None) -> list[SliceHe
         sop_class=facts.text("SOPClassUID"),
         sop_uid=facts.text("SOPInstanceUID"),
         series_uid=facts.text("SeriesInstanceUID"),
+        series_number=facts.text("SeriesNumber"),
+        instance_number=facts.text("InstanceNumber"),
         frame_of_reference=facts.text("FrameOfReferenceUID"),
         patient=hash((facts.text("PatientID"), facts.text("StudyInstanceUID"))),  # salted: another one in every run
         modality=facts.text("Modality").upper(),

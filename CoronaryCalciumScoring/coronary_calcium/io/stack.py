@@ -28,6 +28,7 @@ _MODALITY = re.compile(r"[A-Z]{2,16}")
 # Entries that all slices of a scan share. De-identification has left public series with one of its own in every slice.
 _IDENTIFIERS: dict[str, Callable[[SliceHeader], object]] = {
     "patient or study": lambda header: header.patient,
+    "series": lambda header: header.series_uid,
     "frame of reference": lambda header: header.frame_of_reference,
 }
 # The header's decimals, over 512 pixels 0.05 mm.

@@ -5,12 +5,13 @@ import functools
 
 import numpy as np
 import pytest
+from coronary_calcium.datasets.labeled_scans import UNSURE, find_labeled, read_labels
 from coronary_calcium.heart.contrast import blood_hu, contrast_warning
 from coronary_calcium.heart.find import find_heart
 from coronary_calcium.io import open_ct
 from coronary_calcium.volume import CTVolume
 from scipy import ndimage
-from shared_data import real_series, truth_table
+from shared_data import real_scans, real_series, truth_table
 from window_cover import covered
 
 # First and last slice, row and column that hold the heart with its coronary arteries. The sharp series is part of the
@@ -62,6 +63,17 @@ def test_the_heart_s_box_is_in_one_window(name):
     assert not field.warnings
     assert len(field.windows) == 1
     assert covered(field, volume)[box_mask(volume, BOXES[name])].all()
+
+
+def test_a_heart_whose_arteries_hold_calcium_is_in_one_window_too():
+    # Two windows would be two passes of the network for each slice.
+    for images, labels in find_labeled(real_scans()).values():
+        volume = open_ct(images).volume
+        field = find_heart(volume)
+        assert field.found
+        assert len(field.windows) == 1
+        coronary = read_labels(labels, volume)
+        assert covered(field, volume)[(coronary > 0) & (coronary < UNSURE)].all()
 
 
 @pytest.mark.parametrize("name", CORONARY)

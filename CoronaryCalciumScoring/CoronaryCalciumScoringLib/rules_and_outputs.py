@@ -1,14 +1,13 @@
 """What a clinic takes from a review beside its score: rules by choice, calibrated mass, DICOM objects and reports."""
 
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from coronary_calcium.atomic_write import hidden_folder, move_into
 from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
@@ -170,12 +169,11 @@ def write_dicom_files(
     folder = Path(folder)
     progress(0.1, "Writing DICOM objects")
     try:
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as partial:
-            files = [Path(partial) / name if name in names else None for name in (DICOM_SEGMENTATION, DICOM_REPORT)]
+        with hidden_folder(folder) as partial:
+            files = [partial / name if name in names else None for name in (DICOM_SEGMENTATION, DICOM_REPORT)]
             write_dicom(result, *files)
             progress(0.9, "Writing DICOM objects")
-            for name in names:
-                os.replace(Path(partial) / name, folder / name)
+            move_into(partial, folder)
     except OSError as error:
         raise not_written("The files", folder, error) from error
     return folder / names[0]

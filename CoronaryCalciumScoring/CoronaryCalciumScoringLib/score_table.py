@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import vtk
 from coronary_calcium.arteries import ARTERIES
+from coronary_calcium.atomic_write import whole_file
 from coronary_calcium.scoring.agatston import CaseScore
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES, RiskScheme
@@ -129,7 +130,7 @@ def table_text(tableNode) -> str:
 def write_table(lines: list[list[str]], folder: str | Path) -> Path:
     """Write ``table_lines`` as ``TABLE_FILE`` into a folder that exists; returns the file's path."""
     path = Path(folder) / TABLE_FILE
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with whole_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file).writerows(lines)
     return path
 

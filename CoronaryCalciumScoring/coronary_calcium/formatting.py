@@ -1,6 +1,4 @@
-"""Numbers as people read them and cells as spreadsheets do, in every output alike; files that appear whole."""
-
-from pathlib import Path
+"""Numbers as people read them and cells as spreadsheets do, in every output alike."""
 
 # What a spreadsheet program would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -31,10 +29,3 @@ def cell(value: object) -> object:
     if value is None:
         return ""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
-
-
-def replace_file(path: Path, content: bytes) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

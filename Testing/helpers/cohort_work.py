@@ -6,7 +6,8 @@ import signal
 import time
 from pathlib import Path
 
-from coronary_calcium.cohort.case_worker import partial_folder, publish, started, whole_record
+from coronary_calcium.atomic_write import new_hidden_folder
+from coronary_calcium.cohort.case_worker import publish, started, whole_record
 from coronary_calcium.cohort.cases import CASE_RECORD, CASES, DONE, RECORD_FORMAT, CohortSettings, FoundCase, Outcome
 from coronary_calcium.cohort.state import CohortState
 
@@ -54,7 +55,7 @@ def work(job, settings):
         if job.id.startswith("slow"):
             time.sleep(0.3)
         record = record_of(job, settings)
-        with partial_folder(settings.output, job.id) as partial:
+        with new_hidden_folder(settings.output / CASES) as partial:
             (partial / CASE_RECORD).write_text(json.dumps(record))
             if job.id.startswith("dies-writing") and _first_time(settings, job.id):
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -89,7 +89,7 @@ def test_a_run_that_is_stopped_while_files_are_moved_brings_earlier_ones_back(mo
         if len(calls) == moves + 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(case_files.os, "replace", replace_and_stop)
+    monkeypatch.setattr(os, "replace", replace_and_stop)
     if not earlier and moves >= 4:
         write_case(empty_case(), tmp_path)  # with nothing to move out, four moves are all there are
         assert set(content(tmp_path)) == FILES | {"notes.txt"}
@@ -220,7 +220,7 @@ def test_a_stopped_run_brings_the_earlier_patient_s_files_back(tmp_path, monkeyp
         if str(target).endswith("earlier/report.pdf"):
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(case_files.os, "replace", replace_and_stop)
+    monkeypatch.setattr(os, "replace", replace_and_stop)
     with pytest.raises(KeyboardInterrupt):
         write_case(empty_case(), tmp_path)
     assert content(tmp_path) == before

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from coronary_calcium.atomic_write import whole_file
 from coronary_calcium.cli.console import (
     INTERRUPTED,
     REJECTED,
@@ -297,7 +298,7 @@ def _read_folders(client: "Client", salt: str, paths: list[str]) -> Iterable["Fo
 
 
 def _write_ids(path: Path, state: "CohortState") -> None:
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         table = csv.writer(stream)
         table.writerow(("id", "place", "study"))
         table.writerows(state.ids())

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from coronary_calcium.arteries import ARTERIES
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.cohort.reading_differences import artery_by, marked_by
 from coronary_calcium.cohort.readings import AI, DONE, Reading, cases_read, read_reading, read_status, reading_folder
 from coronary_calcium.disclaimers import RESEARCH_USE
@@ -33,7 +34,7 @@ from coronary_calcium.evaluation.statistics import (
     weighted_kappa,
     wilson,
 )
-from coronary_calcium.formatting import cell, replace_file
+from coronary_calcium.formatting import cell
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
 
 PAGE, CASES_CSV, NUMBERS = "agreement.html", "agreement.csv", "agreement.json"
@@ -182,8 +183,8 @@ def write_agreement(folder: Path, cases: SharedCases, content: dict[str, Any], c
     from coronary_calcium.resources import resource  # noqa: PLC0415
 
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / NUMBERS, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-    replace_file(folder / CASES_CSV, _table(cases).encode())
+    write_whole(folder / NUMBERS, json.dumps(content, indent=2, allow_nan=False) + "\n")
+    write_whole(folder / CASES_CSV, _table(cases))
     environment = page_environment()
     environment.filters.update(percent=percent, two=two)
     css = "".join(resource("Report", name).read_text(encoding="utf-8") for name in ("report.css", "evaluation.css"))
@@ -195,7 +196,7 @@ def write_agreement(folder: Path, cases: SharedCases, content: dict[str, Any], c
         totals=_TOTALS,
         plots=[_plot(cases, pair) for pair in content["pairs"]],
     )
-    replace_file(folder / PAGE, page.encode())
+    write_whole(folder / PAGE, page)
     return folder / PAGE
 
 

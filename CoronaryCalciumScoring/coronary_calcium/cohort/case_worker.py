@@ -9,12 +9,12 @@ import tempfile
 import threading
 import time
 import traceback
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import coronary_calcium
+from coronary_calcium.atomic_write import PARTIAL_FOLDER, new_hidden_folder
 from coronary_calcium.cohort.cases import (
     CASE_RECORD,
     CASES,
@@ -32,7 +32,7 @@ from coronary_calcium.cohort.cases import (
 from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputError
 from coronary_calcium.progress import Progress, no_progress
 
-_PARTIAL, _OLD = ".partial-", ".old-"
+_OLD = ".old-"
 # A worker process scores one case at a time, whatever its number of threads: the time limit ends the process.
 _ONE_AT_A_TIME = threading.Lock()
 # Not the input's fault: the same case may do on another computer or another day.
@@ -152,7 +152,7 @@ def score_into_folder(job: Job, settings: CohortSettings) -> dict[str, Any]:
             timing=timing,
         )
         _check_weights(result.model_card, settings)
-        with partial_folder(settings.output, job.id) as partial:
+        with new_hidden_folder(settings.output / CASES) as partial:
             write_case(result, partial, extras=Extras(pdf=settings.pdf, overview=True))
             content = json.loads((partial / SCORES).read_text(encoding="utf-8"))
             write_reading(partial, reading_of(result.score, result.labels, content["risk_category"]))
@@ -204,17 +204,6 @@ def opened_case(case: FoundCase, timing: Any = None, progress: Progress = no_pro
         yield opened
 
 
-@contextlib.contextmanager
-def partial_folder(output: Path, case_id: str) -> Iterator[Path]:
-    """A new hidden folder beside the cases' folders; whatever is left of it is gone afterwards."""
-    folder = output / CASES / f"{_PARTIAL}{case_id}-{uuid.uuid4().hex}"
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 def publish(partial: Path, final: Path) -> None:
     """Let a whole folder appear under its name; an earlier one goes when the new one is there."""
     old = final.with_name(f"{_OLD}{final.name}")
@@ -230,7 +219,7 @@ def tidy(output: Path) -> None:
     folder = output / CASES
     for log in (output / LOGS).glob("*.txt"):
         log.unlink(missing_ok=True)
-    for left in folder.glob(f"{_PARTIAL}*"):
+    for left in folder.glob(f"{PARTIAL_FOLDER}*"):
         shutil.rmtree(left, ignore_errors=True)
     for old in folder.glob(f"{_OLD}*"):
         final = folder / old.name.removeprefix(_OLD)

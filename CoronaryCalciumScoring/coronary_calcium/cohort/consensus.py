@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.cohort.cases import checked_id
 from coronary_calcium.cohort.reading_differences import BORDER_POINTS, Difference, differences, labels_at
 from coronary_calcium.cohort.readings import (
@@ -20,7 +21,6 @@ from coronary_calcium.cohort.readings import (
     reading_folder,
 )
 from coronary_calcium.errors import InputError, not_written
-from coronary_calcium.formatting import replace_file
 
 # The reader under whose name a consensus is kept, unless the user names another.
 CONSENSUS_READER = "consensus"
@@ -157,7 +157,7 @@ def keep_decisions(case: ConsensusCase, confirmed: frozenset[str]) -> None:
     }
     try:
         case.folder.mkdir(parents=True, exist_ok=True)
-        replace_file(case.folder / CONSENSUS_FILE, (json.dumps(content, indent=2) + "\n").encode())
+        write_whole(case.folder / CONSENSUS_FILE, json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise not_written("The consensus", case.folder, error) from error
 

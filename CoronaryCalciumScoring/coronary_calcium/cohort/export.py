@@ -11,10 +11,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from coronary_calcium.atomic_write import whole_file, write_whole
 from coronary_calcium.cohort.cases import CASE_PICTURE, CASES, DONE, FAILED, REJECTED, STATES
 from coronary_calcium.cohort.state import select
 from coronary_calcium.disclaimers import RESEARCH_USE
-from coronary_calcium.formatting import cell, replace_file
+from coronary_calcium.formatting import cell
 from coronary_calcium.scoring.risk import RISK_SCHEMES
 
 TABLE_CSV, TABLE_PARQUET, PAGE = "cohort.csv", "cohort.parquet", "cohort.html"
@@ -41,7 +42,7 @@ def write_tables(folder: Path) -> list[Path]:
     table = csv.writer(stream)
     table.writerow(names)
     table.writerows([cell(value) for value in row] for row in rows)
-    replace_file(folder / TABLE_CSV, stream.getvalue().encode())
+    write_whole(folder / TABLE_CSV, stream.getvalue())
     written = [folder / TABLE_CSV]
     try:
         import pyarrow  # noqa: PLC0415 - an optional package
@@ -53,9 +54,8 @@ def write_tables(folder: Path) -> list[Path]:
     types = {"REAL": pyarrow.float64(), "INTEGER": pyarrow.int64()}
     schema = pyarrow.schema([(name, types.get(kind, pyarrow.string())) for name, kind in kinds])
     columns = {name: [row[place] for row in rows] for place, name in enumerate(names)}
-    partial = folder / f"{TABLE_PARQUET}.partial"
-    parquet.write_table(pyarrow.table(columns, schema=schema), partial)
-    partial.replace(folder / TABLE_PARQUET)
+    with whole_file(folder / TABLE_PARQUET) as partial:
+        parquet.write_table(pyarrow.table(columns, schema=schema), partial)
     return [*written, folder / TABLE_PARQUET]
 
 
@@ -103,7 +103,7 @@ def write_page(folder: Path, created: datetime) -> Path:
             uncertain=_uncertain(folder),
         )
     )
-    replace_file(folder / PAGE, page.encode())
+    write_whole(folder / PAGE, page)
     return folder / PAGE
 
 

@@ -8,7 +8,6 @@ names them.
 import hashlib
 import io
 import json
-import os
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, replace
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from coronary_calcium.arteries import ARTERIES
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.cohort.cases import CASES, READERS, checked_id
 from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.scoring.agatston import CaseScore
@@ -169,22 +169,13 @@ def write_reading(folder: Path, reading: Reading) -> None:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _replace(folder / voxels_file, content)
-        _replace(folder / FACTS, (json.dumps(facts, indent=2, allow_nan=False) + "\n").encode())
-        for earlier in folder.glob("reading-*.npz"):
+        write_whole(folder / voxels_file, content)
+        write_whole(folder / FACTS, json.dumps(facts, indent=2, allow_nan=False) + "\n")
+        for earlier in folder.glob("reading-*.npz*"):  # also what a killed process left of one
             if earlier.name != voxels_file:
                 earlier.unlink(missing_ok=True)
     except OSError as error:
         raise not_written("The reading", folder, error) from error
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 def has_reading(folder: Path) -> bool:

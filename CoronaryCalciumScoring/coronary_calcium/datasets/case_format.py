@@ -26,6 +26,7 @@ import numpy as np
 from scipy import ndimage
 
 from coronary_calcium.arteries import ARTERIES
+from coronary_calcium.atomic_write import whole_file
 from coronary_calcium.errors import InputError
 from coronary_calcium.heart.field import Window
 from coronary_calcium.scoring.rules import LITERATURE
@@ -192,7 +193,6 @@ def save_case(
     unjudged: np.ndarray | None = None,
 ) -> None:
     """Write a case file; it appears under its name only when it is complete, so that training may run meanwhile."""
-    partial = path.with_name(path.name + ".partial")
     arrays: dict[str, np.ndarray] = {
         "hu": hu.astype(np.int16),
         "labels": labels.astype(np.uint8),
@@ -205,14 +205,10 @@ def save_case(
     if unjudged is not None and len(unjudged):
         arrays["unjudged"] = unjudged.astype(np.uint16)
     # An .npz file by hand: numpy's own compression level took a fifth of the time that a simulated case takes.
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-            for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
-                    np.lib.format.write_array(stream, array, allow_pickle=False)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, array, allow_pickle=False)
 
 
 # The files of a case that was corrected and saved in Slicer ("Save as training case").

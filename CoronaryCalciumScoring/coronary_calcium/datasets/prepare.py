@@ -6,6 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from coronary_calcium.atomic_write import PARTIAL_FILE, write_whole
 from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, opened
 from coronary_calcium.datasets.case_format import REVIEWED_FACTS, write_training_case
 from coronary_calcium.errors import InputError
@@ -61,12 +62,12 @@ def prepare(data: DataSet, output: Path, progress: Progress = no_progress) -> Pr
                 path.unlink(missing_ok=True)
                 left_out.append(rejected)
     finally:
-        for unfinished in output.glob(f"{_mark(data)}-*.partial"):
+        for unfinished in output.glob(f"{_mark(data)}-*{PARTIAL_FILE}"):
             unfinished.unlink()
     for name in before - {*made, *kept}:
         (output / name).unlink(missing_ok=True)
     prepared = Prepared(data.layout, tuple(made), tuple(kept), tuple(left_out))
-    _write_list(prepared, list_path(data, output))
+    write_whole(list_path(data, output), json.dumps(asdict(prepared), indent=2) + "\n")
     if not made and not kept:
         first = left_out[0]
         raise InputError(
@@ -177,9 +178,3 @@ def _made_before(path: Path) -> set[str]:
     except (OSError, ValueError, KeyError, TypeError):
         return set()
     return {name for name in names if Path(name).name == name and name.endswith(SUFFIX)}
-
-
-def _write_list(prepared: Prepared, path: Path) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(asdict(prepared), indent=2) + "\n", encoding="utf-8")
-    partial.replace(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from coronary_calcium.arteries import ARTERIES, NAMED_ARTERIES
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.evaluation.paper_tables import PAPER_PATIENTS, PARTS, ROWS, markdown
 from coronary_calcium.evaluation.picture import SIDE_MM
@@ -18,7 +19,7 @@ from coronary_calcium.evaluation.results import PatientMeasurement, PatientResul
 from coronary_calcium.evaluation.scan_metadata import FACTS
 from coronary_calcium.evaluation.statistics import BlandAltman
 from coronary_calcium.evaluation.summary import worst_first
-from coronary_calcium.formatting import cell, replace_file
+from coronary_calcium.formatting import cell
 from coronary_calcium.imaging import MEDIASTINUM_WINDOW
 from coronary_calcium.reports.html_report import page_environment
 from coronary_calcium.resources import resource
@@ -196,18 +197,18 @@ COLUMNS = (
 def write_evaluation(folder: Path, results: list[PatientResult], content: dict[str, Any], kept: ResultCache) -> Path:
     """Write evaluation.json (``content``, a ``summary``), patients.csv and evaluation.html; returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / NUMBERS, as_json(content))
-    replace_file(folder / PATIENTS, patients_csv(results).encode())
-    replace_file(folder / PAGE, evaluation_page(results, content, kept).encode())
+    write_whole(folder / NUMBERS, as_json(content))
+    write_whole(folder / PATIENTS, patients_csv(results))
+    write_whole(folder / PAGE, evaluation_page(results, content, kept))
     return folder / PAGE
 
 
 def write_tables(folder: Path, content: dict[str, Any]) -> Path:
     """Write the paper's tables (``paper_tables.tables``) as tables.md, .json and .html; returns the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(folder / f"{TABLES}.json", as_json(content))
-    replace_file(folder / f"{TABLES}.md", markdown(content).encode())
-    replace_file(folder / f"{TABLES}.html", tables_page(content).encode())
+    write_whole(folder / f"{TABLES}.json", as_json(content))
+    write_whole(folder / f"{TABLES}.md", markdown(content))
+    write_whole(folder / f"{TABLES}.html", tables_page(content))
     return folder / f"{TABLES}.html"
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import coronary_calcium
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.evaluation.patients import Patient
 from coronary_calcium.evaluation.reading_comparison import ReadingComparison, ReadLesion
 from coronary_calcium.evaluation.statistics import Counts
-from coronary_calcium.formatting import replace_file
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 
 # Raised when the meaning of a kept result changes, so that earlier ones are not taken for it.
@@ -158,9 +158,9 @@ class ResultCache:
         if picture is None:
             self._path(patient, ".png").unlink(missing_ok=True)
         else:
-            replace_file(self._path(patient, ".png"), picture)
+            write_whole(self._path(patient, ".png"), picture)
         content = {"key": self._full_key(patient), "result": result.as_json()}
-        replace_file(self._path(patient, ".json"), as_json(content))
+        write_whole(self._path(patient, ".json"), as_json(content))
 
     def picture(self, name: str) -> bytes | None:
         """The picture of a patient by the patient's name; None when there is none."""

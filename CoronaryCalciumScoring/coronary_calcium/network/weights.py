@@ -18,6 +18,7 @@ import safetensors
 import safetensors.torch
 import torch
 
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.errors import InputError
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.model_card import (
@@ -149,12 +150,6 @@ def save_model(network: DenseRAUNet, card: dict[str, Any], path: str | Path) -> 
     if problem:
         raise ValueError(f"not a model card: {problem}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    _replace(path, content)
-    _replace(path.with_suffix(".json"), (json.dumps(card, indent=2) + "\n").encode())
+    write_whole(path, content)
+    write_whole(path.with_suffix(".json"), json.dumps(card, indent=2) + "\n")
     return card
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)

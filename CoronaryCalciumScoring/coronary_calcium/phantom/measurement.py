@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 
 import coronary_calcium
 from coronary_calcium.arteries import UNASSIGNED
+from coronary_calcium.atomic_write import hidden_folder, write_whole
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.errors import not_written
 from coronary_calcium.phantom.qrm_insert import CALIBRATION_RADIUS_MM, CYLINDERS, ROD_MG_PER_CM3, Cylinder, Placement
@@ -145,16 +145,14 @@ def write_measurement(volume: CTVolume, measurement: Measurement, folder: Path, 
         folder.mkdir(parents=True, exist_ok=True)
         if with_scan:
             _write_scan(volume, folder)
-        (folder / "selftest.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_whole(folder / "selftest.json", json.dumps(content, indent=2) + "\n")
     except OSError as error:
         raise not_written("The results", folder, error) from error
 
 
 def _write_scan(volume: CTVolume, folder: Path) -> None:
     """Write the slices; they appear when the series is complete, and replace an earlier one."""
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
-        partial = Path(scratch) / "dicom"
-        partial.mkdir()
+    with hidden_folder(folder) as partial:
         write_slices(
             volume,
             partial,

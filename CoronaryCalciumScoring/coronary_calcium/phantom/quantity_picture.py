@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 import coronary_calcium
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.errors import not_written
 from coronary_calcium.phantom.scan_conditions import ConditionErrors
@@ -43,9 +44,9 @@ def write_errors(conditions: Sequence[ConditionErrors], folder: Path, *, picture
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "quantities.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        write_whole(folder / "quantities.json", json.dumps(content, indent=2) + "\n")
         if picture:
-            (folder / "quantities.png").write_bytes(draw_errors(conditions))
+            write_whole(folder / "quantities.png", draw_errors(conditions))
     except OSError as error:
         raise not_written("The results", folder, error) from error
 

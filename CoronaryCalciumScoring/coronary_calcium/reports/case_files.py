@@ -1,18 +1,12 @@
 """All outputs of a case, written together or not at all (atomically)."""
 
-import contextlib
 import json
-import os
-import shutil
-import socket
-import time
-import uuid
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coronary_calcium.atomic_write import hidden_folder, move_into, new_parents
 from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.progress import Progress, no_progress, part_of
 from coronary_calcium.reports.html_report import write_report
@@ -36,9 +30,6 @@ DICOM_SEGMENTATION = "segmentation.dcm"
 DICOM_REPORT = "report-sr.dcm"
 # What tells in scores.json whose scores they are.
 _WHOSE = ("agatston", "lesions", "acquisition")
-# Folders of runs that have not finished. No run takes a day to write its results.
-_PARTIAL = ".partial-"
-_STALE_S = 86400.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +98,7 @@ def write_results(
     if extras.pdf:
         require_pdf(extras.identity)
     try:
-        with _new_parents(folder), _hidden_folder(folder) as partial:
+        with new_parents(folder), hidden_folder(folder) as partial:
             progress(0.0, "Writing scores")
             # What can fail comes first, so that the other files can say so.
             if extras.dicom_seg or extras.dicom_sr:
@@ -128,7 +119,7 @@ def write_results(
             write_report(result, content, pictures, partial / REPORT, extras.identity, extras.views)
             progress(1.0, "Results written")
             removed = _outdated(extras, partial, folder, content)
-            _move(partial, folder, removed)
+            move_into(partial, folder, removed)
     except OSError as error:
         raise not_written("The results", folder, error) from error
     return WrittenCase(folder / REPORT, result, removed)
@@ -202,60 +193,6 @@ def _warned(result: "CaseResult", *warnings: CaseWarning) -> "CaseResult":
     return replace(result, warnings=(*result.warnings, *new)) if new else result
 
 
-@contextlib.contextmanager
-def _new_parents(folder: Path) -> Iterator[None]:
-    """Make the folders above ``folder``; on an error, those that were made go again."""
-    missing = [parent for parent in folder.absolute().parents if not parent.exists()]
-    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        for parent in missing:
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-        raise
-
-
-@contextlib.contextmanager
-def _hidden_folder(folder: Path) -> Iterator[Path]:
-    """A new folder to write into, on the same disk as ``folder``; it is gone afterwards.
-
-    It lies inside a folder that exists, since that may be a disk of its own (a mount), and beside one that does not.
-    """
-    beside = folder if folder.is_dir() else folder.absolute().parent
-    _remove_stale(beside)
-    partial = beside / f"{_PARTIAL}{socket.gethostname()[:128]}-{os.getpid()}-{uuid.uuid4().hex}"
-    partial.mkdir()
-    try:
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _remove_stale(beside: Path) -> None:
-    """Remove what runs that were killed left here: of processes of this computer that live no more, or a day old."""
-    for left in beside.glob(f"{_PARTIAL}*"):
-        host, _, rest = left.name.removeprefix(_PARTIAL).rpartition("-")[0].rpartition("-")
-        dead = host == socket.gethostname()[:128] and rest.isdecimal() and not is_running(int(rest))
-        with contextlib.suppress(OSError):
-            old = time.time() - left.stat().st_mtime > _STALE_S
-            if (dead or old) and left.is_dir() and not left.is_symlink():
-                shutil.rmtree(left, ignore_errors=True)
-
-
-def is_running(process: int) -> bool:
-    """Whether a process of this computer lives; taken for granted where asking would end it, as on Windows."""
-    if os.name == "nt":
-        return True
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True
-
-
 def _outdated(extras: Extras, partial: Path, folder: Path, content: dict[str, Any]) -> tuple[str, ...]:
     """The files in the folder that would stand beside scores that are not theirs.
 
@@ -289,38 +226,3 @@ def _holds_other_scores(path: Path, content: dict[str, Any]) -> bool:
         return True
     new = json.loads(json.dumps(content))
     return not isinstance(earlier, dict) or any(earlier.get(key) != new[key] for key in _WHOSE)
-
-
-def _move(partial: Path, folder: Path, outdated: tuple[str, ...] = ()) -> None:
-    """Move the finished files to their place, ``outdated`` ones away; when it fails halfway, earlier ones come back."""
-    if not folder.is_dir():
-        partial.rename(folder)
-        return
-    names = sorted(path.name for path in partial.iterdir())
-    taken = [name for name in names if (folder / name).is_dir()]
-    if taken:
-        raise InputError(
-            "output", f"{folder} holds a folder named {taken[0]}, where a result must go; name another folder."
-        )
-    earlier = partial / "earlier"
-    earlier.mkdir()
-    moved: list[str] = []
-    try:
-        for name in names:
-            moved.append(name)
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(folder / name, earlier / name)
-            os.replace(partial / name, folder / name)
-        for name in outdated:
-            with contextlib.suppress(FileNotFoundError):
-                os.replace(folder / name, earlier / name)
-    except BaseException:
-        for name in outdated:
-            if (earlier / name).exists():
-                os.replace(earlier / name, folder / name)
-        for name in moved:
-            if (earlier / name).exists():
-                os.replace(earlier / name, folder / name)
-            elif not (partial / name).exists():
-                (folder / name).unlink(missing_ok=True)
-        raise

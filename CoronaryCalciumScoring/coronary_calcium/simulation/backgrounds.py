@@ -23,6 +23,7 @@ import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
+from coronary_calcium.atomic_write import whole_file
 from coronary_calcium.datasets.case_format import BOX_MM
 from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import LITERATURE
@@ -121,8 +122,7 @@ def _unjudged(hu: np.ndarray, spacing: tuple[float, ...], drawing: dict[str, Any
 
 def save_background(scan: BackgroundScan, path: Path) -> None:
     """Write a background file; it appears under its name when it is complete."""
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as stream:
+    with whole_file(path) as partial, partial.open("wb") as stream:
         np.savez(
             stream,
             hu=rounded_hu(scan.volume.hu),
@@ -131,7 +131,6 @@ def save_background(scan: BackgroundScan, path: Path) -> None:
             drawing=np.array(json.dumps(scan.drawing)),
             unjudged=np.argwhere(scan.unjudged).astype(np.uint16),
         )
-    partial.replace(path)
 
 
 def rounded_hu(hu: np.ndarray) -> np.ndarray:

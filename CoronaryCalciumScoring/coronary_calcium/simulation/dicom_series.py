@@ -3,13 +3,13 @@
 import csv
 import json
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES
+from coronary_calcium.atomic_write import hidden_folder
 from coronary_calcium.datasets.case_format import CT_FOLDER, LABELS_FILE, PLAQUES_FILE, TRUTH_FILE
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring import score_labels
@@ -32,8 +32,7 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     # All appears when it is complete: the slices that an interrupted run leaves would pass for a shorter scan.
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder.parent) as scratch:
-        partial = Path(scratch)
+    with hidden_folder(folder) as partial:
         (partial / CT_FOLDER).mkdir()
         write_slices(
             patient.volume,

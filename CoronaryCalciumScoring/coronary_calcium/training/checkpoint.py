@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from coronary_calcium.atomic_write import whole_file
 from coronary_calcium.errors import InputError
 from coronary_calcium.training.config import Recipe
 from coronary_calcium.training.distributed import Distributed
@@ -35,9 +36,8 @@ def usable_folders(train: Path, validation: Path | None, output: Path) -> None:
 
 def write_checkpoint(state: dict[str, Any], output: Path) -> None:
     """Write a run's state; it appears under its name only when it is complete."""
-    partial = output / (CHECKPOINT + ".partial")
-    torch.save(state, partial)
-    partial.replace(output / CHECKPOINT)
+    with whole_file(output / CHECKPOINT) as partial:
+        torch.save(state, partial)
 
 
 def read_checkpoint(

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.errors import InputError
 from coronary_calcium.inference.device import DEVICES
 from coronary_calcium.network.denseraunet import NEIGHBORS, DenseRAUNet
@@ -82,7 +83,7 @@ def run_session(
         report |= {"workers": workers, "unpacked_files": {kind: len(paths) for kind, paths in found.items()}}
         _write_out(place / "run", out)
     report["minutes_in_all"] = round((time.monotonic() - started) / 60, 2)
-    (out / SESSION).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    write_whole(out / SESSION, json.dumps(report, indent=2) + "\n")
     return report
 
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from coronary_calcium.atomic_write import whole_file
+
 METRICS, VALIDATIONS, PICTURES, TENSORBOARD = "metrics.csv", "validation.csv", "pictures", "tensorboard"
 NO_TENSORBOARD = (
     "TensorBoard is not installed, so metrics are written to metrics.csv and pictures to PNG files only; "
@@ -91,9 +93,7 @@ def _forget_rows_after(path: Path, iteration: int) -> None:
         # The last row of a run that was killed may be cut short.
         whole = [row for row in reader if None not in row.values() and row["iteration"].isdigit()]
         names = list(reader.fieldnames or ())
-    partial = path.with_name(path.name + ".partial")
-    with partial.open("w", newline="", encoding="utf-8") as stream:
+    with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, fieldnames=names, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(row for row in whole if int(row["iteration"]) <= iteration)
-    partial.replace(path)

@@ -11,6 +11,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.errors import InputError
 from coronary_calcium.training.checkpoint import WEIGHTS
 
@@ -43,7 +44,7 @@ def join_parts(folder: Path, output: Path) -> Path:
             "weights-checksum", f"The parts in {folder} are not the weights of their card; fetch all of them again."
         )
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(content)
+    write_whole(output, content)
     shutil.copyfile(card, output.with_suffix(".json"))
     return output
 

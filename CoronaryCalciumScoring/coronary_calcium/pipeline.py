@@ -13,6 +13,7 @@ from coronary_calcium.disclaimers import trained_on
 from coronary_calcium.heart.contrast import contrast_warning, require_native_heart
 from coronary_calcium.heart.field import HeartField
 from coronary_calcium.heart.find import find_heart
+from coronary_calcium.inference.prediction import FOR_A_SCORE, RunExtent
 from coronary_calcium.progress import Progress, Timing, no_progress, part_of
 from coronary_calcium.scoring import CaseScore, score_labels
 from coronary_calcium.scoring.calcium_quantities import CaseQuantities, case_quantities
@@ -185,10 +186,10 @@ def score_case(
     run_network = partial(predict_case, volume, model_path, device, rules, progress, timing, options.allowed)
     if labels is None:
         predicted = run_network()
-        result = score_predicted(volume, predicted.field, predicted, rules, options, timing)
+        result = score_predicted(volume, predicted, rules, options, timing)
     elif options.compare_ai and ai_labels is None:
         predicted = run_network()
-        scan = scan_warnings(volume, predicted.field, rules, predicted)
+        scan = scan_warnings(volume, predicted, rules)
         result = score_given(volume, labels, rules, options, scan, timing=timing)
         result = compared_with(result, predicted.labels, predicted.model_card, predicted.prediction.device)
     else:
@@ -218,14 +219,14 @@ def predict_case(
     with timing.timed("find heart"):
         field = find_heart(volume, part_of(progress, 0.0, 0.08))
     require_native_heart(volume, field, allowed)
-    model, chosen = load_network(weights, device, progress, timing)
-    return predict_lesions(volume, field, model, chosen, rules, part_of(progress, 0.1, 0.97), timing)
+    model = load_network(weights, device, progress, timing)
+    return predict_lesions(volume, field, model, rules, part_of(progress, 0.1, 0.97), timing)
 
 
 def load_network(
     weights: Path | None, device: str, progress: Progress = no_progress, timing: Timing | None = None
-) -> "tuple[LoadedModel, str]":
-    """The network and the device to run it on; the shipped weights when ``weights`` is None.
+) -> "LoadedModel":
+    """The network on the device to run it on; the shipped weights when ``weights`` is None.
 
     Raises InputError when weights or device cannot be used.
     """
@@ -237,25 +238,22 @@ def load_network(
 
         chosen = resolve_device(device)
         with memory_rejected():
-            return load_model(weights, device=chosen), chosen
+            return load_model(weights, device=chosen)
 
 
 def predict_lesions(
     volume: CTVolume,
     field: HeartField,
     model: "LoadedModel",
-    device: str = "cpu",
     rules: RuleSet = LITERATURE,
     progress: Progress = no_progress,
     timing: Timing | None = None,
-    *,
-    every_slice: bool = False,
-    keep_raw: bool = False,
+    extent: RunExtent = FOR_A_SCORE,
 ) -> PredictedLesions:
     """Run the network where the heart is, and make lesions of what it says.
 
-    ``every_slice`` runs it also where nothing could count; ``keep_raw`` keeps what it says in whole windows. Raises
-    InputError when memory does not suffice or the network's answer is of no use, Cancelled when ``progress`` does.
+    Raises InputError when memory does not suffice or the network's answer is of no use, Cancelled when ``progress``
+    does.
     """
     from coronary_calcium.inference.device import memory_rejected  # noqa: PLC0415
     from coronary_calcium.inference.postprocess import label_lesions  # noqa: PLC0415
@@ -263,7 +261,7 @@ def predict_lesions(
 
     timing = timing or Timing()
     with timing.timed("network"), memory_rejected():
-        prediction = predict(volume, field, model, device, rules, progress, skip=not every_slice, everywhere=keep_raw)
+        prediction = predict(volume, field, model, rules, progress, extent)
     with timing.timed("lesions"):
         labels = label_lesions(volume, prediction, rules)
     return PredictedLesions(prediction, labels, model.card)
@@ -271,7 +269,6 @@ def predict_lesions(
 
 def score_predicted(
     volume: CTVolume,
-    field: HeartField,
     predicted: PredictedLesions,
     rules: RuleSet = LITERATURE,
     options: ScoringOptions = DEFAULT_OPTIONS,
@@ -286,7 +283,7 @@ def score_predicted(
         score = score_labels(volume, predicted.labels, rules, prediction.probability)
         uncertainty = uncertainty_of(volume, prediction, score, rules)
         left_out = uncertainty.left_out_lesions(volume, rules)
-    found = scan_warnings(volume, field, rules, predicted)
+    found = scan_warnings(volume, predicted, rules)
     return CaseResult(
         volume=volume,
         labels=predicted.labels,
@@ -338,20 +335,18 @@ def compared_with(
     return replace(result, difference=reader_vs_ai(result.score, ai_score, model_card), device=device)
 
 
-def scan_warnings(
-    volume: CTVolume,
-    field: HeartField,
-    rules: RuleSet,
-    predicted: PredictedLesions | None = None,
-) -> tuple[CaseWarning, ...]:
+def scan_warnings(volume: CTVolume, heart: HeartField | PredictedLesions, rules: RuleSet) -> tuple[CaseWarning, ...]:
     """What must be known of the scan, whatever is marked on it: of the CT, contrast, the heart and the network's run.
 
-    That the heart was not found matters only where the network was asked.
+    ``heart`` is where it was found or, where the network was asked, what the network found there; only then it matters
+    that it was not found.
     """
+    predicted = heart if isinstance(heart, PredictedLesions) else None
+    field = heart.field if isinstance(heart, PredictedLesions) else heart
     # A heart that is cut lacks calcium, whoever marks what is there.
-    heart = field.warnings if field.found or predicted else ()
+    cut = field.warnings if field.found or predicted else ()
     run = predicted.prediction.warnings if predicted else ()
-    return each_once(*adapted_warnings(volume.warnings, rules), *contrast_warning(volume, field), *heart, *run)
+    return each_once(*adapted_warnings(volume.warnings, rules), *contrast_warning(volume, field), *cut, *run)
 
 
 def calibrated(volume: CTVolume, options: ScoringOptions) -> MassCalibration:

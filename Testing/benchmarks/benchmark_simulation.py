@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import torch
-from coronary_calcium.datasets.case_format import case_of
+from coronary_calcium.datasets.case_format import TrainingCase
 from coronary_calcium.simulation.training_cases import VARIANTS, draw_patients
 from coronary_calcium.training.samples import SampleOptions, draw_sample
 
@@ -24,7 +24,7 @@ def main() -> None:
     for seed in range(options.anatomies):
         for patient in draw_patients(seed, options.kind, VARIANTS):
             volume = patient.volume
-            cases.append(case_of("", volume.hu, patient.labels, volume.spacing, patient.heart_center[1:], {}))
+            cases.append(TrainingCase(volume.hu, patient.labels, volume.spacing, patient.heart_center[1:], {}))
     per_case = (time.process_time() - start) / len(cases)
     random, start = np.random.default_rng(0), time.process_time()
     for case in cases:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from coronary_calcium.datasets.case_format import save_case
+from coronary_calcium.datasets.case_format import TrainingCase, save_case
 from coronary_calcium.inference.device import DEVICES, resolve_device
 from coronary_calcium.network.preprocessing import INPUT_SIZE, normalize
 from coronary_calcium.training.batches import BatchLoader, Place, loader_threads
@@ -74,7 +74,7 @@ def synthetic_case(folder):
     hu = (40 + 30 * np.random.default_rng(0).standard_normal(CASE_SHAPE)).astype(np.int16)
     labels = np.zeros(CASE_SHAPE, np.uint8)
     hu[15:25, 170:176, 150:158], labels[15:25, 170:176, 150:158] = 500, 2
-    save_case(folder / "case.npz", hu, labels, CASE_SPACING, (178.0, 178.0), {"source": "synthetic"})
+    save_case(folder / "case.npz", TrainingCase(hu, labels, CASE_SPACING, (178.0, 178.0), {"source": "synthetic"}))
     return folder
 
 

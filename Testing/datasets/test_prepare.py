@@ -10,7 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_cases import run
-from coronary_calcium.datasets.case_format import BOX_MM, around_heart, load_case, save_case, write_training_case
+from coronary_calcium.datasets.case_format import (
+    BOX_MM,
+    TrainingCase,
+    around_heart,
+    load_case,
+    save_case,
+    write_training_case,
+)
 from coronary_calcium.datasets.prepare import ensure_cases, list_path, prepare
 from coronary_calcium.datasets.registry import open_data_set
 from coronary_calcium.errors import Cancelled, InputError
@@ -88,7 +95,7 @@ def test_cases_that_the_data_set_no_longer_has_are_removed_and_others_are_not(tm
     gone = write_patient(tmp_path / "data", "patient-chest-000003")
     cases = tmp_path / "cases"
     assert len(prepare(open_data_set(tmp_path / "data"), cases).made) == 2
-    save_case(cases / "own.npz", *(np.zeros((1, 2, 2)),) * 2, (1, 1, 1), (1, 1), {})
+    save_case(cases / "own.npz", TrainingCase(*(np.zeros((1, 2, 2)),) * 2, (1, 1, 1), (1, 1), {}))
     (gone / "labels.nrrd").unlink()
     prepare(open_data_set(tmp_path / "data"), cases)
     assert [name.split("-")[-1] for name in CaseFolder(cases).names] == ["own.npz", "000001.npz"]
@@ -176,7 +183,7 @@ def test_hu_that_do_not_fit_into_a_training_case_are_rounded_and_kept_in_its_ran
 
 
 def test_a_folder_of_training_cases_is_used_as_it_is(tmp_path):
-    save_case(tmp_path / "a.npz", *(np.zeros((1, 2, 2)),) * 2, (1, 1, 1), (1, 1), {})
+    save_case(tmp_path / "a.npz", TrainingCase(*(np.zeros((1, 2, 2)),) * 2, (1, 1, 1), (1, 1), {}))
     assert ensure_cases(tmp_path, tmp_path / "cache") == tmp_path
     assert not (tmp_path / "cache").exists()
 
@@ -197,7 +204,7 @@ def test_a_folder_of_nothing_is_rejected(tmp_path):
 
 
 def test_training_cases_are_found_without_what_reads_images(tmp_path):
-    save_case(tmp_path / "a.npz", *(np.zeros((1, 2, 2)),) * 2, (1, 1, 1), (1, 1), {})
+    save_case(tmp_path / "a.npz", TrainingCase(*(np.zeros((1, 2, 2)),) * 2, (1, 1, 1), (1, 1), {}))
     program = (
         "import sys; sys.modules.update(dict.fromkeys(['SimpleITK', 'pydicom', 'skimage', 'openpyxl', 'torch']));"
         "from coronary_calcium.datasets.prepare import ensure_cases; ensure_cases(sys.argv[1], sys.argv[1])"

@@ -22,7 +22,7 @@ LAD, RCA, BONE, MISSED = size(LAD_BOX), size(RCA_BOX), size(BONE_BOX), size(MISS
 
 @pytest.fixture(scope="module")
 def measured():
-    return measure(opened(), model(), "cpu", every_slice=False)
+    return measure(opened(), model(), every_slice=False)
 
 
 def test_pixels_are_counted_against_the_truth(measured):
@@ -69,7 +69,7 @@ def test_lesions_are_matched_when_they_share_a_voxel(measured):
 
 
 def test_uncertainty_that_would_change_the_category_is_counted_by_whether_it_is_wrong(measured):
-    uncertain = measure(opened(), model(logit=0.5), "cpu", every_slice=False)[0]
+    uncertain = measure(opened(), model(logit=0.5), every_slice=False)[0]
     assert uncertain.found_category == "0" and "uncertain-lesions" in uncertain.warnings
     assert "uncertain-lesions" not in measured[0].warnings
     results = [PatientResult("a", {}, uncertain), PatientResult("b", {}, measured[0])]
@@ -85,7 +85,7 @@ def test_calcium_outside_the_heart_region_is_outside_the_field_of_view():
     patient = opened()
     patient.field.region[RCA_BOX] = False
     # That slice holds nothing else, so it would not be run.
-    result, _ = measure(patient, model(), "cpu", every_slice=True)
+    result, _ = measure(patient, model(), every_slice=True)
     assert result.outside_field_of_view == RCA
     assert result.marked == Counts(LAD, BONE, MISSED + RCA)
     # The network itself saw it: what it marks in its windows does not know the region.
@@ -94,9 +94,9 @@ def test_calcium_outside_the_heart_region_is_outside_the_field_of_view():
 
 def test_every_slice_is_run_only_on_demand():
     network = model()
-    some, _ = measure(opened(), network, "cpu", every_slice=False)
+    some, _ = measure(opened(), network, every_slice=False)
     assert (network.network.calls, some.slices_run, some.slices_skipped) == (5, 5, 3)
-    every, _ = measure(opened(), network, "cpu", every_slice=True)
+    every, _ = measure(opened(), network, every_slice=True)
     assert network.network.calls == 5 + 8 and every.slices_skipped == 0
     assert every.marked == some.marked and every.found_agatston == some.found_agatston
 
@@ -113,15 +113,15 @@ def test_a_speck_below_the_minimum_area_is_missed_when_marked_but_not_when_count
         patient.field,
         {},
     )
-    result, _ = measure(small, model(), "cpu", every_slice=True)
+    result, _ = measure(small, model(), every_slice=True)
     assert result.marked == Counts(0, 0, 2)
     assert result.counted == Counts()
     assert result.network.false_negative == 0
 
 
 def test_bfloat16_gives_float32_answers():
-    exact, _ = measure(opened(), model(), "cpu", every_slice=False)
-    fast, _ = measure(opened(), with_precision(model(), "bfloat16"), "cpu", every_slice=False)
+    exact, _ = measure(opened(), model(), every_slice=False)
+    fast, _ = measure(opened(), with_precision(model(), "bfloat16"), every_slice=False)
     assert fast.marked == exact.marked
 
 

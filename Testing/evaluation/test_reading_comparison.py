@@ -55,7 +55,7 @@ def test_unsure_calcium_is_in_no_figure_of_an_evaluation():
     reading = patient.labels.copy()
     reading[BONE_BOX], reading[RCA_BOX] = 10, 5
     truth = np.where(reading < 5, reading, 0).astype(np.uint8)
-    measured, labels = measure(replace(patient, labels=truth, reading=reading), model(), "cpu", every_slice=False)
+    measured, labels = measure(replace(patient, labels=truth, reading=reading), model(), every_slice=False)
     assert labels[LAD_BOX].all() and labels[BONE_BOX].all()
     assert not labels[RCA_BOX].any() and not labels[MISSED_BOX].any()
     assert measured.true_agatston["RCA"] == 0

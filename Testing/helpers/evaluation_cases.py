@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from coronary_calcium.datasets.case_format import save_case
+from coronary_calcium.datasets.case_format import TrainingCase, save_case
 from coronary_calcium.evaluation.patients import OpenedPatient
 from coronary_calcium.heart.field import FIELD_SIZE_MM, HeartField, Window
 from coronary_calcium.network.weights import LoadedModel
@@ -91,5 +91,5 @@ def write_cases(folder, count=2, bright_slices=SHAPE[0]):
         hu[k], labels[k] = 40, 0
     for n in range(count):
         facts = {"kind": ("chest", "cardiac")[n % 2], "kernel": "soft", "noise_hu": 10.0 + 10 * n}
-        save_case(folder / f"case-{n}.npz", hu, labels, SPACING, CENTER, facts)
+        save_case(folder / f"case-{n}.npz", TrainingCase(hu, labels, SPACING, CENTER, facts))
     return folder

@@ -1,7 +1,7 @@
 """Tiny training cases for the tests, bright balls in noise, some of them calcium; and a tiny network to train."""
 
 import numpy as np
-from coronary_calcium.datasets.case_format import save_case
+from coronary_calcium.datasets.case_format import TrainingCase, save_case
 from coronary_calcium.network import denseraunet
 
 SPACING = (3.0, 0.75, 0.75)
@@ -40,7 +40,6 @@ def write_blobs(folder, seeds, **facts):
     for seed in seeds:
         hu, labels = blobs(seed)
         center = (hu.shape[1] / 2, hu.shape[2] / 2)
-        save_case(
-            folder / f"blobs-{seed:03d}.npz", hu, labels, SPACING, center, {"source": "blobs", "seed": seed, **facts}
-        )
+        case = TrainingCase(hu, labels, SPACING, center, {"source": "blobs", "seed": seed, **facts})
+        save_case(folder / f"blobs-{seed:03d}.npz", case)
     return folder

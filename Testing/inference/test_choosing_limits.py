@@ -21,7 +21,7 @@ def test_every_choice_of_limits_is_measured_as_an_evaluation_would(tmp_path, mon
     ]
     (tmp_path / "kept").mkdir()
     usual, strict, doubted = rows_of(patient, None, tmp_path / "kept", options)
-    measured, _ = measure(open_patient(patient), model(), "cpu", every_slice=False)
+    measured, _ = measure(open_patient(patient), model(), every_slice=False)
     assert usual.pixels == measured.marked
     assert (usual.found, usual.true, usual.false) == (2, 3, 1)
     names = FIVE_CATEGORIES.categories

@@ -13,6 +13,7 @@ from coronary_calcium.inference.device import resolve_device
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS as LIMITS
 from coronary_calcium.inference.postprocess import label_lesions, marked_voxels
 from coronary_calcium.inference.predict import predict
+from coronary_calcium.inference.prediction import RunExtent
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.weights import LoadedModel
 from coronary_calcium.scoring.agatston import score_labels
@@ -57,8 +58,8 @@ def _field(*windows, region=None):
     return HeartField(windows, FIELD_SIZE_MM, True, np.ones(SHAPE, bool) if region is None else region)
 
 
-def _model(network=None):
-    return LoadedModel(network or BrightIsCalcium(), {})
+def _model(network=None, device="cpu"):
+    return LoadedModel(network or BrightIsCalcium(), {}, device)
 
 
 def _same(one, other):
@@ -115,7 +116,7 @@ def test_skipping_changes_no_result(seed):
     network = DenseRAUNet().eval()
     torch.nn.init.normal_(network.calcium.weight, std=3.0)
     torch.nn.init.zeros_(network.calcium.bias)
-    skipping, running = (predict(volume, field, _model(network), skip=skip) for skip in (True, False))
+    skipping, running = (predict(volume, field, _model(network), extent=RunExtent(every)) for every in (False, True))
     assert skipping.slices_skipped > 0 and running.slices_skipped == 0
     assert running.probability.any()
     assert _same(skipping, running)
@@ -226,9 +227,9 @@ def _use_stand_in(self, device):
 
 def test_batches_give_the_same_result(batches):
     volume = _volume(((2, 9), (40, 44), (50, 55), 300))
-    together = predict(volume, _field(), _model(), device="mps")
+    together = predict(volume, _field(), _model(device="mps"))
     assert batches == [("mps", 4), ("mps", 3)]
-    assert _same(together, predict(volume, _field(), _model(), device="cpu"))
+    assert _same(together, predict(volume, _field(), _model(device="cpu")))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +247,7 @@ def test_a_full_gpu_gets_smaller_batches_and_then_the_cpu_takes_over(batches, mo
 
     monkeypatch.setattr(predict_module, "_run_network", short_of_memory)
     volume = _volume(((2, 9), (40, 44), (50, 55), 300))
-    prediction = predict(volume, _field(), _model(), device="mps")
+    prediction = predict(volume, _field(), _model(device="mps"))
     assert [size for _, size in batches] == expected
     assert [warning.code for warning in prediction.warnings] == (["gpu-memory"] if warned else [])
     assert prediction.device == ("cpu" if warned else "mps")
@@ -259,7 +260,7 @@ def test_any_other_failure_of_the_network_is_not_hidden(batches, monkeypatch):
 
     monkeypatch.setattr(predict_module, "_run_network", broken)
     with pytest.raises(RuntimeError, match="a kernel is missing"):
-        predict(_volume(PLAQUE), _field(), _model(), device="mps")
+        predict(_volume(PLAQUE), _field(), _model(device="mps"))
 
 
 def test_without_an_artery_head_every_lesion_is_unassigned():

@@ -108,7 +108,7 @@ def test_a_scored_case_warns_of_a_zero_once(monkeypatch, certainty, code):
     volume, prediction = _case((7, 2, certainty))
     predicted = pipeline.PredictedLesions(prediction, label_lesions(volume, prediction), {"sha256": "0" * 64})
     monkeypatch.setattr(pipeline, "find_heart", lambda volume, progress: prediction.covered)
-    monkeypatch.setattr(pipeline, "load_network", lambda *arguments: (None, "cpu"))
+    monkeypatch.setattr(pipeline, "load_network", lambda *arguments: None)
     monkeypatch.setattr(pipeline, "predict_lesions", lambda *arguments: predicted)
     result = pipeline.score_case(volume)
     codes = [warning.code for warning in result.warnings]

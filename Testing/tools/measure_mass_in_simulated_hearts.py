@@ -23,7 +23,7 @@ from coronary_calcium.scoring import score_labels  # noqa: E402
 from coronary_calcium.scoring.calcium_quantities import case_quantities  # noqa: E402
 from coronary_calcium.scoring.volume_mass import MassCalibration  # noqa: E402
 from coronary_calcium.simulation.painting import Body, scan_grid  # noqa: E402
-from coronary_calcium.simulation.patient import draw_anatomy, draw_deposits, scan_patient  # noqa: E402
+from coronary_calcium.simulation.patient import DrawnPatient, draw_anatomy, draw_deposits, scan_patient  # noqa: E402
 from coronary_calcium.simulation.protocol import draw_protocol  # noqa: E402
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR  # noqa: E402
 from scipy import ndimage  # noqa: E402
@@ -44,7 +44,7 @@ def scan(seed, kind, factor):
         for deposit in draw_deposits(calcium, anatomy)
     ]
     grid = scan_grid(protocol, BOX_MM)
-    return scan_patient(noise, Body(anatomy.layers, grid), deposits, protocol, grid, anatomy, seed)
+    return scan_patient(noise, DrawnPatient(seed, anatomy, tuple(deposits)), Body(anatomy.layers, grid), protocol, grid)
 
 
 def lesions(seed, kind):

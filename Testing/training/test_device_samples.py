@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from coronary_calcium.datasets.case_format import UNJUDGED, case_of
+from coronary_calcium.datasets.case_format import UNJUDGED, TrainingCase
 from coronary_calcium.training.device_samples import DeviceCase, draw_on_device, gaussian
 from coronary_calcium.training.samples import SampleOptions, draw_sample
 from scipy import ndimage
@@ -19,7 +19,7 @@ def case():
     unjudged = np.argwhere(labels == 1)
     labels[labels == 1] = 0
     center = (hu.shape[1] / 2, hu.shape[2] / 2)
-    return case_of("blobs", hu, labels, SPACING, center, {}, np.argwhere(hu > 250), unjudged)
+    return TrainingCase(hu, labels, SPACING, center, {}, np.argwhere(hu > 250), unjudged)
 
 
 def test_a_sample_of_the_device_is_that_of_the_cpu(case):
@@ -34,7 +34,7 @@ def test_a_sample_of_the_device_is_that_of_the_cpu(case):
 
 
 def test_samples_of_a_batch_are_of_their_own_cases_and_sizes(case):
-    other = case_of("even", np.full((5, 40, 50), 200, np.int16), np.zeros((5, 40, 50), np.uint8), SPACING, (20, 25), {})
+    other = TrainingCase(np.full((5, 40, 50), 200, np.int16), np.zeros((5, 40, 50), np.uint8), SPACING, (20, 25), {})
     cases = [DeviceCase.of(each, torch.device("cpu")) for each in (case, other)]
     batch = draw_on_device(cases, PLAIN, np.random.default_rng(1))
     assert batch.hu.shape == (2, 9, 96, 96) and batch.labels.shape == (2, 96, 96)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from coronary_calcium.datasets.case_format import load_case, save_case
+from coronary_calcium.datasets.case_format import TrainingCase, load_case, save_case
 from coronary_calcium.errors import InputError
 from coronary_calcium.training.cases import CaseFolder
 from coronary_calcium.training.samples import SampleOptions, draw_batch, draw_sample, whole_window
@@ -42,7 +42,7 @@ def test_bright_pixels_are_neither_calcium_nor_far_from_the_heart(folder):
     assert (case.labels[k][tuple(bright.T)] == 0).all()
     far = np.zeros((1, 300, 300), np.int16)
     far[0, 0, 0] = 500
-    save_case(folder / "far.npz", far, np.zeros_like(far, np.uint8), (3.0, 1.0, 1.0), (150.0, 150.0), {})
+    save_case(folder / "far.npz", TrainingCase(far, np.zeros_like(far, np.uint8), (3.0, 1.0, 1.0), (150.0, 150.0), {}))
     assert load_case(folder / "far.npz").bright_slices.size == 0
     (folder / "far.npz").unlink()
 
@@ -51,7 +51,9 @@ def test_what_is_large_or_far_from_the_heart_is_taken_for_bone(tmp_path):
     hu = np.zeros((2, 300, 300), np.int16)
     hu[0, 130:150, 120:130] = 500
     hu[1, 130:150, 120:136] = 500
-    save_case(tmp_path / "large.npz", hu, np.zeros_like(hu, np.uint8), (3.0, 1.0, 1.0), (150.0, 150.0), {})
+    save_case(
+        tmp_path / "large.npz", TrainingCase(hu, np.zeros_like(hu, np.uint8), (3.0, 1.0, 1.0), (150.0, 150.0), {})
+    )
     case = load_case(tmp_path / "large.npz")
     assert list(case.bright_slices) == [0]
     assert len(case.bright_pixels(0)) == 200
@@ -61,7 +63,9 @@ def test_what_is_large_or_far_from_the_heart_is_taken_for_bone(tmp_path):
 def test_a_case_that_knows_its_other_calcium_names_no_other_bright_pixels(tmp_path):
     hu = np.full((3, 60, 60), 300, np.int16)
     other = np.array([[1, 2, 3], [1, 40, 50], [2, 5, 6]])
-    save_case(tmp_path / "known.npz", hu, np.zeros_like(hu, np.uint8), (3.0, 1.0, 1.0), (30.0, 30.0), {}, other)
+    save_case(
+        tmp_path / "known.npz", TrainingCase(hu, np.zeros_like(hu, np.uint8), (3.0, 1.0, 1.0), (30.0, 30.0), {}, other)
+    )
     case = load_case(tmp_path / "known.npz")
     assert list(case.bright_slices) == [1, 2]
     assert case.bright_pixels(1).tolist() == [[2, 3], [40, 50]]
@@ -107,7 +111,7 @@ def test_a_file_that_is_no_archive_is_rejected(tmp_path, content):
 def test_calcium_in_an_artery_that_is_not_known_is_calcium(tmp_path):
     hu, labels = np.full((2, 4, 4), 40, np.int16), np.zeros((2, 4, 4), np.uint8)
     hu[1, 2, 2], labels[1, 2, 2] = 300, 5
-    save_case(tmp_path / "unknown.npz", hu, labels, (3.0, 1.0, 1.0), (2.0, 2.0), {})
+    save_case(tmp_path / "unknown.npz", TrainingCase(hu, labels, (3.0, 1.0, 1.0), (2.0, 2.0), {}))
     case = load_case(tmp_path / "unknown.npz")
     assert case.calcium_slices.tolist() == [1]
     assert case.bright_slices.size == 0
@@ -200,7 +204,7 @@ def test_a_focussed_patch_of_a_turned_window_holds_what_it_was_centered_on(folde
 
 def test_a_case_without_calcium_or_anything_bright_still_gives_samples(tmp_path):
     hu = np.full((5, 64, 64), 40, np.int16)
-    save_case(tmp_path / "empty.npz", hu, np.zeros_like(hu, np.uint8), SPACING, (32.0, 32.0), {})
+    save_case(tmp_path / "empty.npz", TrainingCase(hu, np.zeros_like(hu, np.uint8), SPACING, (32.0, 32.0), {}))
     case = load_case(tmp_path / "empty.npz")
     for seed in range(5):
         assert not draw_sample(case, SampleOptions(patch=64), np.random.default_rng(seed))[1].any()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from coronary_calcium.datasets.case_format import load_case, read_summary, save_case
+from coronary_calcium.datasets.case_format import TrainingCase, load_case, read_summary, save_case
 from coronary_calcium.errors import InputError
 from coronary_calcium.network.preprocessing import neighbor_indices, window_coordinates
 from coronary_calcium.training.cases import CaseFolder, CaseOptions
@@ -67,7 +67,7 @@ def test_thicker_slices_are_means_and_hold_the_calcium_of_all_that_they_are_made
     hu = np.repeat(np.arange(40, dtype=np.int16)[:, None, None], 8, axis=1).repeat(8, axis=2)
     labels = np.zeros(hu.shape, np.uint8)
     labels[21, 2, 3] = 2
-    save_case(tmp_path / "ramp.npz", hu, labels, (1.5, 1.0, 1.0), (4.0, 4.0), {})
+    save_case(tmp_path / "ramp.npz", TrainingCase(hu, labels, (1.5, 1.0, 1.0), (4.0, 4.0), {}))
     ramp = load_case(tmp_path / "ramp.npz")
     options = SampleOptions(thicken=1.0)
     for seed in range(6):
@@ -130,7 +130,9 @@ def test_a_paper_s_crop_is_any_square_of_the_scan_s_pixels_of_at_most_256(tmp_pa
     # A scan whose HU tell the place: 4 a row and 0.001 of nothing a column.
     rows = np.arange(300, dtype=np.int16)
     hu = np.repeat((4 * rows)[None, :, None], 5, axis=0).repeat(300, axis=2)
-    save_case(tmp_path / "rows.npz", hu, np.zeros(hu.shape, np.uint8), (3.0, 0.7, 0.7), (150.0, 150.0), {})
+    save_case(
+        tmp_path / "rows.npz", TrainingCase(hu, np.zeros(hu.shape, np.uint8), (3.0, 0.7, 0.7), (150.0, 150.0), {})
+    )
     scan = load_case(tmp_path / "rows.npz")
     options = SampleOptions(**STILL, patch=512, crop_pixels=256)
     sides, firsts = [], []

@@ -19,6 +19,7 @@ import json
 import zipfile
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,26 +57,34 @@ class CaseSummary:
 
 @dataclass(frozen=True, eq=False)
 class TrainingCase:
-    """One case in memory; arrays as the module describes.
+    """One case in memory; arrays as the module describes, ``name`` that of its file."""
 
-    ``calcium_slices`` are the slices that hold coronary calcium, ``bright_slices`` those with something bright near the
-    heart that is not coronary calcium and could be taken for it.
-    """
-
-    name: str
     hu: np.ndarray
     labels: np.ndarray
     spacing: tuple[float, float, float]
     field_center: tuple[float, float]
     facts: dict[str, Any]
-    calcium_slices: np.ndarray
-    bright_slices: np.ndarray
     other: np.ndarray | None = None
     unjudged: np.ndarray | None = None
+    name: str = ""
+
+    @cached_property
+    def calcium_slices(self) -> np.ndarray:
+        """The slices that hold coronary calcium, ascending."""
+        return np.flatnonzero(self.labels.any(axis=(1, 2)))
+
+    @cached_property
+    def bright_slices(self) -> np.ndarray:
+        """The slices with something bright near the heart that is not coronary calcium and could be taken for it."""
+        if self.other is not None:
+            return np.unique(self.other[:, 0]).astype(int)
+        near = _disc(self.hu.shape[1:], self.field_center, self.spacing[1:])
+        bright = (_is_bright(hu, labels, near, self.spacing[1:]).any() for hu, labels in zip(self.hu, self.labels))
+        return np.flatnonzero(np.fromiter(bright, bool))
 
     def marked(self, k: int) -> np.ndarray:
         """Slice ``k`` of the labels, (j, i) uint8, with ``UNJUDGED`` where nobody has judged."""
-        if self.unjudged is None:
+        if self.unjudged is None or not len(self.unjudged):
             return self.labels[k]
         marked = self.labels[k].copy()
         places = self.unjudged[self.unjudged[:, 0] == k]
@@ -145,36 +154,8 @@ def load_case(path: Path) -> TrainingCase:
     for name, places in (("other", other), ("unjudged", unjudged)):
         if places is not None and not (places.ndim == 2 and places.shape[1] == 3 and (places < hu.shape).all()):
             raise _rejected(path, f"{name} must be voxel indices (k, j, i) inside the case")
-    return case_of(path.name, hu, labels, spacing, center, facts, other, unjudged)
-
-
-def case_of(
-    name: str,
-    hu: np.ndarray,
-    labels: np.ndarray,
-    spacing: tuple[float, ...],
-    field_center: tuple[float, ...],
-    facts: dict[str, Any],
-    other: np.ndarray | None = None,
-    unjudged: np.ndarray | None = None,
-) -> TrainingCase:
-    """A case of arrays in memory, as the module describes them."""
-    if other is None:
-        near = _disc(hu.shape[1:], field_center, spacing[1:])
-        bright = [k for k in range(len(hu)) if _is_bright(hu[k], labels[k], near, spacing[1:]).any()]
-    else:
-        bright = np.unique(other[:, 0]).tolist()
     return TrainingCase(
-        name=name,
-        hu=hu,
-        labels=labels,
-        spacing=(spacing[0], spacing[1], spacing[2]),
-        field_center=(field_center[0], field_center[1]),
-        facts=facts,
-        calcium_slices=np.flatnonzero(labels.any(axis=(1, 2))),
-        bright_slices=np.array(bright, int),
-        other=other,
-        unjudged=unjudged if unjudged is not None and len(unjudged) else None,
+        hu, labels, (spacing[0], spacing[1], spacing[2]), (center[0], center[1]), facts, other, unjudged, path.name
     )
 
 
@@ -182,31 +163,27 @@ def _rejected(path: Path, reason: str) -> InputError:
     return InputError("training-case", f"{path.name} is not a training case: {reason}; make the cases again.")
 
 
-def save_case(
-    path: Path,
-    hu: np.ndarray,
-    labels: np.ndarray,
-    spacing: tuple[float, float, float],
-    field_center: tuple[float, float],
-    facts: dict[str, Any],
-    other: np.ndarray | None = None,
-    unjudged: np.ndarray | None = None,
-) -> None:
-    """Write a case file; it appears under its name only when it is complete, so that training may run meanwhile."""
+def arrays_of(case: TrainingCase) -> dict[str, np.ndarray]:
+    """The arrays of a case's file, by name."""
     arrays: dict[str, np.ndarray] = {
-        "hu": hu.astype(np.int16),
-        "labels": labels.astype(np.uint8),
-        "spacing": np.asarray(spacing, float),
-        "field_center": np.asarray(field_center, float),
-        "facts": np.array(json.dumps(facts)),
+        "hu": case.hu.astype(np.int16),
+        "labels": case.labels.astype(np.uint8),
+        "spacing": np.asarray(case.spacing, float),
+        "field_center": np.asarray(case.field_center, float),
+        "facts": np.array(json.dumps(case.facts)),
     }
-    if other is not None:
-        arrays["other"] = other.astype(np.uint16)
-    if unjudged is not None and len(unjudged):
-        arrays["unjudged"] = unjudged.astype(np.uint16)
+    if case.other is not None:
+        arrays["other"] = case.other.astype(np.uint16)
+    if case.unjudged is not None and len(case.unjudged):
+        arrays["unjudged"] = case.unjudged.astype(np.uint16)
+    return arrays
+
+
+def save_case(path: Path, case: TrainingCase) -> None:
+    """Write a case file; it appears under its name only when it is complete, so that training may run meanwhile."""
     # An .npz file by hand: numpy's own compression level took a fifth of the time that a simulated case takes.
     with whole_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
-        for name, array in arrays.items():
+        for name, array in arrays_of(case).items():
             with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, array, allow_pickle=False)
 
@@ -255,7 +232,7 @@ def write_training_case(
     labels = np.where(volume.hu >= LITERATURE.threshold_hu, labels, 0).astype(np.uint8)
     center, box = around_heart(volume, windows, labels)
     shifted = (center[0] - box[1].start, center[1] - box[2].start)
-    save_case(path, _as_int16(volume.hu[box]), labels[box], volume.spacing, shifted, facts)
+    save_case(path, TrainingCase(_as_int16(volume.hu[box]), labels[box], volume.spacing, shifted, facts))
 
 
 def _as_int16(hu: np.ndarray) -> np.ndarray:

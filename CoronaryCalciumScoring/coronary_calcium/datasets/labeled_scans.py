@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from coronary_calcium.datasets.case_format import BOX_MM, save_case
+from coronary_calcium.datasets.case_format import BOX_MM, TrainingCase, save_case
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import CTVolume
 
@@ -91,7 +91,8 @@ def labeled_case(name: str, volume: CTVolume, labels: np.ndarray, folder: Path) 
         "thickness_mm": volume.acquisition.slice_thickness_mm,
     }
     path = folder / f"labeled-{name}.npz"
-    save_case(path, volume.hu[part], arrays["labels"][part], volume.spacing, tuple(center - low), facts, **moved)
+    shifted = (float(center[0] - low[0]), float(center[1] - low[1]))
+    save_case(path, TrainingCase(volume.hu[part], arrays["labels"][part], volume.spacing, shifted, facts, **moved))
     return path
 
 

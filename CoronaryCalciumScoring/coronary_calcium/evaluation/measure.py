@@ -14,6 +14,7 @@ from coronary_calcium.evaluation.statistics import Counts
 from coronary_calcium.heart.contrast import require_native_heart
 from coronary_calcium.inference.postprocess import POSTPROCESSING_LIMITS
 from coronary_calcium.inference.predict import seen_voxels
+from coronary_calcium.inference.prediction import RunExtent
 from coronary_calcium.network.weights import LoadedModel
 from coronary_calcium.pipeline import predict_lesions, score_predicted
 from coronary_calcium.progress import Timing
@@ -26,7 +27,7 @@ UNFILTERED = replace(LITERATURE, name="without post-processing", threshold_hu=-i
 
 
 def measure(
-    opened: OpenedPatient, model: LoadedModel, device: str, *, every_slice: bool, timing: Timing | None = None
+    opened: OpenedPatient, model: LoadedModel, *, every_slice: bool, timing: Timing | None = None
 ) -> tuple[PatientMeasurement, np.ndarray]:
     """What the network finds, measured; and its label map (k, j, i) uint8, the same that scoring would give.
 
@@ -37,9 +38,9 @@ def measure(
     volume, truth = opened.volume, opened.labels
     require_native_heart(volume, opened.field)
     predicted = predict_lesions(
-        volume, opened.field, model, device, timing=timing, every_slice=every_slice, keep_raw=True
+        volume, opened.field, model, timing=timing, extent=RunExtent(every_slice, keep_raw=True)
     )
-    result = score_predicted(volume, opened.field, predicted, timing=timing)
+    result = score_predicted(volume, predicted, timing=timing)
     raw, labels, found_score = predicted.prediction, predicted.labels, result.score
     with timing.timed("measure"):
         compared = None

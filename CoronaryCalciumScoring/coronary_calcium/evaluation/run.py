@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def with_precision(model: LoadedModel, precision: str) -> LoadedModel:
     """The model computing in "float32" or "bfloat16"; scoring itself always uses float32."""
     if precision == "float32":
         return model
-    return LoadedModel(_Autocast(model.network).eval(), model.card)  # type: ignore[arg-type]
+    return replace(model, network=_Autocast(model.network).eval())  # type: ignore[arg-type]
 
 
 # Told of every patient: the result, and whether it was kept from an earlier run.
@@ -60,13 +60,12 @@ class EvaluationSettings:
 
 def evaluate_patient(patient: Patient, settings: EvaluationSettings) -> tuple[PatientResult, bytes | None]:
     """One patient's result and picture; a patient that is rejected has a result that says why."""
-    device = resolve_device(settings.device)
-    model = with_precision(load_model(settings.weights, device), settings.precision)
+    model = with_precision(load_model(settings.weights, resolve_device(settings.device)), settings.precision)
     timing, opened = Timing(), None
     try:
         with timing.timed("open"):
             opened = open_patient(patient)
-        measured, labels = measure(opened, model, device, every_slice=settings.every_slice, timing=timing)
+        measured, labels = measure(opened, model, every_slice=settings.every_slice, timing=timing)
     except InputError as rejection:
         facts = opened.facts if opened else stated_metadata(patient)
         return PatientResult(patient.name, facts, rejection=Rejection(rejection.code, str(rejection))), None

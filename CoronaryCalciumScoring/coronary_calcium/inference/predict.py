@@ -12,7 +12,7 @@ import torch
 from coronary_calcium.errors import InputError
 from coronary_calcium.heart.field import HeartField, Window
 from coronary_calcium.inference.device import is_out_of_memory
-from coronary_calcium.inference.prediction import Prediction
+from coronary_calcium.inference.prediction import FOR_A_SCORE, Prediction, RunExtent
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.preprocessing import (
     INPUT_SIZE,
@@ -46,21 +46,18 @@ def predict(
     volume: CTVolume,
     field: HeartField,
     model: LoadedModel,
-    device: str = "cpu",
     rules: RuleSet = LITERATURE,
     progress: Progress = no_progress,
-    skip: bool = True,
-    everywhere: bool = False,
+    extent: RunExtent = FOR_A_SCORE,
     pixels: int = INPUT_SIZE,
 ) -> Prediction:
     """Run the network on the heart's windows, slice by slice.
 
     Only pixels that could count matter: in ``field.region`` and a window, at or above the threshold, in an in-slice
     component of at least the minimum area. Whatever the network says of any other pixel cannot change a score, so the
-    result is 0 there, and a window without such a pixel in a slice is not run (``skip=False`` runs it all the same,
-    with the same result). Where windows overlap, the higher probability stands. With ``everywhere`` the probability in
-    whole windows is kept beside it (``Prediction.raw``), for those who ask what the network alone says. ``pixels`` is
-    the windows' side as the network sees them; another one than that of its training is there to be measured.
+    result is 0 there, and a window without such a pixel in a slice is not run, unless ``extent`` asks for it. Where
+    windows overlap, the higher probability stands. ``pixels`` is the windows' side as the network sees them; another
+    one than that of its training is there to be measured.
 
     ``progress`` may raise Cancelled. When a GPU's memory does not suffice, smaller batches are tried and then the
     CPU, with a warning. Raises ValueError when ``field`` is not of the volume's shape (a programming error), and
@@ -74,12 +71,12 @@ def predict(
         _Task(k, window)
         for window in field.windows
         for k in range(window.k0, window.k1)
-        if not skip or countable[(k, *_pixels_of(volume, field, window))].any()
+        if extent.every_slice or countable[(k, *_pixels_of(volume, field, window))].any()
     ]
     probability = np.zeros(volume.shape, np.float16)
     artery = np.zeros(volume.shape, np.uint8)
-    kept = np.ones(volume.shape, bool) if everywhere else countable
-    runner = _Runner(model.network, device)
+    kept = np.ones(volume.shape, bool) if extent.keep_raw else countable
+    runner = _Runner(model.network, model.device)
     done = 0
     for batch in runner.run(_Planes(volume, field.size_mm, pixels), tasks):
         for task, values in batch:
@@ -88,11 +85,11 @@ def predict(
         progress(done / len(tasks), f"Looking for calcium: slice {done} of {len(tasks)}")
     covered = {k for window in field.windows for k in range(window.k0, window.k1)}
     run = {task.k for task in tasks}
-    raw = probability if everywhere else None
+    raw = probability if extent.keep_raw else None
     _log.debug(
         "%d windows in %d slices on %s; %d slices need none", len(tasks), len(run), runner.device, len(covered - run)
     )
-    if everywhere:
+    if extent.keep_raw:
         probability = np.where(countable, probability, np.float16(0))
         artery = np.where(countable, artery, np.uint8(0))
     return Prediction(

@@ -8,6 +8,24 @@ from coronary_calcium.heart.field import HeartField
 from coronary_calcium.volume import CaseWarning
 
 
+@dataclass(frozen=True)
+class RunExtent:
+    """How much of the network is run and kept beyond what a score needs.
+
+    Attributes
+    ----------
+    every_slice : run it also where no pixel could count, with the same result.
+    keep_raw : keep the probability in whole windows (``Prediction.raw``), for those who ask what the network alone
+        says.
+    """
+
+    every_slice: bool = False
+    keep_raw: bool = False
+
+
+FOR_A_SCORE = RunExtent()
+
+
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """What the network predicts for a CT.

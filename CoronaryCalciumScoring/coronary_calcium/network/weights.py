@@ -41,10 +41,11 @@ _STATISTICS = (_VARIANCE, ".running_mean")
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network in evaluation mode on its device, and its model card."""
+    """A network in evaluation mode, its model card, and the device that it is on and is to be run on."""
 
     network: DenseRAUNet
     card: dict[str, Any]
+    device: str = "cpu"
 
 
 _loaded: dict[tuple[Path, int, str], LoadedModel] = {}
@@ -100,7 +101,7 @@ def _load(path: Path, device: str | torch.device) -> LoadedModel:
     network.load_state_dict(values, strict=False)
     network.eval().requires_grad_(False)
     _log.debug("weights %s on %s, %s", card["sha256"][:12], device, card["architecture"])
-    return LoadedModel(network.placed_on(device), card)
+    return LoadedModel(network.placed_on(device), card, str(device))
 
 
 def impossible_values(tensors: Mapping[str, torch.Tensor]) -> str | None:

@@ -15,7 +15,7 @@ from coronary_calcium.phantom.qrm_insert import (
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.simulation.painting import Body, scan_grid
 from coronary_calcium.simulation.protocol import KERNEL_NOISE, KERNELS, Protocol
-from coronary_calcium.simulation.scanner import expose
+from coronary_calcium.simulation.scanner import Rendering, expose
 from coronary_calcium.simulation.shapes import Rod
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, HU_PER_MG_PER_CM3, Deposit, Layer
 from coronary_calcium.volume import Acquisition, CTVolume
@@ -105,8 +105,7 @@ def scan_insert(scan: Scan, progress: Progress = no_progress) -> tuple[CTVolume,
         protocol,
         grid,
         progress,
-        textured=False,
-        finest_step=_FINEST_STEP_MM,
+        Rendering(textured=False, finest_step=_FINEST_STEP_MM),
     )
     volume = CTVolume(
         hu,

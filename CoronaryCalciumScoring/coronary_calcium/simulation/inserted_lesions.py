@@ -9,7 +9,7 @@ import argparse
 import sys
 import tomllib
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ import numpy as np
 from scipy import ndimage
 from tqdm import tqdm
 
-from coronary_calcium.datasets.case_format import save_case
+from coronary_calcium.datasets.case_format import TrainingCase, save_case
 from coronary_calcium.errors import InputError
 from coronary_calcium.simulation.backgrounds import BackgroundScan, load_background
 from coronary_calcium.simulation.heart_anatomy import BRANCH_LABEL
@@ -34,7 +34,7 @@ from coronary_calcium.simulation.other_calcium import (
     valve_leaflets,
     wall_plates,
 )
-from coronary_calcium.simulation.painting import FINEST_STEP_MM, MOTION_FORMS, Grid, Motion, add_deposits
+from coronary_calcium.simulation.painting import FINEST_STEP_MM, MOTION_FORMS, Grid, Motion, SlicePlace, add_deposits
 from coronary_calcium.simulation.patient import label_voxels, other_voxels
 from coronary_calcium.simulation.plaques import BRANCH_WEIGHT, plaques_in
 from coronary_calcium.simulation.real_background import Background, draw_background, processed
@@ -50,21 +50,10 @@ _WITHOUT_PLAQUES = 0.2
 
 
 @dataclass(frozen=True, eq=False)
-class InsertedLesions:
-    """A case: ``hu`` int16 and ``labels`` uint8 (k, j, i), spacing in mm, the window's center (j, i), and the truth.
+class InsertedLesions(TrainingCase):
+    """A training case, and what was inserted; its ``unjudged`` is the scan's own calcium beside an artery."""
 
-    ``other`` (n, 3) are the voxels (k, j, i) of inserted calcium and metal that is not coronary, ``unjudged`` (n, 3)
-    those of the scan's own calcium beside an artery.
-    """
-
-    hu: np.ndarray
-    labels: np.ndarray
-    other: np.ndarray
-    spacing: tuple[float, float, float]
-    field_center: tuple[float, float]
-    deposits: tuple[Deposit, ...]
-    facts: dict[str, Any]
-    unjudged: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), int))
+    deposits: tuple[Deposit, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -121,17 +110,9 @@ def insert_lesions(
             continue
         before = ndimage.gaussian_filter(hu[k], 2.0)
         tissue = before.copy()
-        add_deposits(
-            tissue,
-            added[:, k],
-            near,
-            grid,
-            z,
-            scan.thickness,
-            factor=CALCIUM_FACTOR[kvp],
-            finest_step=max(FINEST_STEP_MM, scan.thickness / 6),
-            motion=Motion.draw(r if form == "line" else strong, motion, form),
-        )
+        moved = Motion.draw(r if form == "line" else strong, motion, form)
+        place = SlicePlace(grid, z, scan.thickness, moved, max(FINEST_STEP_MM, scan.thickness / 6))
+        add_deposits(tissue, added[:, k], near, place, CALCIUM_FACTOR[kvp])
         hu[k] += ndimage.gaussian_filter(tissue - before, sigma)
         for label in np.flatnonzero(added[:, k].any(axis=(1, 2))):
             added[label, k] = ndimage.gaussian_filter(added[label, k], sigma)
@@ -147,7 +128,9 @@ def insert_lesions(
     labels = label_voxels(whole, added)
     other = other_voxels(whole, added, labels)
     left_out = np.argwhere(scan.unjudged & (labels == 0))
-    return InsertedLesions(whole, labels, other, scan.spacing, scan.field_center, tuple(deposits), facts, left_out)
+    return InsertedLesions(
+        whole, labels, scan.spacing, scan.field_center, facts, other, left_out, deposits=tuple(deposits)
+    )
 
 
 def _reaches(deposit: Deposit, z: float, thickness: float) -> bool:
@@ -226,8 +209,7 @@ def inserted_case(scan: BackgroundScan, seed: int, folder: Path, style: Insertio
     """Write one training case with inserted lesions, cropped around the heart; one that is there already is kept."""
     path = folder / f"inserted-{scan.name}-{seed:06d}.npz"
     if not path.exists():
-        made = insert_lesions(scan.volume, scan.drawing, seed, style, scan.unjudged)
-        save_case(path, made.hu, made.labels, made.spacing, made.field_center, made.facts, made.other, made.unjudged)
+        save_case(path, insert_lesions(scan.volume, scan.drawing, seed, style, scan.unjudged))
     return path
 
 

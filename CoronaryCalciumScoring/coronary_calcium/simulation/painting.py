@@ -195,11 +195,29 @@ def smear(image: np.ndarray, grid: Grid, motion: Motion) -> np.ndarray:
     return smeared
 
 
-def cover_in_slice(
-    shape, grid: Grid, z: float, thickness: float, finest_step: float, motion: Motion
-) -> tuple[np.ndarray, tuple[slice, slice]] | None:
-    """Share of each voxel of the slice at ``z`` that a small shape fills, and in which rows and columns."""
-    part = _slice_of(shape, z, thickness)
+@dataclass(frozen=True, eq=False)
+class SlicePlace:
+    """A slice of a scan, as small shapes are painted into it.
+
+    Attributes
+    ----------
+    grid : its pixels.
+    z, thickness : where it lies, in mm.
+    motion : how the heart moves meanwhile.
+    finest_step : shapes are sampled through the slice every so many mm.
+    """
+
+    grid: Grid
+    z: float
+    thickness: float
+    motion: Motion
+    finest_step: float = FINEST_STEP_MM
+
+
+def cover_in_slice(shape, place: SlicePlace) -> tuple[np.ndarray, tuple[slice, slice]] | None:
+    """Share of each voxel of the slice that a small shape fills, and in which rows and columns."""
+    grid, motion, thickness = place.grid, place.motion, place.thickness
+    part = _slice_of(shape, place.z, thickness)
     if part is None:
         return None
     reach = float(np.abs(motion.shifts).max()) + 2 * grid.pixel
@@ -209,9 +227,9 @@ def cover_in_slice(
     if i0 >= i1 or j0 >= j1:
         return None
     box = Grid(grid.x[i0:i1], grid.y[j0:j1], grid.z, grid.pixel)
-    count = max(4, int(np.ceil(thickness / finest_step)))
+    count = max(4, int(np.ceil(thickness / place.finest_step)))
     cover = np.zeros((j1 - j0, i1 - i0), dtype=np.float32)
-    for height in z + ((np.arange(count) + 0.5) / count - 0.5) * thickness:
+    for height in place.z + ((np.arange(count) + 0.5) / count - 0.5) * thickness:
         found = cover_of(part, box, height)
         if found is not None:
             cover[found[1]] += found[0] / count
@@ -224,25 +242,15 @@ def cover_in_slice(
 
 
 def add_deposits(
-    tissue: np.ndarray,
-    extra: np.ndarray,
-    deposits: list[Deposit],
-    grid: Grid,
-    z: float,
-    thickness: float,
-    *,
-    factor: float = 1.0,
-    finest_step: float = FINEST_STEP_MM,
-    motion: Motion | None = None,
+    tissue: np.ndarray, extra: np.ndarray, deposits: list[Deposit], place: SlicePlace, factor: float = 1.0
 ) -> None:
-    """Paint the calcium of the slice at ``z`` into ``tissue`` (j, i), HU before the kernel's blur.
+    """Paint the calcium of a slice into ``tissue`` (j, i), HU before the kernel's blur.
 
     ``extra`` (5, j, i) gains what it adds: LM, LAD, LCX, RCA, and last what is not coronary. ``factor`` is calcium's
     HU relative to 120 kVp; metal, above 4000 HU, keeps its own.
     """
-    motion = motion or Motion.none()
     for deposit in deposits:
-        found = cover_in_slice(deposit.shape, grid, z, thickness, finest_step, motion)
+        found = cover_in_slice(deposit.shape, place)
         if found is None:
             continue
         cover, where = found

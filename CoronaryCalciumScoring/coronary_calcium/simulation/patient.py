@@ -71,6 +71,15 @@ class SimulatedPatient:
     seed: int
 
 
+@dataclass(frozen=True, eq=False)
+class DrawnPatient:
+    """A patient before the scan: the seed, the body, and all that is calcified or of metal in it."""
+
+    seed: int
+    anatomy: Anatomy
+    deposits: tuple[Deposit, ...]
+
+
 def draw_anatomy(r: np.random.Generator) -> Anatomy:
     """A body of random age, sex and size, lying nearly straight."""
     build = draw_build(r)
@@ -106,21 +115,20 @@ def simulate_patient(
     protocol = replace(draw_protocol(scanner, kind), **changes)
     deposits = draw_deposits(calcium, anatomy)
     grid = scan_grid(protocol, box)
-    return scan_patient(scan, Body(anatomy.layers, grid), deposits, protocol, grid, anatomy, seed, progress)
+    drawn = DrawnPatient(seed, anatomy, tuple(deposits))
+    return scan_patient(scan, drawn, Body(anatomy.layers, grid), protocol, grid, progress)
 
 
 def scan_patient(
     r: np.random.Generator,
+    drawn: DrawnPatient,
     body: Tissue,
-    deposits: list[Deposit],
     protocol: Protocol,
     grid: Grid,
-    anatomy: Anatomy,
-    seed: int,
     progress: Progress = no_progress,
 ) -> SimulatedPatient:
-    """Scan a body with its calcium on the pixels and slices of ``grid``."""
-    hu, added = expose(r, body, deposits, protocol, grid, progress)
+    """Scan a patient, whose tissue is ``body``, on the pixels and slices of ``grid``."""
+    hu, added = expose(r, body, list(drawn.deposits), protocol, grid, progress)
     volume = CTVolume(
         hu=hu,
         spacing=(protocol.spacing, protocol.pixel, protocol.pixel),
@@ -138,7 +146,7 @@ def scan_patient(
     center = (-grid.z[0] / protocol.spacing, -grid.y[0] / protocol.pixel, -grid.x[0] / protocol.pixel)
     labels = label_voxels(hu, added)
     other = other_voxels(hu, added, labels)
-    return SimulatedPatient(volume, labels, other, center, protocol, tuple(deposits), anatomy, seed)
+    return SimulatedPatient(volume, labels, other, center, protocol, drawn.deposits, drawn.anatomy, drawn.seed)
 
 
 def label_voxels(hu: np.ndarray, added: np.ndarray) -> np.ndarray:

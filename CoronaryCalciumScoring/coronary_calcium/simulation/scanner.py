@@ -1,13 +1,14 @@
 """A simulated CT scanner: partial volume, kernel blur, motion, correlated noise, and streaks of bone and metal."""
 
 import functools
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from scipy import fft, ndimage
 
 from coronary_calcium.progress import Progress, no_progress
-from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, add_deposits, smear
+from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, SlicePlace, add_deposits, smear
 from coronary_calcium.simulation.protocol import KERNELS
 from coronary_calcium.simulation.protocol import Protocol as ScanProtocol
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit, Texture
@@ -99,6 +100,23 @@ class Tissue(Protocol):
         """HU (j, i); ``factor`` is the mineral's HU relative to 120 kVp."""
 
 
+@dataclass(frozen=True)
+class Rendering:
+    """How finely a body is rendered.
+
+    Attributes
+    ----------
+    textured : without it, soft tissue is as even as a phantom's plastic, and bone hardens no beam.
+    finest_step : calcium is sampled through the slice every so many mm.
+    """
+
+    textured: bool = True
+    finest_step: float = FINEST_STEP_MM
+
+
+OF_A_PATIENT = Rendering()
+
+
 def expose(
     random: np.random.Generator,
     body: Tissue,
@@ -106,22 +124,18 @@ def expose(
     protocol: ScanProtocol,
     grid: Grid,
     progress: Progress = no_progress,
-    *,
-    textured: bool = True,
-    finest_step: float = FINEST_STEP_MM,
+    rendering: Rendering = OF_A_PATIENT,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The scan: HU (k, j, i) int16, and what calcium adds to it in HU, (5, k, j, i) float16 as ``ADDED_BY`` lists.
 
     The second array is blurred like the image, without noise: it tells which voxels are bright because of a plaque.
-    Without ``textured``, soft tissue is as even as a phantom's plastic, and bone hardens no beam. Calcium is sampled
-    through the slice every ``finest_step`` mm.
     """
     r = random
     factor = CALCIUM_FACTOR.get(protocol.kvp, 1.0)
     shape = (len(grid.z), len(grid.y), len(grid.x))
     image = np.empty(shape, dtype=np.int16)
     added = np.zeros((len(ADDED_BY), *shape), dtype=np.float16)
-    texture = Texture(r, grid.pixel) if textured else None
+    texture = Texture(r, grid.pixel) if rendering.textured else None
     phase = r.uniform(0, 2 * np.pi)
     for k, z in enumerate(grid.z):
         # A breath, or another beat, displaces the heart along the table as well.
@@ -132,21 +146,13 @@ def expose(
             texture.add_to(tissue, z)
         extra = np.zeros((len(ADDED_BY), *shape[1:]), dtype=np.float32)
         add_deposits(
-            tissue,
-            extra,
-            deposits,
-            grid,
-            height,
-            protocol.thickness,
-            factor=factor,
-            finest_step=finest_step,
-            motion=motion,
+            tissue, extra, deposits, SlicePlace(grid, height, protocol.thickness, motion, rendering.finest_step), factor
         )
         blurred = blur(tissue, protocol)
         for label in np.flatnonzero(extra.any(axis=(1, 2))):
             added[label, k] = blur(extra[label], protocol)
         blurred += metal_streaks(r, tissue, grid.pixel)
-        if textured:
+        if rendering.textured:
             blurred += bone_streaks(tissue, grid.pixel)
         noise = noise_of(r, shape[1:], protocol.pixel, KERNELS[protocol.kernel], protocol.noise)
         image[k] = np.clip(np.rint(blurred + noise), -1024, 3071)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from coronary_calcium.datasets.case_format import BOX_MM, save_case
+from coronary_calcium.datasets.case_format import BOX_MM, TrainingCase, save_case
 from coronary_calcium.errors import InputError
 from coronary_calcium.simulation.heart_anatomy import BRANCH_LABEL
 from coronary_calcium.simulation.ostial_calcium import proximal_disease
@@ -23,6 +23,7 @@ from coronary_calcium.simulation.painting import MOTION_FORMS, PaintedBody, scan
 from coronary_calcium.simulation.patient import (
     FIRST_TEST_SEED,
     Anatomy,
+    DrawnPatient,
     SimulatedPatient,
     draw_anatomy,
     draw_deposits,
@@ -85,7 +86,7 @@ def draw_patients(
         z = bottom + first * step + (thickness - step) / 2 + np.arange(count) * spacing
         deposits = draw_deposits(r, anatomy, MORE_OTHER_CALCIUM, more_on_surface)
         deposits += _proximal(more, anatomy)
-        yield scan_patient(r, body, deposits, protocol, replace(grid, z=z), anatomy, seed)
+        yield scan_patient(r, DrawnPatient(seed, anatomy, tuple(deposits)), body, protocol, replace(grid, z=z))
 
 
 def _proximal(r: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
@@ -139,7 +140,7 @@ def make_cases(
         }
         volume = patient.volume
         center = patient.heart_center[1:]
-        save_case(path, volume.hu, patient.labels, volume.spacing, center, facts, patient.other)
+        save_case(path, TrainingCase(volume.hu, patient.labels, volume.spacing, center, facts, patient.other))
     return paths
 
 

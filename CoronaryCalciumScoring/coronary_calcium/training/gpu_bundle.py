@@ -4,17 +4,16 @@
 """
 
 import argparse
-import json
 import logging
 import shutil
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from coronary_calcium.datasets.case_format import load_case
+from coronary_calcium.datasets.case_format import arrays_of, load_case
 from coronary_calcium.simulation.backgrounds import pack, rounded_hu, unpack
 
 # What is in a bundle, and the folders that it is unpacked into.
@@ -38,12 +37,7 @@ def _store_case(path: Path, target: Path) -> None:
     """A copy of a case that compresses well: HU rounded, arrays as they are."""
     case = load_case(path)
     with target.open("wb") as stream:
-        arrays: dict[str, Any] = {"hu": rounded_hu(case.hu), "labels": case.labels, "facts": json.dumps(case.facts)}
-        arrays |= {"spacing": case.spacing, "field_center": case.field_center}
-        for name in ("other", "unjudged"):
-            if getattr(case, name) is not None:
-                arrays[name] = getattr(case, name).astype(np.uint16)
-        np.savez(stream, **arrays)
+        np.savez(stream, **arrays_of(replace(case, hu=rounded_hu(case.hu))))  # type: ignore[arg-type]
 
 
 def unpack_bundle(bundle: Path, work: Path) -> dict[str, list[Path]]:

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,22 @@ _MATRIX = {"cuda": 8192, "cpu": 1024, "mps": 4096}
 _LOG = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Machine:
+    """What of a machine a session uses.
+
+    Attributes
+    ----------
+    device : as the command line has it.
+    workers : processes that make cases; 0 for all cores but one.
+    work : folder for scratch files, None for the system's.
+    """
+
+    device: str = "auto"
+    workers: int = 0
+    work: Path | None = None
+
+
 def run_session(
     bundle: Path,
     minutes: float,
@@ -57,21 +74,19 @@ def run_session(
     recipe: Recipe,
     *,
     weights: Path | None = None,
-    device: str = "auto",
-    workers: int = 0,
     first_seed: int = 200_000,
-    work: Path | None = None,
+    machine: Machine = Machine(),
 ) -> dict[str, Any]:
     """Train for so many minutes in all, from unpacking to the last file; returns what ``session.json`` holds.
 
-    ``weights`` are those to start from, the shipped ones by default; ``workers`` makes cases in so many processes, by
-    default in all cores but one. Raises InputError for a bundle without backgrounds.
+    ``weights`` are those to start from, the shipped ones by default; the cases that are made have the seeds from
+    ``first_seed`` on. Raises InputError for a bundle without backgrounds.
     """
     started = time.monotonic()
     out.mkdir(parents=True, exist_ok=True)
-    ranks = Distributed.alone(device)
-    workers = workers or max((os.cpu_count() or 2) - 1, 1)
-    with tempfile.TemporaryDirectory(prefix="coronary-calcium-session-", dir=work) as scratch:
+    ranks = Distributed.alone(machine.device)
+    workers = machine.workers or max((os.cpu_count() or 2) - 1, 1)
+    with tempfile.TemporaryDirectory(prefix="coronary-calcium-session-", dir=machine.work) as scratch:
         place = Path(scratch)
         found = unpack_bundle(bundle, place)
         if not found[BACKGROUNDS]:
@@ -229,10 +244,8 @@ def main(arguments: list[str] | None = None) -> int:
         options.out,
         load_recipe(options.recipe, options.settings),
         weights=options.weights,
-        device=options.device,
-        workers=options.workers,
         first_seed=options.first_seed,
-        work=options.work,
+        machine=Machine(options.device, options.workers, options.work),
     )
     _LOG.info("%s", json.dumps(report, indent=2))
     return 0

@@ -32,27 +32,19 @@ def outcomes(
         for thing in things:
             yield thing, work(thing)
         return
-    with _pool(jobs, start) as pool:
-        thing_of: dict[Future, Thing] = {pool.submit(_worked, work, thing): thing for thing in things}
-        for future in as_completed(thing_of):
-            yield thing_of[future], future.result()
-
-
-@contextmanager
-def _pool(jobs: int, start: Callable[[int], None] | None) -> Iterator[ProcessPoolExecutor]:
-    """Processes that end at once when the work is broken off."""
     # A fork of a process in which torch has run can hang.
     context = multiprocessing.get_context("spawn")
     before = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=partial(_start_worker, jobs, start))
-    try:
-        yield pool
-    except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.terminate()
-        raise
-    pool.shutdown()
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=partial(_start_worker, jobs, start)) as pool:
+        thing_of: dict[Future, Thing] = {pool.submit(_worked, work, thing): thing for thing in things}
+        try:
+            for future in as_completed(thing_of):
+                yield thing_of[future], future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in set(multiprocessing.active_children()) - before:
+                process.terminate()
+            raise
 
 
 def _start_worker(jobs: int, start: Callable[[int], None] | None) -> None:

@@ -90,7 +90,7 @@ def main():
     parser.add_argument("--recipe", default="best", help="default: best")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="NAME=VALUE")
     parser.add_argument("--data", type=Path, help="training cases; default: a synthetic one of the usual size")
-    parser.add_argument("--device", options=DEVICES, default="auto")
+    parser.add_argument("--device", choices=DEVICES, default="auto")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--drawers", type=int, help="threads that draw ahead; default: as training takes on the device")
     parser.add_argument("--repeats", type=int, default=5)

@@ -22,6 +22,7 @@ from coronary_calcium.cli.console import (
     SCORED,
     WRONG_USAGE,
     LongProgress,
+    add_device,
     named_path,
     say,
     usable_output,
@@ -92,7 +93,7 @@ def _add_run(actions: argparse._SubParsersAction) -> None:
         help="score cases anew: those whose program, weights, rules, options or files have changed (the default), "
         "those that failed, those that were rejected, or all",
     )
-    run.add_argument("--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="default: auto")
+    add_device(run, "where the network runs")
     run.add_argument("--weights", type=named_path, help="other weights than the shipped ones (.safetensors)")
     run.add_argument("--pdf", action="store_true", help="also write report.pdf of every case")
     run.add_argument(

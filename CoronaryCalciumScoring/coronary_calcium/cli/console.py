@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.disclaimers import RESEARCH_USE
+from coronary_calcium.inference.device import DEVICES
 
 if TYPE_CHECKING:
     from coronary_calcium.io import OpenedCT, SeriesSummary
@@ -229,6 +230,11 @@ def named_path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("the path is empty")
     return Path(text)
+
+
+def add_device(parser: argparse.ArgumentParser, doing: str) -> None:
+    """Add ``--device``; ``doing`` says what is done on it, such as "where the network runs"."""
+    parser.add_argument("--device", choices=DEVICES, default="auto", help=f"{doing} (default: auto)")
 
 
 def usable_output(folder: Path) -> bool:

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from coronary_calcium.cli.console import SCORED, WRONG_USAGE, PatientProgress, named_path, say, usable_output
+from coronary_calcium.cli.console import (
+    SCORED,
+    WRONG_USAGE,
+    PatientProgress,
+    add_device,
+    named_path,
+    say,
+    usable_output,
+)
 from coronary_calcium.cli.reader_option import add_reader, data_of_reader, is_cohort, say_left_out
 from coronary_calcium.disclaimers import RESEARCH_USE, trained_on
 from coronary_calcium.errors import InputError
@@ -53,12 +61,7 @@ def add_evaluate(commands: argparse._SubParsersAction) -> None:
     evaluate.add_argument("--output", type=named_path, help="folder for the results (default: only print them)")
     evaluate.add_argument("--limit", type=int, metavar="N", help="only N of the patients, spread evenly")
     evaluate.add_argument("--jobs", type=int, default=1, metavar="N", help="patients in parallel (default: 1)")
-    evaluate.add_argument(
-        "--device",
-        choices=("auto", "cuda", "mps", "cpu"),
-        default="auto",
-        help="where the network runs (default: auto)",
-    )
+    add_device(evaluate, "where the network runs")
     evaluate.add_argument(
         "--precision",
         choices=("float32", "bfloat16"),

@@ -15,6 +15,7 @@ from coronary_calcium.cli.console import (
     SCORED,
     WRONG_USAGE,
     TerminalProgress,
+    add_device,
     named_path,
     print_result,
     print_series,
@@ -304,12 +305,7 @@ def add_score(commands: argparse._SubParsersAction) -> None:
         help="label map (1 LM, 2 LAD, 3 LCX, 4 RCA) or DICOM SEG to score instead of running the network",
     )
     score.add_argument("--series", metavar="UID", help="the series to score, if the folder holds several")
-    score.add_argument(
-        "--device",
-        choices=("auto", "cuda", "mps", "cpu"),
-        default="auto",
-        help="where the network runs (default: auto)",
-    )
+    add_device(score, "where the network runs")
     score.add_argument("--weights", type=named_path, help="weights to use instead of the shipped ones (.safetensors)")
     dicom = score.add_argument_group(
         "DICOM objects",

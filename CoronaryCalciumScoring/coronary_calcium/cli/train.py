@@ -10,7 +10,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from coronary_calcium.cli.console import INTERRUPTED, SCORED, WRONG_USAGE, LongProgress, named_path, say, usable_output
+from coronary_calcium.cli.console import (
+    INTERRUPTED,
+    SCORED,
+    WRONG_USAGE,
+    LongProgress,
+    add_device,
+    named_path,
+    say,
+    usable_output,
+)
 from coronary_calcium.cli.reader_option import add_reader, data_of_reader, is_cohort, say_left_out
 from coronary_calcium.errors import Cancelled, InputError
 from coronary_calcium.parallel import handled
@@ -54,9 +63,7 @@ def add_train(commands: argparse._SubParsersAction) -> None:
         metavar="NAME=VALUE",
         help="replaces a value of the recipe, such as minutes=8 or network.use_rau=false; may be repeated",
     )
-    train.add_argument(
-        "--device", choices=("auto", "cuda", "mps", "cpu"), default="auto", help="where to train (default: auto)"
-    )
+    add_device(train, "where to train")
     train.set_defaults(run=_train)
 
 

@@ -26,10 +26,9 @@ from coronary_calcium.evaluation.statistics import (
     KAPPA_SOURCE,
     WILSON_SOURCE,
     BlandAltman,
-    bland_altman,
     bootstrap,
     confusion,
-    intraclass,
+    score_agreement,
     share,
     weighted_kappa,
     wilson,
@@ -140,20 +139,7 @@ def _category(reading: Reading) -> int:
 
 def _scores(first: list[Reading], second: list[Reading], name: str) -> dict[str, Any]:
     both = np.array([(one.agatston[name], other.agatston[name]) for one, other in zip(first, second, strict=True)])
-
-    def absolute(drawn: np.ndarray) -> float | None:
-        icc = intraclass(both[drawn])
-        return None if icc is None else icc.agreement
-
-    icc, limits = intraclass(both), bland_altman(both[:, 0], both[:, 1])
-    return {
-        "icc_2_1": None if icc is None else icc.agreement,
-        "icc_2_1_interval": None if icc is None else bootstrap(absolute, len(both)),
-        "icc_3_1": None if icc is None else icc.consistency,
-        "bias": None if limits is None else limits.bias,
-        "deviation": None if limits is None else limits.deviation,
-        "limits": None if limits is None else (limits.low, limits.high),
-    }
+    return score_agreement(both[:, 0], both[:, 1])
 
 
 def _lesions(first: list[Reading], second: list[Reading]) -> dict[str, Any]:

@@ -146,43 +146,53 @@ def checked_scores(stated: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def find_with(mark: str, folder: Path) -> Path | None:
-    """The folder when it is a case, or holds one: a case has the file ``mark``; None when this is another layout."""
-    found = (folder / mark).is_file() or any((path / mark).is_file() for path in folders_in(folder).values())
-    return folder if found else None
-
-
-def open_with(
-    mark: str,
-    folder: Path,
-    *,
-    layout: str,
-    parts: tuple[str, ...],
-    open_case: Callable[[str, Path, Progress], Case],
-    what: str,
-    remedy: str,
-) -> DataSet:
-    """The data set in a folder that ``find_with`` found.
-
-    ``parts`` are the files of a case, folders with a slash at their end; ``open_case`` opens a case by its name and
-    folder. ``what`` is a case in words, and ``remedy`` what to do when one lacks a part. Raises
-    InputError("partial-data-set") when no case is whole.
-    """
-    cases = {folder.name: folder} if (folder / mark).is_file() else folders_in(folder)
-    entries, left_out = [], []
-    for name in in_order(set(cases)):
-        path = cases[name]
-        missing = [part for part in parts if not _is_there(path, part)]
-        if missing:
-            left_out.append(LeftOut(name, f"It lacks {' and '.join(missing)}: {remedy}."))
-        else:
-            entries.append(Entry(name, tuple(path / part for part in parts), partial(open_case, name, path)))
+def data_set(layout: str, folder: Path, entries: list[Entry], left_out: list[LeftOut], lacking: str) -> DataSet:
+    """The data set of these cases. Raises InputError("partial-data-set") with the sentence ``lacking`` without any."""
     if not entries:
-        *others, last = parts
-        raise InputError(
-            "partial-data-set", f"No {what} in {folder} is complete ({', '.join(others)} and {last}): {remedy}."
-        )
+        raise InputError("partial-data-set", lacking)
     return DataSet(layout, folder, tuple(entries), tuple(left_out))
+
+
+@dataclass(frozen=True)
+class CaseFolders:
+    """A layout with a folder for each case.
+
+    Attributes
+    ----------
+    layout : its name.
+    mark : the file that tells a case.
+    parts : the files of a case, folders with a slash at their end.
+    open_case : opens a case by its name and folder.
+    what, remedy : a case in words, and what to do when one lacks a part.
+    """
+
+    layout: str
+    mark: str
+    parts: tuple[str, ...]
+    open_case: Callable[[str, Path, Progress], Case]
+    what: str
+    remedy: str
+
+    def find(self, folder: Path) -> Path | None:
+        """The folder when it is a case, or holds one; None when this is another layout."""
+        found = any((path / self.mark).is_file() for path in (folder, *folders_in(folder).values()))
+        return folder if found else None
+
+    def open(self, folder: Path) -> DataSet:
+        """The data set in a folder that ``find`` found; raises InputError("partial-data-set") when no case is whole."""
+        cases = {folder.name: folder} if (folder / self.mark).is_file() else folders_in(folder)
+        entries, left_out = [], []
+        for name in in_order(set(cases)):
+            path = cases[name]
+            missing = [part for part in self.parts if not _is_there(path, part)]
+            if missing:
+                left_out.append(LeftOut(name, f"It lacks {' and '.join(missing)}: {self.remedy}."))
+            else:
+                sources = tuple(path / part for part in self.parts)
+                entries.append(Entry(name, sources, partial(self.open_case, name, path)))
+        *others, last = self.parts
+        lacking = f"No {self.what} in {folder} is complete ({', '.join(others)} and {last}): {self.remedy}."
+        return data_set(self.layout, folder, entries, left_out, lacking)
 
 
 def _is_there(folder: Path, part: str) -> bool:

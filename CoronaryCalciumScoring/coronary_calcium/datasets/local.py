@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from coronary_calcium.arteries import BY_NAME, NAMED_ARTERIES
-from coronary_calcium.datasets.base import TOTAL, Case, DataSet, checked_scores, find_with, open_with, read_json
+from coronary_calcium.datasets.base import TOTAL, Case, CaseFolders, checked_scores, read_json
 from coronary_calcium.datasets.case_format import (
     CT_FOLDER,
     LABELS_FILE,
@@ -23,29 +23,6 @@ from coronary_calcium.errors import InputError
 from coronary_calcium.io import check_ct, open_ct, open_mask
 from coronary_calcium.progress import Progress
 from coronary_calcium.volume import Acquisition, CTVolume
-
-REVIEWED = "reviewed"
-
-
-def find_reviewed(folder: Path) -> Path | None:
-    """The folder of the cases, or None when this is another layout; a single case's folder is one, too."""
-    return find_with(REVIEWED_FACTS, folder)
-
-
-def open_reviewed(folder: Path) -> DataSet:
-    """The data set in a folder that ``find_reviewed`` found.
-
-    Raises InputError("partial-data-set") when no case is whole.
-    """
-    return open_with(
-        REVIEWED_FACTS,
-        folder,
-        layout=REVIEWED,
-        parts=(REVIEWED_CT, REVIEWED_LABELS, REVIEWED_FACTS),
-        open_case=_open_reviewed,
-        what="case saved from Slicer",
-        remedy="save the case in Slicer again",
-    )
 
 
 def _open_reviewed(name: str, folder: Path, progress: Progress) -> Case:
@@ -83,29 +60,7 @@ def _reviewed_scores(saved: dict[str, Any]) -> dict[str, float] | None:
         ) from None
 
 
-SIMULATED = "simulated"
 _PROTOCOL = re.compile(r"^patient-(chest|cardiac)-")
-
-
-def find_simulated(folder: Path) -> Path | None:
-    """The folder of the patients, or None when this is another layout; a single patient's folder is one, too."""
-    return find_with(TRUTH_FILE, folder)
-
-
-def open_simulated(folder: Path) -> DataSet:
-    """The data set in a folder that ``find_simulated`` found.
-
-    Raises InputError("partial-data-set") when no case is whole.
-    """
-    return open_with(
-        TRUTH_FILE,
-        folder,
-        layout=SIMULATED,
-        parts=(f"{CT_FOLDER}/", LABELS_FILE, TRUTH_FILE),
-        open_case=_open_simulated,
-        what="simulated patient",
-        remedy="simulate the patient again",
-    )
 
 
 def _open_simulated(name: str, folder: Path, progress: Progress) -> Case:
@@ -131,3 +86,21 @@ def _true_scores(truth: dict[str, Any]) -> dict[str, float]:
         raise InputError(
             "data-set-file", f"{TRUTH_FILE} does not contain the scores that it should: simulate the patient again."
         ) from None
+
+
+REVIEWED = CaseFolders(
+    "reviewed",
+    REVIEWED_FACTS,
+    (REVIEWED_CT, REVIEWED_LABELS, REVIEWED_FACTS),
+    _open_reviewed,
+    what="case saved from Slicer",
+    remedy="save the case in Slicer again",
+)
+SIMULATED = CaseFolders(
+    "simulated",
+    TRUTH_FILE,
+    (f"{CT_FOLDER}/", LABELS_FILE, TRUTH_FILE),
+    _open_simulated,
+    what="simulated patient",
+    remedy="simulate the patient again",
+)

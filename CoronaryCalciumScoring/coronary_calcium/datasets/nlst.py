@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from coronary_calcium.arteries import LAD, LCX, RCA
-from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, files_in, in_order
+from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, data_set, files_in, in_order
 from coronary_calcium.errors import InputError
 from coronary_calcium.io import check_ct, open_ct, open_mask
 from coronary_calcium.progress import Progress
@@ -52,13 +52,11 @@ def open_folder(folder: Path) -> DataSet:
         else:
             sources = (cts[name], labels[name])
             entries.append(Entry(name, sources, partial(_open, name, *sources, table[name])))
-    if not entries:
-        raise InputError(
-            "partial-data-set",
-            f"In {folder} no scan has an image in {CTS}/, an annotation in {LABELS}/ and a row in {TABLE}: copy the "
-            "whole data set.",
-        )
-    return DataSet(NAME, folder, tuple(entries), tuple(left_out))
+    lacking = (
+        f"In {folder} no scan has an image in {CTS}/, an annotation in {LABELS}/ and a row in {TABLE}: copy the whole "
+        "data set."
+    )
+    return data_set(NAME, folder, entries, left_out, lacking)
 
 
 def _reason(image: bool, annotation: bool, row: dict[str, str] | None) -> str:

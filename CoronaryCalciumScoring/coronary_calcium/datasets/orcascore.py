@@ -9,8 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from coronary_calcium.arteries import LAD, LCX, RCA, UNASSIGNED
-from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, in_order
-from coronary_calcium.errors import InputError
+from coronary_calcium.datasets.base import Case, DataSet, Entry, LeftOut, data_set, in_order
 from coronary_calcium.io import open_ct, open_mask
 from coronary_calcium.progress import Progress
 
@@ -41,13 +40,11 @@ def open_folder(folder: Path) -> DataSet:
             continue
         ct, label = cts[name][0], labels[name][0]
         entries.append(Entry(name, (ct, label), partial(_open, name, ct, label)))
-    if not entries:
-        raise InputError(
-            "partial-data-set",
-            f"In {folder} no patient has both a CT (TRV...CTI.mhd) and labels (TRV...R.mhd): unpack the whole training "
-            "set of orCaScore.",
-        )
-    return DataSet(NAME, folder, tuple(entries), tuple(left_out))
+    lacking = (
+        f"In {folder} no patient has both a CT (TRV...CTI.mhd) and labels (TRV...R.mhd): unpack the whole training set "
+        "of orCaScore."
+    )
+    return data_set(NAME, folder, entries, left_out, lacking)
 
 
 def _files(folder: Path, pattern: re.Pattern[str]) -> dict[str, list[Path]]:

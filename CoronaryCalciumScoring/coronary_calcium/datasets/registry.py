@@ -25,8 +25,8 @@ class Layout:
 
 
 LAYOUTS = {
-    local.SIMULATED: Layout("simulated patients", local.find_simulated, local.open_simulated),
-    local.REVIEWED: Layout("cases saved from Slicer", local.find_reviewed, local.open_reviewed),
+    local.SIMULATED.layout: Layout("simulated patients", local.SIMULATED.find, local.SIMULATED.open),
+    local.REVIEWED.layout: Layout("cases saved from Slicer", local.REVIEWED.find, local.REVIEWED.open),
     coca.GATED: Layout("COCA gated", coca.find_gated, coca.open_gated),
     coca.NONGATED: Layout("COCA non-gated", coca.find_nongated, coca.open_nongated),
     orcascore.NAME: Layout("orCaScore", orcascore.find, orcascore.open_folder),

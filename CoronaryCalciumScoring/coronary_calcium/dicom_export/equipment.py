@@ -1,6 +1,6 @@
 """What a DICOM object says about the program that made it."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from highdicom.sr import CodedConcept
 from pydicom.uid import generate_uid
@@ -20,6 +20,20 @@ NO_SERIAL_NUMBER = "NONE"
 OBSERVER_UID = generate_uid(entropy_srcs=[PRODUCT, coronary_calcium.__version__])
 # Series numbers of the derived series, above those that scanners use.
 SEGMENTATION_SERIES, REPORT_SERIES = 9101, 9102
+
+
+def new_object(series_number: int) -> dict[str, Any]:
+    """What every object of this program says of itself: its series, its instance and its equipment."""
+    return {
+        "series_instance_uid": generate_uid(),
+        "series_number": series_number,
+        "sop_instance_uid": generate_uid(),
+        "instance_number": 1,
+        "manufacturer": MANUFACTURER,
+        "manufacturer_model_name": PRODUCT,
+        "software_versions": software_versions(),
+        "device_serial_number": NO_SERIAL_NUMBER,
+    }
 
 
 def software_versions() -> str:

@@ -13,11 +13,9 @@ from coronary_calcium.arteries import ARTERIES, CALCIFICATION, CATEGORY, UNASSIG
 from coronary_calcium.dicom_export.equipment import (
     MANUFACTURER,
     NETWORK,
-    NO_SERIAL_NUMBER,
-    PRODUCT,
     SEGMENTATION_SERIES,
     concept,
-    software_versions,
+    new_object,
     tracking,
     weights_checksum,
 )
@@ -45,27 +43,19 @@ def segmentation(result: "CaseResult", sources: Sources) -> Segmentation:
     numbers = np.zeros(max(artery.label for artery in ARTERIES) + 1, np.uint8)
     for number, artery in enumerate(present, 1):
         numbers[artery.label] = number
-    made = Segmentation(
+    return Segmentation(
         source_images=sources.images,
         pixel_array=numbers[sources.to_images(result.labels)],
         segmentation_type="BINARY",
         segment_descriptions=[
             _describe(number, artery, result) for number, artery in enumerate(present or [UNASSIGNED], 1)
         ],
-        series_instance_uid=generate_uid(),
-        series_number=SEGMENTATION_SERIES,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=PRODUCT,
-        software_versions=software_versions(),
-        device_serial_number=NO_SERIAL_NUMBER,
+        **new_object(SEGMENTATION_SERIES),
         content_label="CORONARY_CALCIUM",
         content_description="Coronary calcium by artery. Research use only.",
         series_description="Coronary calcium (research use only)",
         omit_empty_frames=bool(present),
     )
-    return made
 
 
 def _describe(number: int, artery: Artery, result: "CaseResult") -> SegmentDescription:

@@ -15,12 +15,11 @@ from coronary_calcium.evaluation.statistics import (
     KAPPA_SOURCE,
     WILSON_SOURCE,
     Counts,
-    Interval,
-    bland_altman,
+    Draw,
     bootstrap,
     confusion,
-    intraclass,
     linear_kappa,
+    score_agreement,
     share,
     wilson,
 )
@@ -82,7 +81,6 @@ EVERY_SLICE = "The network ran on every slice of its windows."
 
 CATEGORIES = FIVE_CATEGORIES.categories
 _PIXELS = ("marked", "counted", "network")
-Draw = Callable[[Callable[[np.ndarray], float | None], int], Interval | None]
 
 
 def figures_of(results: list[PatientResult], *, intervals: bool) -> dict[str, Any]:
@@ -195,20 +193,8 @@ def _agreement(measured: list[PatientMeasurement], name: str, draw: Draw) -> dic
     """ICC and Bland-Altman of the Agatston score, all of it or an artery's."""
     true = np.array([one.true_agatston[name] for one in measured], float)
     found = np.array([one.found_agatston[name] for one in measured], float)
-    both = np.stack([true, found], axis=1)
-
-    def agreement(drawn: np.ndarray) -> float | None:
-        drawn_icc = intraclass(both[drawn])
-        return None if drawn_icc is None else drawn_icc.agreement
-
-    icc, limits = intraclass(both), bland_altman(true, found)
     return {
         "patients": len(measured),
-        "icc_2_1": None if icc is None else icc.agreement,
-        "icc_2_1_interval": None if icc is None else draw(agreement, len(measured)),
-        "icc_3_1": None if icc is None else icc.consistency,
-        "bias": None if limits is None else limits.bias,
-        "deviation": None if limits is None else limits.deviation,
-        "limits": None if limits is None else (limits.low, limits.high),
+        **score_agreement(true, found, draw),
         "mean_absolute_difference": share(float(np.abs(found - true).sum()), len(measured)),
     }

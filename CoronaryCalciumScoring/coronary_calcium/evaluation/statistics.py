@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -155,6 +156,28 @@ def bootstrap(statistic: Callable[[np.ndarray], float | None], patients: int) ->
         return None
     low, high = np.percentile(defined, [2.5, 97.5])
     return float(low), float(high)
+
+
+Draw = Callable[[Callable[[np.ndarray], float | None], int], Interval | None]
+
+
+def score_agreement(first: np.ndarray, second: np.ndarray, draw: Draw = bootstrap) -> dict[str, Any]:
+    """ICC with its interval, which ``draw`` gives, and Bland-Altman of two arrays of scores, patient by patient."""
+    both = np.stack([first, second], axis=1)
+
+    def absolute(drawn: np.ndarray) -> float | None:
+        icc = intraclass(both[drawn])
+        return None if icc is None else icc.agreement
+
+    icc, limits = intraclass(both), bland_altman(first, second)
+    return {
+        "icc_2_1": None if icc is None else icc.agreement,
+        "icc_2_1_interval": None if icc is None else draw(absolute, len(both)),
+        "icc_3_1": None if icc is None else icc.consistency,
+        "bias": None if limits is None else limits.bias,
+        "deviation": None if limits is None else limits.deviation,
+        "limits": None if limits is None else (limits.low, limits.high),
+    }
 
 
 def wilson(right: int, of: int) -> Interval | None:

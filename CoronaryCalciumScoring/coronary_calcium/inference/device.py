@@ -3,8 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -20,6 +18,8 @@ def resolve_device(name: str = "auto") -> str:
     """
     if name not in DEVICES:
         raise InputError("device-unknown", f"There is no device {name!r}; choose one of {', '.join(DEVICES)}.")
+    import torch  # noqa: PLC0415 - slow to import, and `--help` lists the devices
+
     available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if name == "auto":
         return next(device for device in DEVICES[1:] if available[device])
@@ -30,6 +30,8 @@ def resolve_device(name: str = "auto") -> str:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether torch ended because memory did not suffice; only CUDA has an exception of its own for it."""
+    import torch  # noqa: PLC0415
+
     return isinstance(error, torch.OutOfMemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 

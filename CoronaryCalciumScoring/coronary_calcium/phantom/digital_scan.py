@@ -15,10 +15,10 @@ from coronary_calcium.phantom.qrm_insert import (
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.simulation.painting import Body, scan_grid
 from coronary_calcium.simulation.protocol import KERNEL_NOISE, KERNELS, Protocol
-from coronary_calcium.simulation.scanner import Rendering, expose
+from coronary_calcium.simulation.scanner import Rendering, expose, scanned_volume
 from coronary_calcium.simulation.shapes import Rod
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, HU_PER_MG_PER_CM3, Deposit, Layer
-from coronary_calcium.volume import Acquisition, CTVolume
+from coronary_calcium.volume import CTVolume
 
 WATER_HU = 0.0
 # Of the scan: pixels of 0.49 mm over a field that holds the insert, whose diameter is 100 mm, and air around it.
@@ -107,18 +107,4 @@ def scan_insert(scan: Scan, progress: Progress = no_progress) -> tuple[CTVolume,
         progress,
         Rendering(textured=False, finest_step=_FINEST_STEP_MM),
     )
-    volume = CTVolume(
-        hu,
-        (scan.spacing, protocol.pixel, protocol.pixel),
-        (float(grid.x[0]), float(grid.y[0]), float(grid.z[0])),
-        acquisition=Acquisition(
-            modality="CT",
-            kvp=float(scan.kvp),
-            kernel=scan.kernel,
-            slice_thickness_mm=scan.thickness,
-            manufacturer="Simulated",
-            model="Digital QRM insert",
-            lossy_compression=False,
-        ),
-    )
-    return volume, placement
+    return scanned_volume(hu, protocol, grid, "Digital QRM insert"), placement

@@ -14,11 +14,11 @@ from coronary_calcium.simulation.other_calcium import other_calcium
 from coronary_calcium.simulation.painting import Body, Grid, scan_grid
 from coronary_calcium.simulation.plaques import plaques_in
 from coronary_calcium.simulation.protocol import Protocol, draw_protocol
-from coronary_calcium.simulation.scanner import Tissue, expose
+from coronary_calcium.simulation.scanner import Tissue, expose, scanned_volume
 from coronary_calcium.simulation.shapes import Pose
 from coronary_calcium.simulation.thorax_anatomy import Build, Thorax, build_thorax, draw_build
 from coronary_calcium.simulation.tissue import Deposit, Layer
-from coronary_calcium.volume import Acquisition, CTVolume
+from coronary_calcium.volume import CTVolume
 
 CHEST_SEEDS = range(900_000, 900_100)
 CARDIAC_SEEDS = range(900_100, 900_144)
@@ -129,20 +129,7 @@ def scan_patient(
 ) -> SimulatedPatient:
     """Scan a patient, whose tissue is ``body``, on the pixels and slices of ``grid``."""
     hu, added = expose(r, body, list(drawn.deposits), protocol, grid, progress)
-    volume = CTVolume(
-        hu=hu,
-        spacing=(protocol.spacing, protocol.pixel, protocol.pixel),
-        origin=(float(grid.x[0]), float(grid.y[0]), float(grid.z[0])),
-        acquisition=Acquisition(
-            modality="CT",
-            kvp=float(protocol.kvp),
-            kernel=protocol.kernel,
-            slice_thickness_mm=protocol.thickness,
-            manufacturer="Simulated",
-            model="Coronary Calcium Scoring simulator",
-            lossy_compression=False,
-        ),
-    )
+    volume = scanned_volume(hu, protocol, grid, "Coronary Calcium Scoring simulator")
     center = (-grid.z[0] / protocol.spacing, -grid.y[0] / protocol.pixel, -grid.x[0] / protocol.pixel)
     labels = label_voxels(hu, added)
     other = other_voxels(hu, added, labels)

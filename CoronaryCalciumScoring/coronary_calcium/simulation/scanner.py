@@ -12,6 +12,7 @@ from coronary_calcium.simulation.painting import FINEST_STEP_MM, Grid, Motion, S
 from coronary_calcium.simulation.protocol import KERNELS
 from coronary_calcium.simulation.protocol import Protocol as ScanProtocol
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR, Deposit, Texture
+from coronary_calcium.volume import Acquisition, CTVolume
 
 # Pixels above this HU send out streaks.
 METAL_FROM_HU = 2600.0
@@ -158,6 +159,24 @@ def expose(
         image[k] = np.clip(np.rint(blurred + noise), -1024, 3071)
         progress((k + 1) / len(grid.z), "Scanning the simulated patient")
     return image, added
+
+
+def scanned_volume(hu: np.ndarray, protocol: ScanProtocol, grid: Grid, model: str) -> CTVolume:
+    """The CT of ``expose``'s HU (k, j, i); ``model`` is what its header calls the scanner."""
+    return CTVolume(
+        hu=hu,
+        spacing=(protocol.spacing, protocol.pixel, protocol.pixel),
+        origin=(float(grid.x[0]), float(grid.y[0]), float(grid.z[0])),
+        acquisition=Acquisition(
+            modality="CT",
+            kvp=float(protocol.kvp),
+            kernel=protocol.kernel,
+            slice_thickness_mm=protocol.thickness,
+            manufacturer="Simulated",
+            model=model,
+            lossy_compression=False,
+        ),
+    )
 
 
 def blur(image: np.ndarray, protocol: ScanProtocol) -> np.ndarray:

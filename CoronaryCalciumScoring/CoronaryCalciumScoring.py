@@ -104,7 +104,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._parameterNodeGuiTag = None
         self.run = None
         self.reviewPanel = None
-        self.clinic = None
+        self.rulesAndOutputs = None
         self.quantities = None
         self._case = None
         self._volumeNode = None
@@ -128,19 +128,19 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.run = RunControl(self.ui, self._updatePanel)
         self.reviewPanel = ReviewPanel(self.ui, slicer.util.mainWindow() or self.parent, self.run)
         self._selector = ReviewSelector(self.ui.reviewComboBox, self._chooseReview)
-        self.clinic = RulesAndOutputsSection(
+        self.rulesAndOutputs = RulesAndOutputsSection(
             self.ui.rulesCollapsibleButton,
             self.ui.saveCollapsibleButton,
             lambda: self.reviewPanel.review,
             self.ensurePdfPackages,
         )
-        work = self.clinic.work
+        work = self.rulesAndOutputs.work
         self._saving = Saving(
             self.ui,
             self.reviewPanel,
             work.outputs,
             self.run,
-            self.clinic.form.outputsAnswer.say,
+            self.rulesAndOutputs.form.outputsAnswer.say,
             self.ensureReportPackages,
         )
         self.quantities = QuantitiesSection(self.ui.scoreCollapsibleButton.layout(), lambda: self.reviewPanel.review)
@@ -171,10 +171,10 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def _letGo(self, seconds: float = 0.0) -> None:
         """Stop what runs, wait for its end at most so long, and end the review; nothing after a setup that failed."""
-        if self.clinic is not None:
+        if self.rulesAndOutputs is not None:
             self.run.abandon(seconds)
             self.reviewPanel.close()
-            self.clinic.close(seconds)
+            self.rulesAndOutputs.close(seconds)
             self.quantities.update()
 
     def enter(self) -> None:
@@ -400,7 +400,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         prediction = self.reviewPanel.review and self.reviewPanel.review.prediction
         network = trained_on(prediction.model) if prediction else ""
         self.ui.intendedUseLabel.text = f"{network} {_(RESEARCH_USE)}".strip()
-        self.clinic.update()
+        self.rulesAndOutputs.update()
         self.quantities.update()
         self._saving.update()
 

@@ -128,7 +128,7 @@ class CoronaryCalciumScoringLogic:
     def show(self, volumeNode, case: PreparedCase, result: "CaseResult", *, segmentationNode=None) -> ScoredCase:
         """Add the result to the scene: a segmentation, unless the scored one is given, and a table of scores.
 
-        What the network proposed is kept beside it, hidden, and does not change when the reader edits.
+        What the network found is kept beside it, hidden, and does not change when the reader edits.
 
         Raises InputError when the CT has changed or gone since ``prepare``; then, and after any other error, the
         scene is as it was.

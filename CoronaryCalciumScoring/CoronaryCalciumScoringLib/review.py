@@ -1,4 +1,4 @@
-"""A review: the reader's segmentation of a CT, its edits, its live scores, and what the network had proposed."""
+"""A review: the reader's segmentation of a CT, its edits, its live scores, and what the network had found."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -57,7 +57,7 @@ class Review:
     ----------
     live : the live scores.
     edits : the clicks.
-    prediction : what the network proposed, or None.
+    prediction : what the network found, or None.
     ai_score : the scores of the prediction by the rules in use, or None.
     rules, options : what the scores are counted by, and the other options of the reader; see ``use``.
     onChanged : functions that are called with the scores (or None) after every change.

@@ -1,4 +1,4 @@
-"""What a clinic takes from a review beside its score: rules by choice, calibrated mass, DICOM objects and reports."""
+"""What a review gives beside its score: rules by choice, calibrated mass, DICOM objects and reports."""
 
 import json
 from collections.abc import Sequence

@@ -25,7 +25,7 @@ COLUMNS = (
     ("Volume (mm3)", vtk.VTK_DOUBLE),
     ("Risk category", vtk.VTK_STRING),
 )
-# Only where the network has proposed something: its score, and by how much the reader's is higher.
+# Only where the network was asked: its score, and by how much the reader's is higher.
 PREDICTION_COLUMNS = (("AI Agatston", vtk.VTK_DOUBLE), ("Difference", vtk.VTK_DOUBLE))
 TOTAL = "Total"
 TABLE_FILE = "arteries.csv"
@@ -41,7 +41,7 @@ SCORED_VOLUME_ROLE = "scoredVolume"
 class ScoreRow:
     """One row of the table: an artery's name or ``TOTAL``, its scores, and the risk category (of the total only).
 
-    ``proposed`` is the Agatston score that the network had proposed; None without a prediction.
+    ``predicted`` is the Agatston score that the network gave; None without a prediction.
     """
 
     artery: str
@@ -49,12 +49,12 @@ class ScoreRow:
     agatston: float
     volume_mm3: float
     risk_category: str
-    proposed: float | None = None
+    predicted: float | None = None
 
     @property
     def difference(self) -> float | None:
-        """By how much the Agatston score is higher than the proposed one; None without a prediction."""
-        return None if self.proposed is None else self.agatston - self.proposed
+        """By how much the Agatston score is higher than the predicted one; None without a prediction."""
+        return None if self.predicted is None else self.agatston - self.predicted
 
 
 def add_score_table(volumeNode, name: str):
@@ -73,15 +73,15 @@ def is_score_of(tableNode, volumeNode) -> bool:
 
 
 def score_table_rows(
-    score: CaseScore, proposed: CaseScore | None = None, scheme: RiskScheme = FIVE_CATEGORIES
+    score: CaseScore, predicted: CaseScore | None = None, scheme: RiskScheme = FIVE_CATEGORIES
 ) -> list[ScoreRow]:
-    """The rows of a score, the total last; ``proposed`` is the score of the network's prediction."""
+    """The rows of a score, the total last; ``predicted`` is the score of the network's prediction."""
     rows = []
     for artery in ARTERIES:
         tally = score.by_artery[artery.name]
-        before = proposed and proposed.by_artery[artery.name].agatston
+        before = predicted and predicted.by_artery[artery.name].agatston
         rows.append(ScoreRow(artery.name, tally.lesions, tally.agatston, tally.volume_mm3, "", before))
-    total, before = score.total, proposed and proposed.total.agatston
+    total, before = score.total, predicted and predicted.total.agatston
     rows.append(
         ScoreRow(TOTAL, total.lesions, total.agatston, total.volume_mm3, scheme.category(total.agatston), before)
     )
@@ -92,23 +92,23 @@ def show_score(
     tableNode,
     score: CaseScore,
     warnings: tuple[CaseWarning, ...] = (),
-    proposed: CaseScore | None = None,
+    predicted: CaseScore | None = None,
     scheme: RiskScheme = FIVE_CATEGORIES,
 ) -> None:
     """Write scores and warnings to the table node, in place of what it held; observers hear of it once.
 
-    With ``proposed``, the scores of the network's prediction, the table also has ``PREDICTION_COLUMNS``.
+    With ``predicted``, the scores of the network's prediction, the table also has ``PREDICTION_COLUMNS``.
     """
     modified = tableNode.StartModify()
     try:
         tableNode.RemoveAllColumns()
-        for title, kind in COLUMNS + (PREDICTION_COLUMNS if proposed else ()):
+        for title, kind in COLUMNS + (PREDICTION_COLUMNS if predicted else ()):
             tableNode.AddColumn().SetName(title)
             tableNode.SetColumnType(title, kind)
-        for row in score_table_rows(score, proposed, scheme):
+        for row in score_table_rows(score, predicted, scheme):
             place = tableNode.AddEmptyRow()
             cells = [row.artery, row.lesions, row.agatston, row.volume_mm3, row.risk_category]
-            for column, value in enumerate(cells + ([row.proposed, row.difference] if proposed else [])):
+            for column, value in enumerate(cells + ([row.predicted, row.difference] if predicted else [])):
                 tableNode.GetTable().SetValue(place, column, value)
         tableNode.SetAttribute(RULES_ATTRIBUTE, score.rules.name)
         store_warnings(tableNode, warnings)
@@ -162,7 +162,7 @@ def score_rows(tableNode) -> list[ScoreRow]:
             agatston=table.GetValue(row, 2).ToDouble(),
             volume_mm3=table.GetValue(row, 3).ToDouble(),
             risk_category=table.GetValue(row, 4).ToString(),
-            proposed=table.GetValue(row, 5).ToDouble() if with_prediction else None,
+            predicted=table.GetValue(row, 5).ToDouble() if with_prediction else None,
         )
         for row in range(table.GetNumberOfRows())
     ]
@@ -184,7 +184,7 @@ class LesionRow:
     """A lesion as the list shows it.
 
     ``slice_number`` is its main slice, k, as in the exported tables; ``ras`` its place there in mm, and ``radius_mm``
-    how far its voxels' centers lie from that at most; ``probability`` the network's, None where it proposed nothing.
+    how far its voxels' centers lie from that at most; ``probability`` the network's, None where it found nothing.
     """
 
     id: int

@@ -28,7 +28,7 @@ OUTLINE_OPACITY = 0.8
 
 @dataclass(frozen=True, eq=False)
 class StoredPrediction:
-    """What the network proposed.
+    """What the network found.
 
     Attributes
     ----------
@@ -49,11 +49,11 @@ class StoredPrediction:
     def probability_of(self, lesion: Lesion) -> float | None:
         """The network's probability of a lesion of the reader, over the voxels that both marked; None without any.
 
-        A voxel has the mean probability of the proposed lesion that it was part of.
+        A voxel has the mean probability of the predicted lesion that it was part of.
         """
         total, shared = 0.0, 0
-        for proposed, probability in zip(self.score.lesions, self.probabilities):
-            common = np.intersect1d(lesion.voxels, proposed.voxels, assume_unique=True).size
+        for predicted, probability in zip(self.score.lesions, self.probabilities):
+            common = np.intersect1d(lesion.voxels, predicted.voxels, assume_unique=True).size
             if common and probability is not None:
                 total, shared = total + common * probability, shared + common
         return total / shared if shared else None

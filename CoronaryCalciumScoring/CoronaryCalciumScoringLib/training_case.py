@@ -41,7 +41,7 @@ class TrainingCase:
     ----------
     volume : the REVIEWED_CT.
     labels : (k, j, i) uint8, the reader's labels of the named arteries from the threshold on.
-    proposed : the network's labels, or None.
+    predicted : the network's labels, or None.
     facts : the content of ``case.json``.
     windows : where the heart is; None where nobody has looked yet.
 
@@ -49,7 +49,7 @@ class TrainingCase:
 
     volume: CTVolume
     labels: np.ndarray
-    proposed: np.ndarray | None
+    predicted: np.ndarray | None
     facts: dict[str, Any]
     windows: tuple[Window, ...] | None
 
@@ -72,9 +72,9 @@ def training_case(review: "Review") -> TrainingCase:
     volume = review.ct.volume
     labels = np.where(volume.hu >= score.rules.threshold_hu, review.labels(), 0).astype(np.uint8)
     labels[labels > max(artery.label for artery in NAMED_ARTERIES)] = 0
-    proposed = review.prediction.labels if review.prediction is not None else None
+    predicted = review.prediction.labels if review.prediction is not None else None
     windows = review.candidates().windows if review.knows_candidates else None
-    return TrainingCase(volume, labels, proposed, _facts(review, score), windows)
+    return TrainingCase(volume, labels, predicted, _facts(review, score), windows)
 
 
 def write_training_case(case: TrainingCase, folder: str | Path, progress: Progress = no_progress) -> Path:
@@ -93,8 +93,8 @@ def write_training_case(case: TrainingCase, folder: str | Path, progress: Progre
         _write_image(volume, np.asarray(volume.hu), partial / REVIEWED_CT)
         progress(0.8, "Writing the labels")
         _write_image(volume, labels, partial / REVIEWED_LABELS)
-        if case.proposed is not None:
-            _write_image(volume, case.proposed, partial / REVIEWED_PREDICTION)
+        if case.predicted is not None:
+            _write_image(volume, case.predicted, partial / REVIEWED_PREDICTION)
         (partial / REVIEWED_FACTS).write_text(
             json.dumps(case.facts, indent=2, allow_nan=False) + "\n", encoding="utf-8"
         )

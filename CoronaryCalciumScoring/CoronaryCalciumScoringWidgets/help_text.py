@@ -14,7 +14,7 @@ score of each artery.</p>
 <li>Correct: keys <b>1</b> to <b>4</b> choose LM, LAD, LCX or RCA; a click on a bright spot in a slice view assigns
 the whole lesion to that artery. <b>Shift</b> with a click, or key <b>0</b> and a click, removes a lesion. For parts
 of a lesion, open <b>Brush, eraser and other tools</b>. <b>Ctrl+Z</b> undoes, <b>Ctrl+Y</b> redoes.</li>
-<li>The scores follow every edit; beside them is what the AI proposed.</li>
+<li>The scores follow every edit; beside them is what the AI found.</li>
 <li>Save the report and tables with <b>Results</b>, or the case for training with <b>Training case</b>. Saving the scene
 keeps the review, too.</li>
 </ol>

@@ -116,7 +116,7 @@ class PanelTest(ScriptedLoadableModuleTest):
 
     def _wait(self, widget) -> None:
         """Let what runs in the panel come to its end."""
-        self._until(lambda: not (widget.run.running or widget.clinic.running), "the run ends")
+        self._until(lambda: not (widget.run.running or widget.rulesAndOutputs.running), "the run ends")
 
     def _until(self, condition, what: str) -> None:
         """Let the application live until a condition holds."""
@@ -129,10 +129,10 @@ class PanelTest(ScriptedLoadableModuleTest):
         self._picture("failed")
         widget = slicer.modules.CoronaryCalciumScoringWidget
         scores = {artery: self._agatston(artery) for artery in (*BY_NAME, "Total")}
+        outputs = widget.rulesAndOutputs.form.outputsAnswer.statusLabel.text
         self.fail(
             f"not within {RUN_SECONDS} s: {what}; the panel says {widget.ui.statusLabel.text!r}, "
-            f"{widget.ui.editLabel.text!r}, {widget.clinic.form.outputsAnswer.statusLabel.text!r} and the scores are "
-            f"{scores}"
+            f"{widget.ui.editLabel.text!r}, {outputs!r} and the scores are {scores}"
         )
 
     def _picture(self, step: str) -> None:
@@ -336,7 +336,7 @@ class CoronaryCalciumScoringTest(PanelTest):
         array_of(volumeNode.GetImageData())[SPECK], labels[SPECK] = SPECK_HU, LCX.label
         volumeNode.GetImageData().Modified()
         widget = self._scored(volumeNode, labels)
-        form = widget.clinic.form
+        form = widget.rulesAndOutputs.form
         widget.ui.rulesCollapsibleButton.collapsed = False
         self._restore.callback(setattr, widget.ui.rulesCollapsibleButton, "collapsed", True)
         self._expect("Total", SYNTHETIC_AGATSTON + SPECK_AGATSTON, "the literature's rules count one pixel")
@@ -360,7 +360,7 @@ class CoronaryCalciumScoringTest(PanelTest):
         """The self-test with the digital insert shows truth and measurement; a second one is cancelled."""
         volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
         widget = self._widget(volumeNode)
-        form = widget.clinic.form
+        form = widget.rulesAndOutputs.form
         widget.ui.rulesCollapsibleButton.collapsed = False
         self._restore.callback(setattr, widget.ui.rulesCollapsibleButton, "collapsed", True)
         self._restore.callback(setattr, form.thicknessSpinBox, "value", form.thicknessSpinBox.value)

@@ -26,8 +26,8 @@ def artery_color(name: str):
 def draw_chart(label, rows: list[ScoreRow]) -> None:
     """Draw the rows of a score table into a label; nothing when there is no calcium."""
     bars = [(_("You"), [(row.artery, row.agatston) for row in rows if row.artery != TOTAL])]
-    if rows and rows[-1].proposed is not None:
-        bars.append((_("AI"), [(row.artery, row.proposed) for row in rows if row.artery != TOTAL]))
+    if rows and rows[-1].predicted is not None:
+        bars.append((_("AI"), [(row.artery, row.predicted) for row in rows if row.artery != TOTAL]))
     longest = max((sum(score for _name, score in parts) for _title, parts in bars), default=0.0)
     label.visible = longest > 0
     if not longest:
@@ -70,10 +70,10 @@ def table_cells(row: ScoreRow) -> tuple[str, ...]:
     With a prediction, also its score, the change, and both in one.
     """
     cells = (row.artery, str(row.lesions), f"{row.agatston:.1f}", f"{row.volume_mm3:.1f}")
-    if row.proposed is None:
+    if row.predicted is None:
         return cells
-    proposed = f"{row.proposed:.1f}"
-    return (*cells, proposed, signed(row.difference), f"{proposed} ({signed(row.difference)})")
+    predicted = f"{row.predicted:.1f}"
+    return (*cells, predicted, signed(row.difference), f"{predicted} ({signed(row.difference)})")
 
 
 def change_text(before: CaseScore | None, after: CaseScore | None) -> str:
@@ -147,7 +147,7 @@ def showScores(ui, columns: FittedColumns, tableNode, nothing: str = "") -> None
             table.setItem(index, column, _tableItem(text, number=column > 0, bold=row.artery == TOTAL))
         if row.artery in BY_NAME:
             table.item(index, 0).setData(qt.Qt.DecorationRole, artery_color(row.artery))
-    columns.fit(COLUMNS_WITH_PREDICTION if rows and rows[-1].proposed is not None else COLUMNS)
+    columns.fit(COLUMNS_WITH_PREDICTION if rows and rows[-1].predicted is not None else COLUMNS)
     table.updateGeometry()
 
 

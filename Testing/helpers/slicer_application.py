@@ -323,7 +323,7 @@ class Application:
 
     def running(self) -> bool:
         """Whether the panel's button offers to cancel, or files are written."""
-        return self.widget.ui.applyButton.text == "Cancel" or self.widget.clinic.running
+        return self.widget.ui.applyButton.text == "Cancel" or self.widget.rulesAndOutputs.running
 
     def press_run(self) -> None:
         """Press the button and wait for the end of what it started."""

@@ -9,7 +9,6 @@ from coronary_calcium.network.preprocessing import (
     neighbor_indices,
     normalize,
     sample_planes,
-    sample_window,
     window_coordinates,
     window_to_slice,
 )
@@ -40,7 +39,7 @@ def test_a_window_reproduces_a_ramp_at_its_own_pixel_centers():
     plane = _ramp((400, 420), spacing[1:])
     volume = np.stack([plane + 100 * k for k in range(12)])
     center = (201.3, 199.8)
-    window = sample_window(volume, spacing, 6, center, SIZE_MM)
+    window = sample_planes(volume[neighbor_indices(6, 12)], *window_coordinates(spacing[1:], center, SIZE_MM))
     assert window.shape == (9, INPUT_SIZE, INPUT_SIZE)
     assert window.dtype == np.float32
     offset = (np.arange(INPUT_SIZE) + 0.5) * SIZE_MM / INPUT_SIZE - SIZE_MM / 2
@@ -50,7 +49,9 @@ def test_a_window_reproduces_a_ramp_at_its_own_pixel_centers():
 
 
 def test_what_lies_outside_the_image_is_air():
-    window = sample_window(np.full((3, 100, 100), 40, np.int16), (3.0, 1.0, 1.0), 1, (49.5, 49.5), SIZE_MM, 192)
+    window = sample_planes(
+        np.full((3, 100, 100), 40, np.int16), *window_coordinates((1.0, 1.0), (49.5, 49.5), SIZE_MM, 192)
+    )
     # The image's 100 mm are the middle 100 of 192 one-millimeter pixels.
     assert (window[:, 46:146, 46:146] == 40).all()
     assert (window[:, :46] == OUTSIDE_HU).all()
@@ -60,7 +61,9 @@ def test_what_lies_outside_the_image_is_air():
 
 
 def test_a_window_beside_the_image_is_all_air():
-    window = sample_window(np.full((3, 50, 50), 40, np.int16), (3.0, 1.0, 1.0), 1, (500.0, 25.0), SIZE_MM, 64)
+    window = sample_planes(
+        np.full((3, 50, 50), 40, np.int16), *window_coordinates((1.0, 1.0), (500.0, 25.0), SIZE_MM, 64)
+    )
     assert (window == OUTSIDE_HU).all()
 
 

@@ -103,9 +103,9 @@ def test_the_prediction_stays_and_the_difference_is_in_the_table(proposed):
     assert changes(proposed) == {}
     proposed.assign(ras_of(proposed.volumeNode, IN_LAD), LCX)
     rows = {row.artery: row for row in score_rows(proposed.tableNode)}
-    assert (rows["LAD"].proposed, rows["LAD"].difference) == (SCORE_LAD, -SCORE_LAD)
-    assert (rows["LCX"].proposed, rows["LCX"].difference) == (0.0, SCORE_LAD)
-    assert (rows["Total"].proposed, rows["Total"].difference) == (SYNTHETIC_AGATSTON, 0.0)
+    assert (rows["LAD"].predicted, rows["LAD"].difference) == (SCORE_LAD, -SCORE_LAD)
+    assert (rows["LCX"].predicted, rows["LCX"].difference) == (0.0, SCORE_LAD)
+    assert (rows["Total"].predicted, rows["Total"].difference) == (SYNTHETIC_AGATSTON, 0.0)
     assert changes(proposed) == {"LAD": -SCORE_LAD, "LCX": SCORE_LAD}
     kept = read_labels(prediction_node(proposed.segmentationNode), proposed.volumeNode).labels
     assert np.array_equal(kept, synthetic_ct()[1])
@@ -203,7 +203,7 @@ def test_warnings_of_the_run_stay_and_those_of_segments_come_and_go(proposed):
 def test_started_without_the_network_all_scores_are_zero_and_candidates_are_shown(started):
     assert started.score.total.agatston == 0
     assert started.prediction is None
-    assert total_row(started).proposed is None
+    assert total_row(started).predicted is None
     started.show_candidates(True)
     assert np.array_equal(shown_candidates(started), synthetic_ct()[1] > 0)
 

@@ -68,7 +68,7 @@ def test_every_state_can_be_read_at_every_width(application, scene, tmp_path):
 @pytest.mark.parametrize("opened", [True, False])
 def test_every_section_open_or_closed_can_be_read_at_every_width(application, scene, tmp_path, opened):
     score(application, scene)
-    form = application.widget.clinic.form
+    form = application.widget.rulesAndOutputs.form
     form.mesaBox.checked = True
     application.widget.quantities.checkBox.click()
     form.compareButton.click()

@@ -31,7 +31,7 @@ IN_LAD, IN_TISSUE, IN_LUNG = (20, 48, 69), (20, 60, 64), (20, 64, 36)
 def form(panel):
     """The section's controls after a run; the database does not know the CT."""
     panel.press_run()
-    return panel.widget.clinic.form
+    return panel.widget.rulesAndOutputs.form
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def known(panel, monkeypatch, tmp_path):
 
     utils = types.SimpleNamespace(importDicom=take)
     monkeypatch.setitem(sys.modules, "DICOMLib", types.SimpleNamespace(DICOMUtils=utils))
-    return panel.widget.clinic.form
+    return panel.widget.rulesAndOutputs.form
 
 
 def total(panel):
@@ -72,7 +72,7 @@ def choose_rules(form, name):
 
 def done(panel):
     """Wait for what the section runs."""
-    panel.until(lambda: not panel.widget.clinic.running, 60)
+    panel.until(lambda: not panel.widget.rulesAndOutputs.running, 60)
 
 
 def column(table, number):
@@ -80,7 +80,7 @@ def column(table, number):
 
 
 def test_before_a_run_everything_but_the_self_test_is_disabled_and_says_why(panel):
-    form = panel.widget.clinic.form
+    form = panel.widget.rulesAndOutputs.form
     for control in (form.reportButton, form.segButton, form.srButton, form.identityCheckBox):
         assert not control.enabled
         assert control.toolTip == "Press Run or Start without AI first."
@@ -148,7 +148,7 @@ def test_images_that_left_the_database_are_said_to_be_missing(panel, monkeypatch
     monkeypatch.setattr(slicer, "dicomDatabase", types.SimpleNamespace(fileForInstance=lambda uid: ""), raising=False)
     panel.volume.SetAttribute("DICOM.instanceUIDs", "1.2.3")
     panel.press_run()
-    assert "not in Slicer's DICOM database any more" in panel.widget.clinic.form.segButton.toolTip
+    assert "not in Slicer's DICOM database any more" in panel.widget.rulesAndOutputs.form.segButton.toolTip
 
 
 def test_thresholds_are_adapted_to_100_kvp_on_request_only(panel, known):
@@ -164,7 +164,7 @@ def test_thresholds_are_adapted_to_100_kvp_on_request_only(panel, known):
     node = panel.widget.logic.getParameterNode()
     panel.widget.reviewPanel.close()
     panel.widget.reviewPanel.follow(node.segmentation, panel.volume, node.scoreTable)
-    panel.widget.clinic.update()
+    panel.widget.rulesAndOutputs.update()
     review = panel.widget.reviewPanel.review
     assert review.score.rules.threshold_hu == 145.0
     assert [warning.code for warning in review.warnings].count("kvp-adapted") == 1
@@ -306,7 +306,7 @@ def test_nothing_is_written_when_no_folder_is_chosen_or_when_it_cannot_be_writte
 
 
 def test_the_self_test_shows_truth_and_measurement_without_a_ct(application, monkeypatch):
-    form = application.widget.clinic.form
+    form = application.widget.rulesAndOutputs.form
     form.thicknessSpinBox.value = 5.0
     form.selfTestButton.click()
     assert not form.selfTestButton.enabled
@@ -326,7 +326,7 @@ def test_the_self_test_shows_truth_and_measurement_without_a_ct(application, mon
 
 
 def test_cancel_stops_the_self_test_and_closing_the_scene_does_too(application, scene):
-    form = application.widget.clinic.form
+    form = application.widget.rulesAndOutputs.form
     form.thicknessSpinBox.value = 0.5
     for stop in (form.selfTestAnswer.cancelButton.click, lambda: scene.mrml.Clear(False)):
         form.selfTestButton.click()

@@ -20,7 +20,7 @@ def test_copy_puts_the_table_on_the_clipboard(reviewing):
     lines = reviewing.app.clipboard().text().splitlines()
     assert lines[0].startswith("Artery\tLesions\tAgatston")
     assert float(lines[-1].split("\t")[2]) == SYNTHETIC_AGATSTON
-    assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text == "The table is on the clipboard."
+    assert reviewing.widget.rulesAndOutputs.form.outputsAnswer.statusLabel.text == "The table is on the clipboard."
 
 
 def test_results_are_written_into_the_folder_that_is_chosen(reviewing, tmp_path):
@@ -33,7 +33,7 @@ def test_results_are_written_into_the_folder_that_is_chosen(reviewing, tmp_path)
     assert (tmp_path / "report.html").read_text().count("<figcaption>Axial, ") == 2
     table = list(csv.DictReader((tmp_path / "arteries.csv").open()))
     assert (table[1]["Artery"], float(table[1]["AI Agatston"]), float(table[1]["Difference"])) == ("LAD", 225.0, -225.0)
-    assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text.startswith("Saved: ")
+    assert reviewing.widget.rulesAndOutputs.form.outputsAnswer.statusLabel.text.startswith("Saved: ")
 
 
 def test_files_are_replaced_only_when_the_user_agrees_and_the_folder_is_remembered(reviewing, tmp_path):
@@ -73,10 +73,10 @@ def test_a_training_case_is_written_into_the_folder_that_is_chosen(reviewing, tm
 
 
 def test_nothing_is_written_when_no_folder_is_chosen(reviewing):
-    before = reviewing.widget.clinic.form.outputsAnswer.statusLabel.text
+    before = reviewing.widget.rulesAndOutputs.form.outputsAnswer.statusLabel.text
     reviewing.ui.trainingButton.click()
     reviewing.until(lambda: not reviewing.running())
-    assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text == before
+    assert reviewing.widget.rulesAndOutputs.form.outputsAnswer.statusLabel.text == before
 
 
 def test_a_rejection_to_save_is_said_without_a_dialog(reviewing, tmp_path):
@@ -84,7 +84,7 @@ def test_a_rejection_to_save_is_said_without_a_dialog(reviewing, tmp_path):
     reviewing.folder = str(tmp_path / "file")
     reviewing.ui.trainingButton.click()
     reviewing.until(lambda: not reviewing.running())
-    assert reviewing.widget.clinic.form.outputsAnswer.statusLabel.text.startswith(
+    assert reviewing.widget.rulesAndOutputs.form.outputsAnswer.statusLabel.text.startswith(
         "Not saved: The training case cannot be written"
     )
     assert reviewing.errors == []

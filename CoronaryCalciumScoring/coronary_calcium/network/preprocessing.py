@@ -90,22 +90,6 @@ def _to_grid(index: np.ndarray, size: int) -> np.ndarray:
     return ((2 * index + 1) / size - 1).astype(np.float32)
 
 
-def sample_window(
-    hu: np.ndarray,
-    spacing: Sequence[float],
-    k: int,
-    center: tuple[float, float],
-    size_mm: float,
-    pixels: int = INPUT_SIZE,
-) -> np.ndarray:
-    """The network's view of slice ``k``: HU of the nine slices around it, float32 (9, pixels, pixels).
-
-    ``hu`` is (k, j, i), ``spacing`` its (k, j, i) spacing in mm, ``center`` the window's center as voxel index (j, i).
-    """
-    j, i = window_coordinates(spacing[1:], center, size_mm, pixels)
-    return sample_planes(hu[neighbor_indices(k, len(hu))], j, i)
-
-
 def window_to_slice(
     window: np.ndarray, spacing_ji: Sequence[float], center: tuple[float, float], size_mm: float, shape: tuple[int, int]
 ) -> tuple[slice, slice, np.ndarray]:

@@ -31,7 +31,7 @@ def test_the_simulated_insert_is_measured_written_and_found_again(capsys, tmp_pa
 
 def test_thin_slices_and_adapted_thresholds_can_be_asked_for(capsys):
     assert main(["selftest", "--thickness=2", "--spacing=1", "--kernel=soft", "--kvp=100", "--kvp-adapted"]) == 0
-    assert "Rules: literature, 100 kVp." in capsys.readouterr().out
+    assert "Rules: Agatston 1990, 100 kVp." in capsys.readouterr().out
 
 
 def test_a_dose_of_a_quarter_doubles_the_noise(tmp_path):

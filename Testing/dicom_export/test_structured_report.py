@@ -11,6 +11,7 @@ from coronary_calcium.dicom_export.export import write_dicom
 from coronary_calcium.dicom_export.structured_report import statements
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.scoring.options import ScoringOptions
+from coronary_calcium.scoring.rules import LITERATURE
 from dicom_tools import run_tool, scored_series
 from example_results import CARD
 from pydicom.sr.codedict import codes
@@ -150,7 +151,7 @@ def test_it_says_who_made_it_how_and_what_for(written):
     for part in (
         __version__,
         CARD["sha256"],
-        "literature",
+        LITERATURE.title,
         f"score: {result.interpretation.category} (",
         result.interpretation.cac_drs,
     ):

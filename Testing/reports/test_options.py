@@ -70,13 +70,14 @@ def test_the_page_shows_other_rules_and_risks_only_when_asked_for(tmp_path):
 def test_the_terminal_prints_the_rule_sets_side_by_side(capsys, tmp_path):
     console.print_result(chosen(), tmp_path)
     printed = capsys.readouterr().out
-    for name in RULE_SETS:
-        assert f"\n{name} " in printed
+    for rules in RULE_SETS.values():
+        assert f"\n{rules.title} " in printed
+    assert "(rules: Agatston 1990); CAC-DRS" in printed
     assert "MESA" in printed
     assert "not calibrated" not in printed
     console.print_result(scored_case(), tmp_path)
     printed = capsys.readouterr().out
-    assert "siemens" not in printed
+    assert "Siemens" not in printed
     assert "Mass is not calibrated" in printed
 
 

@@ -150,13 +150,16 @@ def _comparison(result: "CaseResult") -> list[str]:
     """The same lesions by every rule set, a line each; nothing when it was not asked for."""
     if not result.compared:
         return []
-    columns = f"{'Rules':<22}{'Min. component':>15}{'Neighbors':>12}{'Lesions':>9}{'Agatston':>11}{'Volume mm3':>12}"
+    width = max(len(scored.rules.title) for scored in result.compared) + 1
+    columns = (
+        f"{'Rules':<{width}}{'Min. component':>15}{'Neighbors':>12}{'Lesions':>9}{'Agatston':>11}{'Volume mm3':>12}"
+    )
     lines = ["", f"{columns}{'Mass mg':>9}  Volume by"]
     for scored in result.compared:
         rules, total = scored.rules, scored.score.total
         pixels = f"{scored.minimum_pixels} pixel{'' if scored.minimum_pixels == 1 else 's'}"
         lines.append(
-            f"{rules.name:<22}{pixels:>15}{rules.connectivity:>12}{total.lesions:>9}{total.agatston:>11.2f}"
+            f"{rules.title:<{width}}{pixels:>15}{rules.connectivity:>12}{total.lesions:>9}{total.agatston:>11.2f}"
             f"{scored.quantities.volume_mm3.total:>12.1f}{scored.quantities.mass_mg.total:>9.1f}"
             f"  {rules.volume_method} from {rules.for_volume.threshold_hu:g} HU"
         )
@@ -186,8 +189,7 @@ def print_result(result: "CaseResult", report: Path) -> None:
         lines.append(f"{name:<12}{tally.lesions:>8}{tally.agatston:>12.2f}{volume_mm3:>13.1f}{mass_mg:>10.1f}")
     lines += [
         "",
-        f"Risk category {interpretation.category} (Agatston, {score.rules.name} rules); "
-        f"CAC-DRS {interpretation.cac_drs}",
+        f"Risk category {interpretation.category} (rules: {score.rules.title}); CAC-DRS {interpretation.cac_drs}",
     ]
     if not score.total.lesions:
         found = (

@@ -204,7 +204,7 @@ def _table(measurement: "Measurement") -> list[str]:
     lines += [
         _row("Total", "", measurement.totals),
         "",
-        f"Rules: {measurement.rules.name}. Mass: {measurement.calibration.mg_per_cm3_hu:.3f} mg/cm3/HU, "
+        f"Rules: {measurement.rules.title}. Mass: {measurement.calibration.mg_per_cm3_hu:.3f} mg/cm3/HU, "
         f"{measurement.calibration.source}.",
         RESEARCH_USE,
         "",

@@ -80,7 +80,7 @@ def _algorithm(result: "CaseResult") -> AlgorithmIdentificationSequence:
         family=codes.DCM.ArtificialIntelligence,
         version=coronary_calcium.__version__,
         source=MANUFACTURER,
-        parameters={"weights SHA-256": str(weights_checksum(result)), "rules": result.rules.name},
+        parameters={"weights SHA-256": str(weights_checksum(result)), "rules": result.rules.title},
     )
 
 

@@ -121,7 +121,7 @@ def statements(result: "CaseResult") -> list[str]:
         f"Made by {software_versions()}. {marked}",
         f"Risk category by the total Agatston score: {interpretation.category} (scheme {interpretation.scheme.name}); "
         f"CAC-DRS {interpretation.cac_drs}.",
-        f"Rules: {result.rules.name}; {'; '.join(result.rules.sources)}.",
+        f"Rules: {result.rules.title}; {'; '.join(result.rules.sources)}.",
         f"Mass from: {calibration.source}."
         if calibration.calibrated
         else "There is no mass in this report, because no calibration of this scanner is known.",
@@ -188,7 +188,7 @@ def _facts(artery: Artery, tally: Tally | Lesion, result: "CaseResult") -> dict:
     algorithm = AlgorithmIdentification(
         name=NETWORK if checksum else PRODUCT,
         version=coronary_calcium.__version__,
-        parameters=[f"rules: {result.rules.name}", *([f"weights SHA-256: {checksum}"] if checksum else [])],
+        parameters=[f"rules: {result.rules.title}", *([f"weights SHA-256: {checksum}"] if checksum else [])],
     )
     return {
         "finding_type": concept(CALCIFICATION) if tally.agatston else None,

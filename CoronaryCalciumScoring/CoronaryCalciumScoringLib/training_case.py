@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK
 from coronary_calcium.arteries import NAMED_ARTERIES, UNASSIGNED
+from coronary_calcium.atomic_write import hidden_folder
 from coronary_calcium.datasets import case_format
 from coronary_calcium.datasets.case_format import REVIEWED_CT, REVIEWED_FACTS, REVIEWED_LABELS, REVIEWED_PREDICTION
 from coronary_calcium.errors import InputError, not_written
@@ -86,27 +87,25 @@ def write_training_case(case: TrainingCase, folder: str | Path, progress: Progre
     windows = case.windows or find_heart(volume, part_of(progress, 0.0, 0.5)).windows
     folder = Path(folder)
     name = f"case-{uuid.uuid4().hex[:12]}"
-    partial = folder / f".{name}"
     try:
-        partial.mkdir(parents=True)
-        progress(0.5, "Writing the CT")
-        _write_image(volume, np.asarray(volume.hu), partial / REVIEWED_CT)
-        progress(0.8, "Writing the labels")
-        _write_image(volume, labels, partial / REVIEWED_LABELS)
-        if case.predicted is not None:
-            _write_image(volume, case.predicted, partial / REVIEWED_PREDICTION)
-        (partial / REVIEWED_FACTS).write_text(
-            json.dumps(case.facts, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        progress(0.9, "Writing the part around the heart")
-        partial.rename(folder / name)
+        folder.mkdir(parents=True, exist_ok=True)
+        with hidden_folder(folder) as partial:
+            progress(0.5, "Writing the CT")
+            _write_image(volume, np.asarray(volume.hu), partial / REVIEWED_CT)
+            progress(0.8, "Writing the labels")
+            _write_image(volume, labels, partial / REVIEWED_LABELS)
+            if case.predicted is not None:
+                _write_image(volume, case.predicted, partial / REVIEWED_PREDICTION)
+            (partial / REVIEWED_FACTS).write_text(
+                json.dumps(case.facts, indent=2, allow_nan=False) + "\n", encoding="utf-8"
+            )
+            progress(0.9, "Writing the part around the heart")
+            partial.rename(folder / name)
         path = folder / f"{name}.npz"
         case_format.write_training_case(path, volume, labels, windows, case.facts)
     except OSError as error:
         shutil.rmtree(folder / name, ignore_errors=True)
         raise not_written("The training case", folder, error) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return path
 
 

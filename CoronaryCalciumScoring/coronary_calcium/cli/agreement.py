@@ -5,7 +5,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from coronary_calcium.cli.console import SCORED, WRONG_USAGE, named_path, say, usable_output
+from coronary_calcium.cli.console import SCORED, WRONG_USAGE, add_cohort_folder, named_path, say, usable_output
 from coronary_calcium.disclaimers import RESEARCH_USE
 
 
@@ -17,7 +17,7 @@ def add_agreement(commands: argparse._SubParsersAction) -> None:
         description="ICC, kappa, Bland-Altman, lesions and time of every pair of readers, on the cases that all of "
         "them have done. Writes agreement.html, agreement.csv and agreement.json.",
     )
-    command.add_argument("cohort", type=named_path, help="the cohort's folder")
+    add_cohort_folder(command)
     command.add_argument("--readers", nargs="+", required=True, metavar="READER", help="two or more; AI is the network")
     command.add_argument("--output", type=named_path, help="folder for the results (default: agreement in the cohort)")
     command.set_defaults(run=_agreement)

@@ -22,6 +22,7 @@ from coronary_calcium.cli.console import (
     SCORED,
     WRONG_USAGE,
     LongProgress,
+    add_cohort_folder,
     add_device,
     named_path,
     say,
@@ -105,7 +106,7 @@ def _add_run(actions: argparse._SubParsersAction) -> None:
 
 def _add_status(actions: argparse._SubParsersAction) -> None:
     status = actions.add_parser("status", help="how far a cohort is", description="How far a cohort is.")
-    status.add_argument("cohort", type=named_path, help="the cohort's folder")
+    add_cohort_folder(status)
     status.add_argument("--log", metavar="ID", help="show the program's account of a case that failed")
     status.set_defaults(run=_status)
 
@@ -118,7 +119,7 @@ def _add_query(actions: argparse._SubParsersAction) -> None:
         "400 AND warning_codes NOT LIKE '%%heart-cut%%'\", or a whole SELECT on the views cohort, warnings and "
         "lesions. Nothing can be changed.",
     )
-    query.add_argument("cohort", type=named_path, help="the cohort's folder")
+    add_cohort_folder(query)
     query.add_argument("sql", nargs="?", default="1", help="condition or SELECT (default: all cases)")
     query.add_argument("--columns", action="store_true", help="list the views with their columns instead")
     query.set_defaults(run=_ask)
@@ -131,7 +132,7 @@ def _add_readings(actions: argparse._SubParsersAction) -> None:
         description="Score a reader's label maps on the cohort's CTs and keep them as that reader's done cases, for "
         "`agreement` and training.",
     )
-    readings.add_argument("cohort", type=named_path, help="the cohort's folder")
+    add_cohort_folder(readings)
     readings.add_argument("masks", type=named_path, help="folder of label maps named by id: ID.nrrd, ID.seg.nrrd, ...")
     readings.add_argument("--reader", required=True, help="the reader's name")
     readings.set_defaults(run=_take_readings)

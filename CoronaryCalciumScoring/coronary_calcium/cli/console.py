@@ -239,6 +239,11 @@ def add_device(parser: argparse.ArgumentParser, doing: str) -> None:
     parser.add_argument("--device", choices=DEVICES, default="auto", help=f"{doing} (default: auto)")
 
 
+def add_cohort_folder(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of a cohort."""
+    parser.add_argument("cohort", type=named_path, help="the cohort's folder")
+
+
 def usable_output(folder: Path) -> bool:
     """Whether results can be written there, checked before minutes of work rather than after; creates nothing."""
     existing = next(path for path in (folder, *folder.absolute().parents) if os.path.lexists(path))

@@ -36,6 +36,7 @@ from CoronaryCalciumScoringWidgets.run_control import RunControl, showRun
 from CoronaryCalciumScoringWidgets.sample_data import registerSampleData
 from CoronaryCalciumScoringWidgets.saving import Saving
 from CoronaryCalciumScoringWidgets.score_view import device_text, volume_text
+from CoronaryCalciumScoringWidgets.worklist_section import WorklistSection
 from slicer import vtkMRMLScalarVolumeNode, vtkMRMLSegmentationNode, vtkMRMLTableNode
 from slicer.i18n import tr as _
 from slicer.i18n import translate
@@ -106,6 +107,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.reviewPanel = None
         self.rulesAndOutputs = None
         self.quantities = None
+        self.worklist = None
         self._case = None
         self._volumeNode = None
         self._replaced = None  # the review that the result of the run replaces
@@ -144,6 +146,13 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self.ensureReportPackages,
         )
         self.quantities = QuantitiesSection(self.ui.scoreCollapsibleButton.layout(), lambda: self.reviewPanel.review)
+        self.worklist = WorklistSection(
+            self.ui.worklistCollapsibleButton,
+            slicer.util.mainWindow() or self.parent,
+            self._showCase,
+            lambda: self.reviewPanel.review,
+            self._whyNoOtherCase,
+        )
         self._filters = (
             leaveWheelToPanel(uiWidget),
             keepHeight(uiWidget),
@@ -166,12 +175,15 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if self.reviewPanel is not None:
             self.reviewPanel.exit()
             self.reviewPanel.dispose()
+        if self.worklist is not None:
+            self.worklist.dispose()
         self.setParameterNode(None)
         self.removeObservers()
 
     def _letGo(self, seconds: float = 0.0) -> None:
         """Stop what runs, wait for its end at most so long, and end the review; nothing after a setup that failed."""
-        if self.rulesAndOutputs is not None:
+        if self.worklist is not None:
+            self.worklist.letGo(seconds)
             self.run.abandon(seconds)
             self.reviewPanel.close()
             self.rulesAndOutputs.close(seconds)
@@ -181,9 +193,11 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         """Called each time the user opens this module."""
         self.initializeParameterNode()
         self.reviewPanel.enter()
+        self.worklist.enter()
 
     def exit(self) -> None:
         """Called each time the user opens a different module; a run goes on, and so do the live scores."""
+        self.worklist.exit()
         self.reviewPanel.exit()
         if self._parameterNode:
             self._parameterNode.disconnectGui(self._parameterNodeGuiTag)
@@ -403,12 +417,25 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.rulesAndOutputs.update()
         self.quantities.update()
         self._saving.update()
+        self.worklist.update()
+
+    def _showCase(self, volumeNode) -> None:
+        """Show a worklist's case with its review; None makes room for another."""
+        self._chooseReview(None)
+        self._parameterNode.inputVolume = volumeNode
+        self._updatePanel()
+        self.reviewPanel.showHighest()
+
+    def _whyNoOtherCase(self) -> str:
+        """Why no other case can be shown now: something runs on this one."""
+        running = self.run.running or self.rulesAndOutputs.running
+        return _("Wait for the work that is running, or cancel it.") if running else ""
 
     def _whyNot(self, volumeNode) -> str:
         """Why the CT cannot be scored, as far as it can be told without looking at its voxels; else empty."""
         if not volumeNode:
             return _("Select a CT to score.")
-        return self.logic.whyRejected(volumeNode) or ""
+        return self.logic.whyRejected(volumeNode) or self.worklist.whyNoRun(volumeNode)
 
     def _readyText(self, volumeNode) -> str:
         return volume_text(volumeNode.GetImageData().GetDimensions(), volumeNode.GetSpacing())

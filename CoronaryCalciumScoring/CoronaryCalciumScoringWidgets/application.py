@@ -131,16 +131,18 @@ def ensurePackages(requirements: str) -> None:
         raise _declined(_("The network needs PyTorch, which was not installed."))
 
 
-def askFolder(parent, title: str, names: Sequence[str] = ()) -> str:
+def askFolder(parent, title: str, names: Sequence[str] = (), setting: str = FOLDER_SETTING) -> str:
     """Ask for a folder, beginning at the one that was chosen last, and before files of these names are replaced.
+
+    The setting keeps which was chosen last.
 
     Empty when the user does not want to write.
     """
     settings = qt.QSettings()
-    folder = qt.QFileDialog.getExistingDirectory(parent, title, settings.value(FOLDER_SETTING) or "")
+    folder = qt.QFileDialog.getExistingDirectory(parent, title, settings.value(setting) or "")
     if not folder:
         return ""
-    settings.setValue(FOLDER_SETTING, folder)
+    settings.setValue(setting, folder)
     present = [name for name in names if os.path.exists(os.path.join(folder, name))]
     if present and not slicer.util.confirmOkCancelDisplay(
         _("{folder} already holds {names}. Replace them?").format(folder=folder, names=", ".join(present)),

@@ -99,7 +99,7 @@ def keepHeight(panel) -> LayoutFilter:
         if height > 0 and height != panel.minimumHeight:
             panel.setMinimumHeight(height)
 
-    return _watch(panel, fit)
+    return onResize(panel, fit)
 
 
 def keepScrollHeight(scrollArea) -> LayoutFilter:
@@ -111,10 +111,11 @@ def keepScrollHeight(scrollArea) -> LayoutFilter:
         if height != scrollArea.minimumHeight:
             scrollArea.setMinimumHeight(height)
 
-    return _watch(contents, fit)
+    return onResize(contents, fit)
 
 
-def _watch(widget, fit) -> LayoutFilter:
+def onResize(widget, fit) -> LayoutFilter:
+    """Call ``fit()`` now, and whenever a widget's size or need has changed. The caller keeps the filter."""
     layoutFilter = LayoutFilter()
     layoutFilter._fit = fit
     widget.installEventFilter(layoutFilter)
@@ -134,7 +135,7 @@ class FittedColumns:
         self._table, self._choices, self._whole = table, choices, whole
         self._width = -1
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Fixed)
-        self._filter = _watch(table.viewport(), self._resized)
+        self._filter = onResize(table.viewport(), self._resized)
 
     def _resized(self) -> None:
         if self._table.viewport().width != self._width:

@@ -162,6 +162,7 @@ def test_filters_take_statuses_and_words(cohort):
     assert ids(worklist.shown(text="uncertain")) == ["c"]
     assert ids(worklist.shown(text=">400 KVP")) == ["d"]
     assert ids(worklist.shown(text="nothing has this")) == []
+    assert ids(worklist.shown(statuses=TO_READ, text="uncertain", keep="b")) == ["b", "c"]
 
 
 @pytest.mark.parametrize(

@@ -125,9 +125,13 @@ def _cut_cells(shown):
             texts = {header: table.horizontalHeader().fontMetrics().horizontalAdvance(header)}
             for row in range(table.rowCount):
                 item = table.item(row, column)
+                if item is None:  # a long list fills the rows that are on view
+                    continue
                 icon = 20 if item.data(QtCore.Qt.DecorationRole) is not None else 0
                 metrics = QtGui.QFontMetrics(item.font())
                 texts[item.text().strip()] = metrics.horizontalAdvance(item.text().strip()) + icon
+            if table.horizontalHeader().stretchLastSection and column == table.columnCount - 1:
+                continue  # takes what is left, and its cells' tooltips have the whole text
             for text, needed in texts.items():
                 if needed + PADDING > table.columnWidth(column) and not (column == 0 and _wraps(table, text)):
                     yield f"{_name(table)} cuts {text!r}: {table.columnWidth(column)} < {needed + PADDING}"

@@ -12,6 +12,7 @@ from panel_pictures import NARROW, WIDE, WIDTH, draw, faults, show
 from qt_stand_in import ctkCollapsibleButton
 from review_cases import IN_LAD, click
 from slicer_cases import WaitingEngine
+from worklist_cases import large_worklist, synthetic_worklist
 
 WIDTHS = (NARROW, WIDTH, WIDE)
 
@@ -89,6 +90,56 @@ def test_any_one_section_open_can_be_read(application, scene, tmp_path):
             application.ui.reviewCollapsibleButton.collapsed = False
         draw(application, tmp_path / f"section-{number}.png", NARROW)
         assert faults(application) == [], section.property("objectName")
+
+
+def test_the_worklist_can_be_read_at_every_width(application, scene, tmp_path):
+    worklist = application.widget.worklist
+    form = worklist.form
+
+    def settled():
+        application.until(lambda: not worklist.run.running)
+
+    def only_worklist(state):
+        unfold(application, False)
+        application.widget.ui.worklistCollapsibleButton.collapsed = False
+        check(application, tmp_path, state)
+
+    only_worklist("worklist-empty")
+    form.readerEdit.text = "anna"
+    worklist.openFolder(str(synthetic_worklist(tmp_path / "small" / "cohort", 3)))
+    settled()
+    only_worklist("worklist-three")
+    worklist.openNextToRead()
+    settled()
+    worklist.mark("done")
+    settled()
+    only_worklist("worklist-marked")
+    worklist.openFolder(str(large_worklist(tmp_path / "large" / "cohort", 2000)))
+    settled()
+    form.orderComboBox.currentIndex = 1
+    only_worklist("worklist-2000")
+    form.findEdit.text = ">400 kvp"
+    application.until(lambda: form.table.rowCount < 1000)
+    only_worklist("worklist-filtered")
+    form.hideAICheckBox.checked = True
+    settled()
+    only_worklist("worklist-blinded")
+
+
+def test_every_case_shows_its_id_status_and_score_at_every_width(application, scene, tmp_path):
+    worklist = application.widget.worklist
+    worklist.form.readerEdit.text = "anna"
+    worklist.openFolder(str(large_worklist(tmp_path / "cohort", 20)))
+    application.until(lambda: not worklist.run.running)
+    unfold(application, False)
+    application.widget.ui.worklistCollapsibleButton.collapsed = False
+    table, shown = worklist.form.table, {}
+    for width in WIDTHS:
+        show(application, width)
+        shown[width] = [column for column in range(table.columnCount) if not table.isColumnHidden(column)]
+        assert faults(application) == []
+    assert (shown[NARROW], shown[WIDTH]) == ([0, 1, 2], [0, 1, 2, 3])
+    assert shown[WIDE][-1] == table.columnCount - 1  # and why it is here
 
 
 def test_large_numbers_are_shown_in_full_in_fewer_columns(application, scene):

@@ -140,9 +140,17 @@ class Worklist:
         return self.rows[case_id]
 
     def shown(
-        self, order: str = BY_ID, statuses: Iterable[str] = STATUSES, text: str = "", seed: int = RANDOM_SEED
+        self,
+        order: str = BY_ID,
+        statuses: Iterable[str] = STATUSES,
+        text: str = "",
+        *,
+        keep: str | None = None,
+        seed: int = RANDOM_SEED,
     ) -> list[PlacedRow]:
-        """The rows in an order, of them those with one of the statuses that contain the text.
+        """The rows in an order, of them those with one of the statuses that contain all words of the text.
+
+        The case ``keep``, which the reader is at, is among them whatever becomes of it.
 
         An order that would tell a blinded reader of the network's result is that of the ids.
         """
@@ -150,7 +158,11 @@ class Worklist:
         wanted = set(statuses)
         words = text.lower().split()
         placed = ordered(self.rows.values(), order, seed)
-        return [one for one in placed if one.row.status in wanted and all(word in _text(one) for word in words)]
+        return [
+            one
+            for one in placed
+            if one.row.id == keep or (one.row.status in wanted and all(word in _text(one) for word in words))
+        ]
 
     def counts(self) -> dict[str, int]:
         """How many cases there are of each status."""

@@ -1,0 +1,176 @@
+"""The controls of the worklist's section, made in code."""
+
+from types import SimpleNamespace
+
+import qt
+from coronary_calcium.cohort.worklist import (
+    BY_DISAGREEMENT,
+    BY_ID,
+    BY_UNCERTAINTY,
+    DONE,
+    IN_PROGRESS,
+    NOT_GRADABLE,
+    RANDOM,
+    SECOND_LOOK,
+    STATUSES,
+    TO_READ,
+    UNREAD,
+)
+from slicer.i18n import tr as _
+
+from .controls import Answer
+
+ORDER_TITLES = {
+    BY_ID: _("By case"),
+    BY_UNCERTAINTY: _("Most uncertain first"),
+    BY_DISAGREEMENT: _("Disagreement with the AI first"),
+    RANDOM: _("Random, the same for all"),
+}
+FILTERS = (
+    (_("All"), STATUSES),
+    (_("To read"), TO_READ),
+    (_("Unread"), (UNREAD,)),
+    (_("In progress"), (IN_PROGRESS,)),
+    (_("Done"), (DONE,)),
+    (_("Second look"), (SECOND_LOOK,)),
+    (_("Not gradable"), (NOT_GRADABLE,)),
+)
+# What is most often wrong with a CT; any other words will do.
+REASONS = (_("Motion"), _("Noise"), _("Heart cut off"), _("Contrast medium"), _("Stent or bypass"), _("Metal"))
+
+
+def build_form(layout) -> SimpleNamespace:
+    """Add the controls to the section's layout; returns them by name."""
+    form = SimpleNamespace()
+    _source(form, layout)
+    _choice(form, layout)
+    form.table = _table(layout)
+    # What changes its height comes last, so that no button moves under the pointer.
+    _steps(form, layout)
+    _marks(form, layout)
+    form.countLabel = _label(layout, _("How many cases there are, and how far you are."))
+    form.caseLabel = _label(layout, _("The case that is open."))
+    form.answer = Answer(layout)
+    return form
+
+
+def _source(form, layout) -> None:
+    form.openButton = _button(
+        _("Open folder..."), _("Open a cohort that was scored by `cohort run`, or any folder of CTs, without AI.")
+    )
+    form.readerEdit = qt.QLineEdit()
+    form.readerEdit.placeholderText = _("your name")
+    form.readerEdit.toolTip = _("Your readings are kept under this name: letters, digits, '.', '_' and '-'.")
+    row = qt.QHBoxLayout()
+    row.addWidget(qt.QLabel(_("Reader:")))
+    row.addWidget(form.readerEdit, 1)
+    row.addWidget(form.openButton)
+    layout.addLayout(row)
+    form.hideAICheckBox = _check(
+        _("Hide the AI"), _("Read without the AI's lesions, scores and warnings, and in no order that tells of them.")
+    )
+    form.hideReadersCheckBox = _check(_("Hide other readers"), _("Read without knowing what others have read."))
+    row = qt.QHBoxLayout()
+    row.addWidget(form.hideAICheckBox)
+    row.addWidget(form.hideReadersCheckBox)
+    row.addStretch(1)
+    layout.addLayout(row)
+
+
+def _choice(form, layout) -> None:
+    form.orderComboBox = _combo(_("The order of the cases; a click on a column's title sorts by it."))
+    form.filterComboBox = _combo(_("Which cases are shown."))
+    for title, _statuses in FILTERS:
+        form.filterComboBox.addItem(title)
+    form.findEdit = qt.QLineEdit()
+    form.findEdit.placeholderText = _("find: id, >400, kvp")
+    form.findEdit.toolTip = _("Show cases with these words in their id, category, reason, warnings or other readers.")
+    layout.addWidget(form.orderComboBox)
+    row = qt.QHBoxLayout()
+    form.filterComboBox.setSizePolicy(qt.QSizePolicy.Preferred, qt.QSizePolicy.Fixed)
+    row.addWidget(form.filterComboBox)
+    row.addWidget(form.findEdit, 1)
+    layout.addLayout(row)
+
+
+def _table(layout):
+    table = qt.QTableWidget()
+    table.toolTip = _("The cases. Double-click one to open it; a click on a title sorts.")
+    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+    table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
+    table.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+    table.setWordWrap(False)
+    table.setTabKeyNavigation(False)
+    table.setShowGrid(False)
+    table.setAlternatingRowColors(True)
+    table.verticalHeader().hide()
+    layout.addWidget(table)
+    return table
+
+
+def _steps(form, layout) -> None:
+    form.previousButton = _button(_("Previous"), _("Open the case before this one (Shift+P)."))
+    form.nextButton = _button(_("Next"), _("Open the case after this one (Shift+N)."))
+    form.unreadButton = _button(
+        _("Next unread"), _("Open the next case that is not marked yet (Shift+U); what you did here is kept.")
+    )
+    _row(layout, form.previousButton, form.nextButton, form.unreadButton)
+
+
+def _marks(form, layout) -> None:
+    form.doneButton = _button(_("Done"), _("Mark the case as read, and open the next unread one (Shift+D)."))
+    form.lookButton = _button(
+        _("Second look"), _("Mark the case for a second look, and open the next unread one (Shift+L).")
+    )
+    _row(layout, form.doneButton, form.lookButton)
+    form.notGradableButton = _button(
+        _("Not gradable"), _("Mark the case as not gradable for this reason, and open the next unread one (Shift+G).")
+    )
+    form.reasonComboBox = _combo(_("Why the case is not gradable: choose, or type."))
+    form.reasonComboBox.editable = True
+    for reason in REASONS:
+        form.reasonComboBox.addItem(reason)
+    form.reasonComboBox.setCurrentIndex(-1)
+    form.reasonComboBox.lineEdit().placeholderText = _("reason")
+    row = _row(layout, form.notGradableButton)
+    row.addWidget(form.reasonComboBox, 1)
+
+
+def _row(layout, *widgets):
+    row = qt.QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget)
+    layout.addLayout(row)
+    return row
+
+
+def _combo(tip: str):
+    combo = qt.QComboBox()
+    combo.toolTip = tip
+    # No wider than the panel, whatever its longest entry.
+    combo.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+    return combo
+
+
+def _check(text: str, tip: str):
+    box = qt.QCheckBox(text)
+    box.toolTip = tip
+    return box
+
+
+def _button(text: str, tip: str):
+    button = qt.QPushButton(text)
+    button.toolTip = tip
+    return button
+
+
+def _label(layout, tip: str):
+    label = qt.QLabel()
+    label.wordWrap = True
+    label.toolTip = tip
+    label.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
+    layout.addWidget(label)
+    return label

@@ -178,6 +178,8 @@ def test_the_command_scores_a_list_goes_on_with_it_and_answers_questions(client,
         rows = list(csv.DictReader(stream))
     assert [row["agatston_lad"] for row in rows[:2]] == ["432.0", "432.0"]
     page = (output / "cohort.html").read_text()
+    assert "1 rejected, flat: The" in page and (output / "cases" / "one" / "report.html").is_file()
+    assert 'href="cases/one/report.html"' in page
     assert "2</p><p>scored" in page and "too-few-slices" in page and "http" not in page and str(listed) not in page
     assert {"scores.json", "report.html", "case.json", "reading.json", "overview.png"} <= {
         path.name for path in (output / "cases" / "one").iterdir()

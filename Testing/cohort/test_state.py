@@ -7,7 +7,7 @@ import time
 
 import pytest
 from cohort_work import make_cohort, record_of, settings_of
-from command_cases import SPACING, marked, patient_hu, write_image
+from command_cases import SPACING, marked, patient_hu, run, write_image
 from coronary_calcium.cohort.case_search import read_folder, rows_of_csv, search_folder
 from coronary_calcium.cohort.cases import DONE, REJECTED, FoundCase, Outcome, checked_id
 from coronary_calcium.cohort.export import write_tables
@@ -99,6 +99,17 @@ def test_other_weights_or_rules_are_told_and_queued_again_when_asked(tmp_path):
         assert sum(state.categories().values()) == 3
         assert state.requeue_changed(now) == 3 and state.counts()["queued"] == 3
         assert state.categories() == {}
+
+
+def test_the_status_lists_the_categories_in_the_order_of_their_scheme(tmp_path):
+    status = run("cohort", "status", scored_cohort(tmp_path, 6)).out
+    assert [line.split() for line in status.split("\n\n")[1].splitlines()] == [
+        ["0", "0"],
+        ["1-10", "0"],
+        ["11-100", "1"],
+        ["101-400", "3"],
+        [">400", "1"],
+    ]
 
 
 def test_outcomes_are_kept_all_or_none(tmp_path):

@@ -350,12 +350,14 @@ class _Report:
 
     def show(self) -> None:
         """Show it."""
+        from coronary_calcium.scoring.risk import in_scheme_order  # noqa: PLC0415
+
         ended = self._ended.total()
         took = self._times[-1] - self._times[0]
         rate = f", {3600 * (len(self._times) - 1) / took:.0f} per hour" if took > 0 else ""
-        categories = " ".join(f"{name}: {count}" for name, count in sorted(self._categories.items(), key=str))
-        text = f"{ended} of {self._total} cases{rate}; {categories}; {self._ended['rejected']} rejected, "
-        self._bar(ended / self._total, f"{text}{self._ended['failed']} failed")
+        categories = ", ".join(f"{name}: {count}" for name, count in in_scheme_order(self._categories).items() if count)
+        text = f"{ended} of {self._total} cases{rate}; {categories}{'; ' if categories else ''}"
+        self._bar(ended / self._total, f"{text}{self._ended['rejected']} rejected, {self._ended['failed']} failed")
 
 
 def _score(state: "CohortState", client: "Client", settings: "CohortSettings") -> bool:
@@ -371,16 +373,17 @@ def _score(state: "CohortState", client: "Client", settings: "CohortSettings") -
 
 
 def _print_counts(state: "CohortState") -> None:
+    from coronary_calcium.scoring.risk import in_scheme_order  # noqa: PLC0415
+
     counts, categories = state.counts(), state.categories()
     lines = ["", *(f"{name:<10}{count:>8}" for name, count in counts.items() if count or name == "done"), ""]
-    lines += [
-        f"{name or '-':<10}{count:>8}" for name, count in sorted(categories.items(), key=lambda item: str(item[0]))
-    ]
+    lines += [f"{name:<10}{count:>8}" for name, count in in_scheme_order(categories).items()] if categories else []
     sys.stdout.write("\n".join([*lines, ""]))
 
 
 def _status(options: argparse.Namespace) -> int:
     from coronary_calcium.cohort.state import select  # noqa: PLC0415
+    from coronary_calcium.scoring.risk import in_scheme_order  # noqa: PLC0415
 
     if options.log is not None:
         rows = select(options.cohort, "SELECT state, reason, log FROM case_state WHERE id = ?", (options.log,))[1]
@@ -388,13 +391,17 @@ def _status(options: argparse.Namespace) -> int:
             raise InputError("cohort-id", f"The cohort has no case {options.log!r}; `cohort query` lists them.")
         sys.stdout.write("\n".join(text for text in rows[0] if text) + "\n")
         return SCORED
-    for sql in (
-        "SELECT state, COUNT(*) FROM cohort GROUP BY state",
-        "SELECT risk_category, COUNT(*) FROM cohort WHERE state = 'done' GROUP BY risk_category",
-        "SELECT state || ': ' || code, COUNT(*) FROM cohort WHERE state IN ('rejected', 'failed') GROUP BY 1",
-    ):
-        rows = select(options.cohort, sql)[1]
-        sys.stdout.write("".join(f"{name:<32}{count:>8}\n" for name, count in rows) + ("\n" if rows else ""))
+    states, categories, reasons = (
+        dict(select(options.cohort, sql)[1])
+        for sql in (
+            "SELECT state, COUNT(*) FROM cohort GROUP BY state",
+            "SELECT risk_category, COUNT(*) FROM cohort WHERE state = 'done' GROUP BY risk_category",
+            "SELECT state || ': ' || code, COUNT(*) FROM cohort WHERE state IN ('rejected', 'failed') GROUP BY 1",
+        )
+    )
+    for counts in (states, in_scheme_order(categories) if categories else {}, reasons):
+        lines = "".join(f"{name:<32}{count:>8}\n" for name, count in counts.items())
+        sys.stdout.write(f"{lines}\n" if lines else "")
     return SCORED
 
 

@@ -71,7 +71,8 @@ class LongProgress(_Bar):
             total=_STEPS,
             disable=True if quiet else None,
             smoothing=0.0,
-            bar_format="{desc} {percentage:3.0f}% |{bar:30}| {elapsed}, {remaining} left",
+            # The bar takes the room that is left: a narrow terminal shows the time and the text, not half a line.
+            bar_format="{percentage:3.0f}% {elapsed}, {remaining} left  {desc} {bar}",
             file=sys.stderr,
         )
 

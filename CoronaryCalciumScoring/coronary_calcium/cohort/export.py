@@ -16,7 +16,7 @@ from coronary_calcium.cohort.cases import CASE_PICTURE, CASES, DONE, FAILED, REJ
 from coronary_calcium.cohort.state import select
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.formatting import cell
-from coronary_calcium.scoring.risk import RISK_SCHEMES
+from coronary_calcium.scoring.risk import in_scheme_order
 
 TABLE_CSV, TABLE_PARQUET, PAGE = "cohort.csv", "cohort.parquet", "cohort.html"
 # The smallest groups beyond these are shown together; a picture is 200 kB.
@@ -108,12 +108,8 @@ def write_page(folder: Path, created: datetime) -> Path:
 
 
 def _categories(folder: Path) -> dict[str, int]:
-    """Done cases by risk category, in the order of their scheme."""
-    found = dict(select(folder, "SELECT risk_category, COUNT(*) FROM cohort WHERE state = ? GROUP BY 1", (DONE,))[1])
-    for scheme in RISK_SCHEMES.values():
-        if set(found) <= set(scheme.categories):
-            return {name: found.get(name, 0) for name in scheme.categories}
-    return dict(sorted(found.items()))
+    sql = "SELECT risk_category, COUNT(*) FROM cohort WHERE state = ? GROUP BY 1"
+    return in_scheme_order(dict(select(folder, sql, (DONE,))[1]))
 
 
 def _groups(folder: Path, sql: str, categories: list[str]) -> list[Group]:
@@ -138,11 +134,12 @@ def _groups(folder: Path, sql: str, categories: list[str]) -> list[Group]:
     ]
 
 
-def _reasons(folder: Path) -> list[tuple[str, str, int, str]]:
-    """State, code, count and one case's sentence of what was rejected or failed, the most frequent first."""
+def _reasons(folder: Path) -> list[tuple[str, str, int, str, str]]:
+    """State, code, count, and one case's id and sentence of what was rejected or failed, the most frequent first."""
+    # With MIN, SQLite takes the other columns from the same row.
     return select(
         folder,
-        "SELECT state, code, COUNT(*) AS n, MIN(reason) FROM cohort WHERE state IN (?, ?) GROUP BY state, code "
+        "SELECT state, code, COUNT(*) AS n, MIN(id), reason FROM cohort WHERE state IN (?, ?) GROUP BY state, code "
         "ORDER BY n DESC, code",
         (REJECTED, FAILED),
     )[1]

@@ -1,6 +1,7 @@
 """Risk categories of a total Agatston score, by the schemes in use."""
 
 import bisect
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -72,6 +73,14 @@ FOUR_400 = RiskScheme(
     "doi:10.1007/s10554-022-02615-x (categories bounded by 0, 1, 100 and 400)",
 )
 RISK_SCHEMES = {scheme.name: scheme for scheme in (FIVE_CATEGORIES, FOUR_300, FOUR_400)}
+
+
+def in_scheme_order(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts by category, with all categories of the scheme that has them, ascending; of several schemes by name."""
+    for scheme in RISK_SCHEMES.values():
+        if set(counts) <= set(scheme.categories):
+            return {name: counts.get(name, 0) for name in scheme.categories}
+    return dict(sorted(counts.items()))
 
 
 def risk_category(agatston: float) -> str:

@@ -7,15 +7,18 @@ import time
 from pathlib import Path
 
 import numpy as np
+import SimpleITK
 import slicer
 import vtk
 from coronary_calcium.arteries import BY_NAME, LCX, RCA
+from coronary_calcium.cohort.readings import DONE, has_reading, read_status, reading_folder
+from coronary_calcium.cohort.worklist_folder import READINGS_FOLDER
 from coronary_calcium.scoring.rules import CANON, LITERATURE, RULE_SETS, RuleSet
 from CoronaryCalciumScoringLib.logic import engine_score_case
 from CoronaryCalciumScoringLib.process_run import ProcessRun
 from CoronaryCalciumScoringLib.score_table import score_rows, table_text
 from CoronaryCalciumScoringLib.segmentation import artery_segments
-from CoronaryCalciumScoringLib.synthetic_ct import PLAQUES, SYNTHETIC_AGATSTON, add_synthetic_ct
+from CoronaryCalciumScoringLib.synthetic_ct import PLAQUES, SYNTHETIC_AGATSTON, add_synthetic_ct, synthetic_ct
 from CoronaryCalciumScoringLib.training_case import save_training_case
 from CoronaryCalciumScoringLib.volume_node import array_of
 from slicer.ScriptedLoadableModule import ScriptedLoadableModuleTest
@@ -152,6 +155,8 @@ PNG_START = b"\x89PNG"
 SPECK, SPECK_HU, SPECK_AGATSTON = (24, 60, 60), 150, 6.25
 # Of the self-test with the digital insert: nine cylinders and their total; slices that take long enough to cancel.
 INSERT_ROWS, THICK_MM, THIN_MM = 10, 5.0, 0.5
+# Of the worklist: who reads, and what the plaque in LAD scores, which the reader leaves out.
+READER, PLAQUE_AGATSTON = "self-test", 225.0
 
 
 class CoronaryCalciumScoringTest(PanelTest):
@@ -172,6 +177,7 @@ class CoronaryCalciumScoringTest(PanelTest):
             self.test_without_ai,
             self.test_rules,
             self.test_insert,
+            self.test_worklist,
         ):
             self.setUp()
             try:
@@ -377,6 +383,48 @@ class CoronaryCalciumScoringTest(PanelTest):
         self.assertEqual(form.selfTestAnswer.statusLabel.text, "Cancelled.")
         self.assertTrue(form.selfTestButton.enabled)
 
+    def test_worklist(self) -> None:
+        """A folder of CTs is a worklist: a click is kept, Done leads to the next case, and a case opens as it was."""
+        volumeNode, _labels = add_synthetic_ct(slicer.mrmlScene)
+        widget = self._widget(volumeNode)
+        section, form = widget.worklist, widget.worklist.form
+        self._restore.callback(setattr, form.readerEdit, "text", form.readerEdit.text)
+        widget.ui.worklistCollapsibleButton.collapsed = False
+        self._restore.callback(setattr, widget.ui.worklistCollapsibleButton, "collapsed", True)
+        form.readerEdit.text = READER
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("one", "two"):
+                _write_ct(Path(folder) / f"{name}.nrrd")
+            section.openFolder(folder)
+            self._until(lambda: form.table.rowCount == 2, "the worklist has two cases")
+            form.unreadButton.click()
+            self._until(lambda: self._agatston("Total") == 0.0 and section.reading.case is not None, "a case opens")
+            first = section.reading.id
+            self._picture("case")
+            widget.reviewPanel.choose(RCA)
+            self._click(1)
+            kept = reading_folder(Path(folder) / READINGS_FOLDER, READER, first)
+            self._until(lambda: has_reading(kept), "a click is kept")
+            form.doneButton.click()
+            self._until(lambda: section.reading.id != first and section.reading.case is not None, "the next case opens")
+            self.assertEqual(read_status(kept)[0].mark, DONE)
+            self._picture("next")
+            section.open(first)
+            self._expect("RCA", SYNTHETIC_AGATSTON - PLAQUE_AGATSTON, "the first case opens as it was left")
+            self.assertTrue(section.reading.leave())
+            section.reading.begin(None)
+            section.table.show([], None)
+        self.assertEqual(slicer.mrmlScene.GetNumberOfNodesByClass("vtkMRMLSegmentationNode"), 0)
+
     def _choose(self, form, rules: RuleSet) -> None:
         """Choose a rule set in the section for rules and outputs."""
         form.rulesComboBox.currentIndex = list(RULE_SETS).index(rules.name)
+
+
+def _write_ct(path: Path) -> None:
+    """Write the synthetic CT as an image file."""
+    volume, _labels = synthetic_ct()
+    image = SimpleITK.GetImageFromArray(volume.hu)
+    image.SetSpacing(volume.spacing[::-1])
+    image.SetOrigin(volume.origin)
+    SimpleITK.WriteImage(image, str(path))

@@ -16,7 +16,7 @@ from slicer.i18n import tr as _
 
 from .controls import onResize
 
-ROW_PIXELS, SHOWN_ROWS, CELL_PIXELS, SWATCH_PIXELS = 22, 7, 14, 10
+ROW_PIXELS, SHOWN_ROWS, SWATCH_PIXELS = 22, 7, 10
 STATUS_TITLES = {
     UNREAD: _("unread"),
     IN_PROGRESS: _("in progress"),
@@ -32,20 +32,22 @@ _STATUS_COLORS = {
     SECOND_LOOK: (230, 160, 40, 255),
     NOT_GRADABLE: (140, 140, 140, 255),
 }
-# Each column: what it is sorted by, its title, and a text as wide as any in it.
+# Each column: what it is sorted by, and its title.
 _COLUMNS = (
-    ("id", _("Case"), "case"),
-    ("status", _("Status"), max(STATUS_TITLES.values(), key=len)),
-    ("agatston", _("Agatston"), "12345.6"),
-    ("category", _("Category"), "101-400"),
-    ("uncertainty", _("Uncertain"), "100 %"),
-    ("warnings", _("Warnings"), "10"),
-    ("readers", _("Read by"), "anna, ben"),
-    ("why", _("Why here"), "405 is near the limit at"),
+    ("id", _("Case")),
+    ("status", _("Status")),
+    ("agatston", _("Agatston")),
+    ("category", _("Category")),
+    ("uncertainty", _("Uncertain")),
+    ("warnings", _("Warnings")),
+    ("readers", _("Read by")),
+    ("why", _("Why here")),
 )
-# The widest choice that fits; the last column takes what is left.
+# The widest choice that fits; the last column takes what is left, and is worth it from so many pixels on.
 _CHOICES = ((0, 1, 2, 3, 4, 5, 6, 7), (0, 1, 2, 3, 4, 7), (0, 1, 2, 3, 7), (0, 1, 2, 7), (0, 1, 2, 3), (0, 1, 2))
-_ID, _STATUS, _NUMBERS = 0, 1, (2, 4, 5)
+# Where no row has a reason to show.
+_WITHOUT_WHY = ((0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 5), (0, 1, 2, 3, 4), (0, 1, 2, 3), (0, 1, 2))
+_STATUS, _WHY, _NUMBERS, WHY_PIXELS = 1, 7, (2, 4, 5), 140
 
 
 class WorklistTable:
@@ -56,8 +58,9 @@ class WorklistTable:
         self._placed: Sequence[PlacedRow] = ()
         self._column: int | None = None  # that the reader has sorted by
         self._descending = False
+        self._widths = [0] * len(_COLUMNS)
         table.setColumnCount(len(_COLUMNS))
-        table.setHorizontalHeaderLabels([title for _by, title, _wide in _COLUMNS])
+        table.setHorizontalHeaderLabels([title for _by, title in _COLUMNS])
         header = table.horizontalHeader()
         header.setSectionResizeMode(qt.QHeaderView.Fixed)
         header.setStretchLastSection(True)
@@ -70,7 +73,7 @@ class WorklistTable:
         table.setMaximumHeight(ROW_PIXELS * (SHOWN_ROWS + 1) + 4)
         header.connect("sectionClicked(int)", self._sortBy)
         table.connect("cellActivated(int,int)", self._activated)
-        table.verticalScrollBar().connect("valueChanged(int)", lambda _value=0: self._fill())
+        table.verticalScrollBar().connect("valueChanged(int)", lambda _value=0: self._fit())
         self._filter = onResize(table.viewport(), self._fit)
 
     @property
@@ -85,6 +88,7 @@ class WorklistTable:
         before = [one.row.id for one in self._placed]
         self._placed = placed
         table = self._table
+        self._widths = [0] * len(_COLUMNS)
         table.clearSelection()
         table.clearContents()
         table.setRowCount(len(placed))
@@ -114,24 +118,22 @@ class WorklistTable:
             self._opened(self._placed[row].row.id)
 
     def _fit(self) -> None:
-        """Show the columns that fit, and fill the rows on view."""
-        table = self._table
-        metrics = table.fontMetrics()
-        widths = [
-            max(metrics.horizontalAdvance(text) for text in (title, wide)) + CELL_PIXELS
-            for _by, title, wide in _COLUMNS
-        ]
-        widths[_ID] = max(
-            [widths[_ID], *(metrics.horizontalAdvance(one.row.id) + CELL_PIXELS for one in self._on_view())]
-        )
-        widths[_STATUS] += SWATCH_PIXELS
-        room = table.viewport().width
-        fitting = [choice for choice in _CHOICES if sum(widths[column] for column in choice) <= room]
-        shown = fitting[0] if fitting else _CHOICES[-1]
-        for column, width in enumerate(widths):
-            table.setColumnHidden(column, column not in shown)
-            table.setColumnWidth(column, width)
+        """Fill the rows on view, and show the columns that fit."""
         self._fill()
+        table, columns = self._table, range(len(_COLUMNS))
+        for column in columns:
+            table.setColumnHidden(column, False)
+        table.resizeColumnsToContents()
+        # While the reader scrolls, a column grows and does not shrink again.
+        self._widths = [max(known, table.columnWidth(column)) for column, known in enumerate(self._widths)]
+        widths = [*self._widths[:_WHY], WHY_PIXELS]
+        room = table.viewport().width
+        choices = _CHOICES if any(one.why or one.row.reason for one in self._placed) else _WITHOUT_WHY
+        fitting = [choice for choice in choices if sum(widths[column] for column in choice) <= room]
+        shown = fitting[0] if fitting else _CHOICES[-1]
+        for column in columns:
+            table.setColumnHidden(column, column not in shown)
+            table.setColumnWidth(column, widths[column])
 
     def _on_view(self) -> Sequence[PlacedRow]:
         first = self._table.verticalScrollBar().value

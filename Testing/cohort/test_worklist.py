@@ -248,6 +248,7 @@ def opened(tmp_path):
     """A cohort with one case whose CT is there and whose network's labels are given."""
     ct = write_image(tmp_path / "ct.nrrd", patient_hu())
     mask = write_image(tmp_path / "given.nrrd", marked(patient_hu()))
+    make_cohort(tmp_path / "cohort", [])
     with CohortState(tmp_path / "cohort") as state:
         state.add_cases([FoundCase("key", str(ct), id="one", mask=str(mask))])
         (job,) = state.queued()

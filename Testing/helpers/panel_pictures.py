@@ -112,6 +112,12 @@ def _wraps(table, text):
     return needed.width() <= room.width() and needed.height() <= table.rowHeight(row)
 
 
+def _icon_width(table):
+    """Of a cell's icon and what parts it from the text; a table without a size of its own has the style's."""
+    size = table.iconSize.width()
+    return (size if size > 0 else 16) + 4
+
+
 def _cut_cells(shown):
     for table in shown:
         if not isinstance(table, QtWidgets.QTableWidget):
@@ -127,7 +133,7 @@ def _cut_cells(shown):
                 item = table.item(row, column)
                 if item is None:  # a long list fills the rows that are on view
                     continue
-                icon = 20 if item.data(QtCore.Qt.DecorationRole) is not None else 0
+                icon = _icon_width(table) if item.data(QtCore.Qt.DecorationRole) is not None else 0
                 metrics = QtGui.QFontMetrics(item.font())
                 texts[item.text().strip()] = metrics.horizontalAdvance(item.text().strip()) + icon
             if table.horizontalHeader().stretchLastSection and column == table.columnCount - 1:

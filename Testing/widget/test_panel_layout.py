@@ -133,13 +133,14 @@ def test_every_case_shows_its_id_status_and_score_at_every_width(application, sc
     application.until(lambda: not worklist.run.running)
     unfold(application, False)
     application.widget.ui.worklistCollapsibleButton.collapsed = False
+    worklist.form.orderComboBox.currentIndex = 1
     table, shown = worklist.form.table, {}
     for width in WIDTHS:
         show(application, width)
         shown[width] = [column for column in range(table.columnCount) if not table.isColumnHidden(column)]
         assert faults(application) == []
-    assert (shown[NARROW], shown[WIDTH]) == ([0, 1, 2], [0, 1, 2, 3])
-    assert shown[WIDE][-1] == table.columnCount - 1  # and why it is here
+    assert shown[NARROW][:3] == shown[WIDTH][:3] == shown[WIDE][:3] == [0, 1, 2]
+    assert shown[WIDTH][-1] == shown[WIDE][-1] == table.columnCount - 1  # and why it is here
 
 
 def test_large_numbers_are_shown_in_full_in_fewer_columns(application, scene):

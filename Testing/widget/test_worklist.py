@@ -1,5 +1,6 @@
 """The worklist in the panel: cases opened, kept and marked one after another, for readers who may be blinded."""
 
+import itertools
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import pytest
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 from command_cases import write_image
-from coronary_calcium.arteries import LCX
+from coronary_calcium.arteries import LCX, LM
 from coronary_calcium.cohort.readings import DONE, NOT_GRADABLE, SECOND_LOOK, read_reading, read_status, reading_folder
 from coronary_calcium.cohort.worklist import IN_PROGRESS, UNREAD
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct
@@ -118,10 +119,12 @@ def test_an_edit_is_kept_soon_and_leaving_asks_nothing(reading):
 
 def test_strokes_without_a_pause_are_kept_all_the_same(reading):
     reading.open("case-1")
-    review = reading.panel.widget.reviewPanel.review
-    end = time.monotonic() + 1.0
+    arteries = itertools.cycle((LCX, LM))
+    # A computer at full load gives the panel a turn now and then.
+    end = time.monotonic() + 5.0
     while time.monotonic() < end and reading.statuses()[0] == UNREAD:
-        review.undo() if review.score.total.agatston < SYNTHETIC_AGATSTON else click(reading.panel, IN_RCA, shift=True)
+        reading.panel.widget.reviewPanel.choose(next(arteries))
+        click(reading.panel, IN_RCA)
         reading.panel.process_events()
         time.sleep(0.02)
     assert reading.statuses()[0] == IN_PROGRESS

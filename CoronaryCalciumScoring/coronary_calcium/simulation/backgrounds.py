@@ -156,7 +156,11 @@ def load_background(path: Path) -> BackgroundScan:
 
 def pack(folder: Path, archive: Path) -> int:
     """Pack the .npz files of a folder into one .tar.xz; returns its size in bytes."""
-    with lzma.open(archive, "wb", preset=6) as stream, tarfile.open(fileobj=stream, mode="w") as tar:
+    with (
+        whole_file(archive) as partial,
+        lzma.open(partial, "wb", preset=6) as stream,
+        tarfile.open(fileobj=stream, mode="w") as tar,
+    ):
         for path in sorted(folder.glob("*.npz")):
             tar.add(path, arcname=path.name)
     return archive.stat().st_size

@@ -1,6 +1,7 @@
 """Small controls: reasons in tooltips, answers beside their buttons, the wheel, the panel's height, tables that fit."""
 
 import enum
+from collections.abc import Callable, Mapping
 
 import qt
 from slicer.i18n import tr as _
@@ -10,6 +11,30 @@ _TABLE_EDGE = 10
 _SCROLL_BAR_PIXELS = 16
 # A column that is wrapped is not narrower than a word.
 _LEAST_COLUMN = 60
+
+
+def checkBox(text: str, tip: str):
+    """A check box with a tooltip."""
+    box = qt.QCheckBox(text)
+    box.toolTip = tip
+    return box
+
+
+def pushButton(text: str, tip: str):
+    """A button with a tooltip."""
+    button = qt.QPushButton(text)
+    button.toolTip = tip
+    return button
+
+
+def disabledShortcuts(parent, actions: Mapping[str, Callable[[], object]]) -> dict:
+    """A shortcut of ``parent`` for each key; whoever makes them enables them while they are to be heard."""
+    shortcuts = {}
+    for key, action in actions.items():
+        shortcuts[key] = qt.QShortcut(qt.QKeySequence(key), parent)
+        shortcuts[key].enabled = False
+        shortcuts[key].connect("activated()", action)
+    return shortcuts
 
 
 class Explained:

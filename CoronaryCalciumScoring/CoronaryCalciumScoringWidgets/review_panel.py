@@ -19,7 +19,7 @@ from CoronaryCalciumScoringLib.surfaces import heart_surface, hide_surfaces, les
 from slicer.i18n import tr as _
 
 from .application import acquisitionOf
-from .controls import Explained, FittedColumns
+from .controls import Explained, FittedColumns, disabledShortcuts
 from .lesion_list import LesionList
 from .run_control import RunControl
 from .score_view import COLUMNS, artery_color, change_text, no_review_text, showScores
@@ -111,12 +111,7 @@ class ReviewPanel:
             "Ctrl+Z": self.undo,
             "Ctrl+Y": self.redo,
         }
-        shortcuts = {}
-        for key, action in actions.items():
-            shortcuts[key] = qt.QShortcut(qt.QKeySequence(key), parent)
-            shortcuts[key].enabled = False
-            shortcuts[key].connect("activated()", action)
-        return shortcuts
+        return disabledShortcuts(parent, actions)
 
     def enter(self) -> None:
         """The module is on the screen: listen to views and keys."""

@@ -11,7 +11,7 @@ from coronary_calcium.scoring.volume_mass import PLAUSIBLE_MG_PER_CM3_HU
 from coronary_calcium.simulation.protocol import KERNELS
 from slicer.i18n import tr as _
 
-from .controls import Answer, FittedColumns
+from .controls import Answer, FittedColumns, checkBox, pushButton
 
 # What the MESA form opens with: the middle of what the study covers; every value is the user's to enter.
 _MESA_NUMBERS = (
@@ -58,8 +58,8 @@ def _rules(form, layout) -> None:
     form.schemeComboBox = _combo(
         [scheme.title for scheme in RISK_SCHEMES.values()], _("The risk categories of the total score.")
     )
-    form.kvpCheckBox = _check(_("Adapt thresholds to the kVp"), "")
-    form.compareButton = _button(
+    form.kvpCheckBox = checkBox(_("Adapt thresholds to the kVp"), "")
+    form.compareButton = pushButton(
         _("Compare rules"), _("Score the same lesions by every rule set, to explain a difference from a workstation.")
     )
     form.standingLabel = _label()
@@ -93,7 +93,7 @@ def _mass(form, layout) -> None:
         "A point list with two points, placed with Slicer's Markups: the center of the 200 mg/cm³ calibration insert, "
         "then the center of the water insert."
     )
-    form.calibrateButton = _button(_("Measure inserts"), _("Measure the two calibration inserts at the two points."))
+    form.calibrateButton = pushButton(_("Measure inserts"), _("Measure the two calibration inserts at the two points."))
     form.massLabel = _label()
     rows.addRow(_("Factor"), form.factorSpinBox)
     rows.addRow(_("Inserts"), form.rodsSelector)
@@ -127,24 +127,24 @@ def _mesa(form, layout) -> None:
     rows.addRow(_("Sex"), form.sexComboBox)
     rows.addRow(_("Ethnicity"), form.ethnicityComboBox)
     for name, label in MESA_FLAGS.items():
-        form.mesaFlags[name] = _check(label, _("Whether this applies to the patient."))
+        form.mesaFlags[name] = checkBox(label, _("Whether this applies to the patient."))
         rows.addRow(form.mesaFlags[name])
     form.mesaLabel = _label()
     rows.addRow(form.mesaLabel)
 
 
 def _outputs(form, layout) -> None:
-    form.identityCheckBox = _check(_("Patient and study in the report"), "")
-    form.reportButton = _button(_("Report (HTML and PDF)..."), "")
-    form.segButton = _button(_("DICOM SEG..."), "")
-    form.srButton = _button(_("DICOM SR..."), "")
+    form.identityCheckBox = checkBox(_("Patient and study in the report"), "")
+    form.reportButton = pushButton(_("Report (HTML and PDF)..."), "")
+    form.segButton = pushButton(_("DICOM SEG..."), "")
+    form.srButton = pushButton(_("DICOM SR..."), "")
     row = qt.QHBoxLayout()
     row.addWidget(form.segButton)
     row.addWidget(form.srButton)
     layout.addWidget(form.reportButton)
     layout.addWidget(form.identityCheckBox)
     layout.addLayout(row)
-    form.databaseCheckBox = _check(_("SEG, SR also into the database"), "")
+    form.databaseCheckBox = checkBox(_("SEG, SR also into the database"), "")
     form.databaseCheckBox.checked = True
     layout.addWidget(form.databaseCheckBox)
     form.outputsAnswer = Answer(layout)
@@ -158,7 +158,7 @@ def _self_test(form, layout) -> None:
     form.kernelComboBox.currentIndex = list(KERNELS).index("standard")
     form.doseSpinBox = _number(SELF_TEST_DOSE, 1.0, 2, 0.25, _(" x standard"))
     form.doseSpinBox.toolTip = _("Relative to the dose that gives 20 HU of noise with the standard kernel at 3 mm.")
-    form.selfTestButton = _button(
+    form.selfTestButton = pushButton(
         _("Run self-test"),
         _("Simulate a scan of nine cylinders of known calcium, and compare the measured with the true values."),
     )
@@ -201,18 +201,6 @@ def _combo(texts: list[str], tip: str):
         combo.addItem(text)
     combo.toolTip = tip
     return combo
-
-
-def _check(text: str, tip: str):
-    box = qt.QCheckBox(text)
-    box.toolTip = tip
-    return box
-
-
-def _button(text: str, tip: str):
-    button = qt.QPushButton(text)
-    button.toolTip = tip
-    return button
 
 
 def _table(tip: str):

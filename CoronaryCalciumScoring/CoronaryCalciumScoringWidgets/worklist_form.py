@@ -18,7 +18,7 @@ from coronary_calcium.cohort.worklist import (
 )
 from slicer.i18n import tr as _
 
-from .controls import Answer
+from .controls import Answer, checkBox, pushButton
 
 ORDER_TITLES = {
     BY_ID: _("By case"),
@@ -55,7 +55,7 @@ def build_form(layout) -> SimpleNamespace:
 
 
 def _source(form, layout) -> None:
-    form.openButton = _button(
+    form.openButton = pushButton(
         _("Open folder..."), _("Open a cohort that was scored by `cohort run`, or any folder of CTs, without AI.")
     )
     form.readerEdit = qt.QLineEdit()
@@ -66,10 +66,10 @@ def _source(form, layout) -> None:
     row.addWidget(form.readerEdit, 1)
     row.addWidget(form.openButton)
     layout.addLayout(row)
-    form.hideAICheckBox = _check(
+    form.hideAICheckBox = checkBox(
         _("Hide the AI"), _("Read without the AI's lesions, scores and warnings, and in no order that tells of them.")
     )
-    form.hideReadersCheckBox = _check(_("Hide other readers"), _("Read without knowing what others have read."))
+    form.hideReadersCheckBox = checkBox(_("Hide other readers"), _("Read without knowing what others have read."))
     row = qt.QHBoxLayout()
     row.addWidget(form.hideAICheckBox)
     row.addWidget(form.hideReadersCheckBox)
@@ -112,21 +112,21 @@ def _table(layout):
 
 
 def _steps(form, layout) -> None:
-    form.previousButton = _button(_("Previous"), _("Open the case before this one (Shift+P)."))
-    form.nextButton = _button(_("Next"), _("Open the case after this one (Shift+N)."))
-    form.unreadButton = _button(
+    form.previousButton = pushButton(_("Previous"), _("Open the case before this one (Shift+P)."))
+    form.nextButton = pushButton(_("Next"), _("Open the case after this one (Shift+N)."))
+    form.unreadButton = pushButton(
         _("Next unread"), _("Open the next case that is not marked yet (Shift+U); what you did here is kept.")
     )
     _row(layout, form.previousButton, form.nextButton, form.unreadButton)
 
 
 def _marks(form, layout) -> None:
-    form.doneButton = _button(_("Done"), _("Mark the case as read, and open the next unread one (Shift+D)."))
-    form.lookButton = _button(
+    form.doneButton = pushButton(_("Done"), _("Mark the case as read, and open the next unread one (Shift+D)."))
+    form.lookButton = pushButton(
         _("Second look"), _("Mark the case for a second look, and open the next unread one (Shift+L).")
     )
     _row(layout, form.doneButton, form.lookButton)
-    form.notGradableButton = _button(
+    form.notGradableButton = pushButton(
         _("Not gradable"), _("Mark the case as not gradable for this reason, and open the next unread one (Shift+G).")
     )
     form.reasonComboBox = _combo(_("Why the case is not gradable: choose, or type."))
@@ -153,18 +153,6 @@ def _combo(tip: str):
     # No wider than the panel, whatever its longest entry.
     combo.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
     return combo
-
-
-def _check(text: str, tip: str):
-    box = qt.QCheckBox(text)
-    box.toolTip = tip
-    return box
-
-
-def _button(text: str, tip: str):
-    button = qt.QPushButton(text)
-    button.toolTip = tip
-    return button
 
 
 def _label(layout, tip: str):

@@ -23,7 +23,7 @@ from CoronaryCalciumScoringLib.review import Review
 from slicer.i18n import tr as _
 
 from .application import askFolder
-from .controls import Explained
+from .controls import Explained, disabledShortcuts
 from .run_control import RunControl
 from .worklist_form import FILTERS, ORDER_TITLES, build_form
 from .worklist_reading import WorklistReading
@@ -107,12 +107,7 @@ class WorklistSection:
             "Shift+L": lambda: self.mark(SECOND_LOOK),
             "Shift+G": self.markNotGradable,
         }
-        shortcuts = {}
-        for key, action in actions.items():
-            shortcuts[key] = qt.QShortcut(qt.QKeySequence(key), parent)
-            shortcuts[key].enabled = False
-            shortcuts[key].connect("activated()", action)
-        return shortcuts
+        return disabledShortcuts(parent, actions)
 
     def enter(self) -> None:
         """The module is on the screen: listen to keys."""

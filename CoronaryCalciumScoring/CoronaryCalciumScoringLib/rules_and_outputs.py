@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from coronary_calcium.atomic_write import hidden_folder, move_into
+from coronary_calcium.atomic_write import move_into, new_hidden_folder
 from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
@@ -169,7 +169,8 @@ def write_dicom_files(
     folder = Path(folder)
     progress(0.1, "Writing DICOM objects")
     try:
-        with hidden_folder(folder) as partial:
+        # A folder that is gone is not made anew: the reader chose one that was there.
+        with new_hidden_folder(folder) as partial:
             files = [partial / name if name in names else None for name in (DICOM_SEGMENTATION, DICOM_REPORT)]
             write_dicom(result, *files)
             progress(0.9, "Writing DICOM objects")

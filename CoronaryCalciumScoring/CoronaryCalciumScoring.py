@@ -25,6 +25,7 @@ from CoronaryCalciumScoringWidgets.application import (
     showCT,
     shownVolume,
 )
+from CoronaryCalciumScoringWidgets.consensus_section import ConsensusSection
 from CoronaryCalciumScoringWidgets.controls import Device, keepHeight, keepScrollHeight, leaveWheelToPanel
 from CoronaryCalciumScoringWidgets.help_text import helpText
 from CoronaryCalciumScoringWidgets.module_test import CoronaryCalciumScoringTest
@@ -108,6 +109,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.rulesAndOutputs = None
         self.quantities = None
         self.worklist = None
+        self.consensus = None
         self._case = None
         self._volumeNode = None
         self._replaced = None  # the review that the result of the run replaces
@@ -149,9 +151,18 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.worklist = WorklistSection(
             self.ui.worklistCollapsibleButton,
             slicer.util.mainWindow() or self.parent,
+            self._showWorklistCase,
+            lambda: self.reviewPanel.review,
+            self._whyNoOtherCase,
+        )
+        self.consensus = ConsensusSection(
+            self.ui.consensusCollapsibleButton,
+            slicer.util.mainWindow() or self.parent,
+            self.worklist,
             self._showCase,
             lambda: self.reviewPanel.review,
             self._whyNoOtherCase,
+            self._turnToReview,
         )
         self._filters = (
             leaveWheelToPanel(uiWidget),
@@ -175,14 +186,16 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         if self.reviewPanel is not None:
             self.reviewPanel.exit()
             self.reviewPanel.dispose()
-        if self.worklist is not None:
+        if self.consensus is not None:
+            self.consensus.dispose()
             self.worklist.dispose()
         self.setParameterNode(None)
         self.removeObservers()
 
     def _letGo(self, seconds: float = 0.0) -> None:
         """Stop what runs, wait for its end at most so long, and end the review; nothing after a setup that failed."""
-        if self.worklist is not None:
+        if self.consensus is not None:
+            self.consensus.letGo(seconds)
             self.worklist.letGo(seconds)
             self.run.abandon(seconds)
             self.reviewPanel.close()
@@ -194,9 +207,11 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.initializeParameterNode()
         self.reviewPanel.enter()
         self.worklist.enter()
+        self.consensus.enter()
 
     def exit(self) -> None:
         """Called each time the user opens a different module; a run goes on, and so do the live scores."""
+        self.consensus.exit()
         self.worklist.exit()
         self.reviewPanel.exit()
         if self._parameterNode:
@@ -418,6 +433,7 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self.quantities.update()
         self._saving.update()
         self.worklist.update()
+        self.consensus.update()
 
     def _showCase(self, volumeNode) -> None:
         """Show a worklist's case with its review; None makes room for another."""
@@ -425,6 +441,16 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
         self._parameterNode.inputVolume = volumeNode
         self._updatePanel()
         self.reviewPanel.showHighest()
+
+    def _showWorklistCase(self, volumeNode) -> None:
+        """Show a worklist's case; a consensus that is open is kept and left first."""
+        self.consensus.leave()
+        self._showCase(volumeNode)
+
+    def _turnToReview(self) -> None:
+        """Unfold the review and listen to clicks, for a lesion that is to be corrected."""
+        self.ui.reviewCollapsibleButton.collapsed = False
+        self.ui.clickCheckBox.checked = True
 
     def _whyNoOtherCase(self) -> str:
         """Why no other case can be shown now: something runs on this one."""

@@ -81,6 +81,12 @@ class Consensus:
         if display is not None:
             display.SetVisibility2DOutline(False)
 
+    def set_visible(self, visible: bool) -> None:
+        """Show or hide the outlines, which would lie over any other CT, too."""
+        for node in self._outlines:
+            if node.GetDisplayNode() is not None:
+                node.GetDisplayNode().SetVisibility(visible)
+
     def close(self) -> None:
         """Take the outlines away."""
         for node in self._outlines:
@@ -146,9 +152,22 @@ class Consensus:
             )
         self._keep(DONE)
 
-    def _keep(self, mark: str) -> None:
+    def edited(self) -> None:
+        """The segments have changed, by whatever tool; they are kept soon, as those of any open case.
+
+        Before that, it is kept between whom they are a consensus; and one that was done is open again when a difference
+        is undecided again. Raises InputError("output") when it cannot be written.
+        """
+        self._keep_decisions()
+        if self.opened.status.mark == DONE and self.undecided():
+            self.save()
+
+    def _keep_decisions(self) -> None:
         if not (self.case.folder / CONSENSUS_FILE).is_file():
             keep_decisions(self.case, frozenset(self._confirmed))
+
+    def _keep(self, mark: str) -> None:
+        self._keep_decisions()
         self.opened.save(self._required(), mark)
 
     def agatston(self) -> tuple[float, float, float | None]:

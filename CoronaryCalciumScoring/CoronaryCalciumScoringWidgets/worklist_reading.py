@@ -9,6 +9,7 @@ from coronary_calcium.cohort.readings import NOT_GRADABLE
 from coronary_calcium.cohort.worklist import Worklist
 from coronary_calcium.cohort.worklist_case import WorklistCase, read_case
 from coronary_calcium.errors import InputError
+from coronary_calcium.progress import Progress
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.read_ahead import ReadAhead
 from CoronaryCalciumScoringLib.review import Review
@@ -21,6 +22,11 @@ from .run_control import RunControl
 SAVE_DELAY_MS = 300
 # How often the next case's reading gets a turn (background_run.TURN_SECONDS); the reader's strokes come first.
 AHEAD_INTERVAL_MS = 100
+
+
+def read_own(worklist: Worklist, case_id: str, progress: Progress) -> WorklistCase:
+    """Read a case for the worklist's reader; touches neither MRML nor Qt."""
+    return read_case(worklist.folder, case_id, worklist.reader, worklist.blinding, progress)
 
 
 class WorklistReading:
@@ -60,11 +66,19 @@ class WorklistReading:
         self._aheadTimer.setInterval(AHEAD_INTERVAL_MS)
         self._aheadTimer.connect("timeout()", self._readAhead)
 
-    def begin(self, worklist: Worklist | None, following: Callable[[], str | None] = lambda: None) -> None:
-        """Read the cases of this list, or of none; ``following()`` gives the id of the case to read ahead."""
+    def begin(
+        self,
+        worklist: Worklist | None,
+        following: Callable[[], str | None] = lambda: None,
+        read: Callable[[Worklist, str, Progress], WorklistCase] = read_own,
+    ) -> None:
+        """Read the cases of this list, or of none, by ``read``, which touches neither MRML nor Qt.
+
+        ``following()`` gives the id of the case to read ahead.
+        """
         self.forget()
         self.worklist, self._following = worklist, following
-        self._ahead = ReadAhead(functools.partial(_read, worklist)) if worklist is not None else None
+        self._ahead = ReadAhead(functools.partial(read, worklist)) if worklist is not None else None
 
     def forget(self) -> None:
         """Let go of the case, such as when its scene closes; what was not kept is lost."""
@@ -118,13 +132,13 @@ class WorklistReading:
 
     def update(self) -> None:
         """Follow the panel's review: what is edited in the open case is kept."""
-        review = self._review()
+        review = self.review()
         if review is not self._followed:
             self._followed = review
             if review is not None:
                 review.onChanged.append(lambda _score: self._edited())
 
-    def _review(self) -> Review | None:
+    def review(self) -> Review | None:
         """The panel's review, its scores up to date, if it is of the open case."""
         review = self._current()
         mine = review is not None and self.case is not None and review.volumeNode is self.case.volumeNode
@@ -143,7 +157,7 @@ class WorklistReading:
         return self._save()
 
     def _save(self, mark: str | None = None, reason: str = "") -> bool:
-        review = self._review()
+        review = self.review()
         if review is not None:
             review.live.update()  # a stroke whose scores have not followed yet
         try:
@@ -177,8 +191,3 @@ class WorklistReading:
             return False
         self._changed()
         return True
-
-
-def _read(worklist: Worklist, case_id: str, progress) -> WorklistCase:
-    """Read a case for the worklist's reader; touches neither MRML nor Qt."""
-    return read_case(worklist.folder, case_id, worklist.reader, worklist.blinding, progress)

@@ -40,6 +40,10 @@ class WorklistSection:
 
     ``show(volumeNode)`` has the panel show a CT with its review, or none; ``current()`` gives the panel's review;
     ``whyNot()`` says why no other case can be opened now, else it is empty; the keys work in ``shortcutParent``.
+
+    Attributes
+    ----------
+    onChanged : functions that are called when another list or case is open, or the list shows something else.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class WorklistSection:
         self._section, self._whyNot = section, whyNot
         self._folder = ""
         self._entered = self._filling = False
+        self.onChanged: list[Callable[[], object]] = []
         self.run = RunControl(form.answer, self._runChanged)
         self.reading = WorklistReading(self.run, show, current, form.answer.say, self._list)
         self.table = WorklistTable(form.table, self.open, self._list)
@@ -131,6 +136,14 @@ class WorklistSection:
         self.form.answer.showRunning(False)
         self.reading.forget()
         self._list()
+
+    def leaveCase(self) -> bool:
+        """Keep and close the case that is open, and be at none; False, and it stays, if it cannot be kept."""
+        if not self.reading.leave():
+            return False
+        self.reading.forget()
+        self._list()
+        return True
 
     def dispose(self) -> None:
         """Take the keys off the window; the section is gone after this."""
@@ -251,6 +264,8 @@ class WorklistSection:
         self.table.show(placed, self.reading.id)
         self._showCounts()
         self._allow()
+        for callback in self.onChanged:
+            callback()
 
     def _showCounts(self) -> None:
         form, worklist = self.form, self.reading.worklist

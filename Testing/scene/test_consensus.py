@@ -132,6 +132,8 @@ def test_both_readers_are_outlined_in_two_colors_and_neither_is_a_review(open_it
         assert not node.GetDisplayNode().GetVisibility2DFill() and not node.GetSaveWithScene()
     assert reviews_of(one.opened.volumeNode) == [one.opened.segmentationNode]
     assert not one.opened.segmentationNode.GetDisplayNode().GetVisibility2DOutline()
+    one.consensus.set_visible(False)
+    assert not any(node.GetDisplayNode().GetVisibility() for node in outlines)
     one.consensus.close()
     assert not any(node.GetScene() for node in outlines)
     assert one.opened.segmentationNode.GetDisplayNode().GetVisibility2DOutline()
@@ -162,6 +164,16 @@ def test_a_step_back_takes_a_decision_back_and_an_edit_decides_too(open_it):
     one.review.undo()
     one.review.assign(ras_of(one.opened.volumeNode, IN_RCA), LCX)
     assert one.state(ONLY_FIRST) == EDITED
+
+
+def test_a_consensus_that_was_done_is_open_again_after_a_step_back(open_it, cohort):
+    one = open_it()
+    one.take(ONLY_FIRST, TAKEN_SECOND)
+    one.take(OTHER_ARTERY, TAKEN_SECOND)
+    one.consensus.finish()
+    one.review.onChanged.append(lambda score: one.consensus.edited())
+    one.review.undo()
+    assert read_reading(reading_folder(cohort, "consensus", CASE)).status.mark == OPEN
 
 
 def test_a_consensus_goes_on_where_it_was_left(open_it, cohort):

@@ -15,7 +15,7 @@ import numpy as np
 from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.atomic_write import write_whole
 from coronary_calcium.cohort.reading_differences import artery_by, marked_by
-from coronary_calcium.cohort.readings import AI, DONE, Reading, cases_read, read_reading, read_status, reading_folder
+from coronary_calcium.cohort.readings import Reading, cases_done, read_reading, reading_folder
 from coronary_calcium.disclaimers import RESEARCH_USE
 from coronary_calcium.errors import InputError
 from coronary_calcium.evaluation.report import Point, bland_altman_svg, percent, two
@@ -67,7 +67,7 @@ def shared_cases(cohort: Path, readers: list[str]) -> SharedCases:
     """
     if len(set(readers)) != len(readers) or len(readers) < 2:
         raise InputError("agreement-readers", "Name two or more readers, each once; AI is the network.")
-    ids = sorted(set.intersection(*(_done(cohort, reader) for reader in readers)))
+    ids = sorted(set.intersection(*(cases_done(cohort, reader) for reader in readers)))
     if not ids:
         raise InputError(
             "agreement-cases", f"There is no case that all of {', '.join(readers)} have done: check the names."
@@ -79,13 +79,6 @@ def shared_cases(cohort: Path, readers: list[str]) -> SharedCases:
         if len({reading.shape for reading in of_case}) > 1:
             raise InputError("reading", f"The readings of {case_id} are of different CTs; read the case again.")
     return SharedCases(ids, readings)
-
-
-def _done(cohort: Path, reader: str) -> set[str]:
-    ids = cases_read(cohort, reader)
-    if reader == AI:
-        return set(ids)
-    return {one for one in ids if read_status(reading_folder(cohort, reader, one))[0].mark == DONE}
 
 
 def agreement(cases: SharedCases) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from coronary_calcium.cohort.readings import (
     NOT_GRADABLE,
     Reading,
     ReadingStatus,
+    cases_done,
     has_reading,
     read_reading,
     read_status,
@@ -118,6 +119,12 @@ def read_consensus(
         changed=changed,
         versions=(versions[0], versions[1]),
     )
+
+
+def cases_without_consensus(cohort: Path, readers: tuple[str, str], name: str = CONSENSUS_READER) -> list[str]:
+    """The ids, sorted, of the cases that both readers have done and whose consensus is not done yet."""
+    both = cases_done(cohort, readers[0]) & cases_done(cohort, readers[1])
+    return sorted(both - cases_done(cohort, name))
 
 
 def _reading(cohort: Path, reader: str, case_id: str) -> Reading:

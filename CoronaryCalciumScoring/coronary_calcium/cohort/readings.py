@@ -244,3 +244,14 @@ def cases_read(cohort: Path, reader: str) -> list[str]:
     if not folder.is_dir():
         return []
     return sorted(place.name for place in folder.iterdir() if not place.name.startswith(".") and has_reading(place))
+
+
+def cases_done(cohort: Path, reader: str) -> set[str]:
+    """The ids of the cases that a reader has marked as done; the network has done every case that it scored.
+
+    Raises InputError("reading") for a damaged one.
+    """
+    ids = cases_read(cohort, reader)
+    if reader == AI:
+        return set(ids)
+    return {one for one in ids if read_status(reading_folder(cohort, reader, one))[0].mark == DONE}

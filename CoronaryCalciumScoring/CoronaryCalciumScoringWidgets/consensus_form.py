@@ -1,0 +1,125 @@
+"""The controls of the consensus' section, made in code."""
+
+from types import SimpleNamespace
+
+import qt
+from coronary_calcium.cohort.consensus import CONSENSUS_READER
+from coronary_calcium.cohort.reading_differences import BORDER_POINTS
+from slicer.i18n import tr as _
+
+from .controls import Answer
+
+SHOWN_ROWS = 6
+MOST_POINTS = 1000.0
+
+
+def build_form(layout) -> SimpleNamespace:
+    """Add the controls to the section's layout; returns them by name."""
+    form = SimpleNamespace()
+    _who(form, layout)
+    form.legendLabel = _label(layout, _("The colors of the outlines in the slice views."))
+    form.table = _table(layout)
+    _steps(form, layout)
+    form.scoreLabel = _label(layout, _("What is left to decide, and the three total scores."))
+    form.answer = Answer(layout)
+    return form
+
+
+def _who(form, layout) -> None:
+    form.firstComboBox = _combo(_("One reader. The consensus begins with what this reader has marked."))
+    form.secondComboBox = _combo(_("The other reader; AI is the network."))
+    form.nameEdit = qt.QLineEdit(CONSENSUS_READER)
+    form.nameEdit.toolTip = _("The consensus is kept as the reading of a reader of this name.")
+    form.pointsSpinBox = qt.QDoubleSpinBox()
+    form.pointsSpinBox.toolTip = _(
+        "Borders of the same lesion are listed when a score differs by more than so many points."
+    )
+    form.pointsSpinBox.setDecimals(1)
+    form.pointsSpinBox.setRange(0.0, MOST_POINTS)
+    form.pointsSpinBox.setPrefix(_("over "))
+    form.pointsSpinBox.setSuffix(_(" points apart"))
+    form.pointsSpinBox.value = BORDER_POINTS
+    grid = qt.QGridLayout()
+    grid.setColumnStretch(1, 1)
+    for row, (title, control) in enumerate(
+        (
+            (_("Compare:"), form.firstComboBox),
+            (_("with:"), form.secondComboBox),
+            (_("Keep as:"), form.nameEdit),
+            (_("Borders:"), form.pointsSpinBox),
+        )
+    ):
+        grid.addWidget(qt.QLabel(title), row, 0)
+        grid.addWidget(control, row, 1)
+    layout.addLayout(grid)
+    form.compareButton = qt.QPushButton(_("Compare this case"))
+    form.compareButton.toolTip = _("Outline both readers' lesions in the worklist's case, and list what differs.")
+    form.nextCaseButton = qt.QPushButton(_("Next case"))
+    form.nextCaseButton.toolTip = _("Compare the next case that both have done and that has no consensus yet.")
+    row = qt.QHBoxLayout()
+    row.addWidget(form.compareButton, 1)
+    row.addWidget(form.nextCaseButton)
+    layout.addLayout(row)
+
+
+def _table(layout):
+    table = qt.QTableWidget()
+    table.toolTip = _("What differs, the largest effect first. Click a row to see it in the slice views.")
+    table.setColumnCount(5)
+    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+    table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
+    table.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+    table.setTabKeyNavigation(False)
+    table.setShowGrid(False)
+    table.setAlternatingRowColors(True)
+    table.verticalHeader().hide()
+    table.horizontalHeader().setHighlightSections(False)
+    height = table.verticalHeader().defaultSectionSize * (SHOWN_ROWS + 1)
+    table.setMinimumHeight(height)
+    table.setMaximumHeight(height)
+    layout.addWidget(table)
+    return table
+
+
+def _steps(form, layout) -> None:
+    form.firstButton = qt.QPushButton(_("Take the first"))
+    form.firstButton.toolTip = _("Decide for the first reader, and go to the next undecided difference (Ctrl+1).")
+    form.secondButton = qt.QPushButton(_("Take the second"))
+    form.secondButton.toolTip = _("Decide for the second reader, and go to the next undecided difference (Ctrl+2).")
+    form.editButton = qt.QPushButton(_("Edit"))
+    form.editButton.toolTip = _("Decide otherwise: correct the lesion with the keys 1 to 4 and a click, or the brush.")
+    form.previousButton = qt.QPushButton(_("Previous"))
+    form.previousButton.toolTip = _("Show the difference before this one.")
+    form.nextButton = qt.QPushButton(_("Next"))
+    form.nextButton.toolTip = _("Show the difference after this one.")
+    form.finishButton = qt.QPushButton(_("Finish"))
+    form.finishButton.toolTip = _("Keep the consensus as a done case of its reader.")
+    for widgets in (
+        (form.previousButton, form.nextButton, form.editButton),
+        (form.firstButton, form.secondButton),
+        (form.finishButton,),
+    ):
+        row = qt.QHBoxLayout()
+        for widget in widgets:
+            row.addWidget(widget)
+        layout.addLayout(row)
+
+
+def _combo(tip: str):
+    combo = qt.QComboBox()
+    combo.toolTip = tip
+    # No wider than the panel, whatever its longest entry.
+    combo.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+    return combo
+
+
+def _label(layout, tip: str):
+    label = qt.QLabel()
+    label.wordWrap = True
+    label.toolTip = tip
+    label.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
+    layout.addWidget(label)
+    return label

@@ -17,6 +17,7 @@ of a lesion, open <b>Brush, eraser and other tools</b>. <b>Ctrl+Z</b> undoes, <b
 <li>The scores follow every edit; beside them is what the AI found.</li>
 <li>Save the report and tables with <b>Results</b>, or the case for training with <b>Training case</b>. Saving the scene
 keeps the review, too.</li>
+<li>Many cases: <b>Worklist</b> takes you from one to the next, and keeps what you do.</li>
 </ol>
 <p>A patient to try it on, made on this computer: module <b>Sample Data</b>, <b>Simulated chest CT</b>.</p>
 <p><b>Research use only: check every lesion against the images.</b></p>

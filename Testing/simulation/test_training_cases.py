@@ -9,9 +9,10 @@ from coronary_calcium.datasets.case_format import load_case
 from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.simulation import training_cases
+from coronary_calcium.simulation.anatomy import draw_anatomy
 from coronary_calcium.simulation.backgrounds import background_of, save_background
 from coronary_calcium.simulation.inserted_lesions import InsertionStyle, insert_lesions, load_drawings, main
-from coronary_calcium.simulation.patient import FIRST_TEST_SEED, draw_anatomy, draw_deposits
+from coronary_calcium.simulation.patient import FIRST_TEST_SEED, draw_deposits
 from coronary_calcium.simulation.training_cases import draw_patients, make_cases
 from coronary_calcium.volume import Acquisition, CTVolume
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 from coronary_calcium.scoring.risk import risk_category
-from coronary_calcium.simulation.patient import draw_anatomy, draw_deposits, label_voxels, other_voxels
+from coronary_calcium.simulation.anatomy import draw_anatomy
+from coronary_calcium.simulation.patient import draw_deposits, label_voxels, other_voxels
 from coronary_calcium.simulation.shapes import Column, Ellipsoid, Inside, Pose, Rod, Tube
 from coronary_calcium.simulation.tissue import HU_PER_MG_PER_CM3, Deposit
 from coronary_calcium.simulation.truth import exact_agatston, plaques_of

@@ -22,8 +22,9 @@ from coronary_calcium.phantom.qrm_insert import HU_PER_MG_PER_CM3  # noqa: E402
 from coronary_calcium.scoring import score_labels  # noqa: E402
 from coronary_calcium.scoring.calcium_quantities import case_quantities  # noqa: E402
 from coronary_calcium.scoring.volume_mass import MassCalibration  # noqa: E402
+from coronary_calcium.simulation.anatomy import draw_anatomy  # noqa: E402
 from coronary_calcium.simulation.painting import Body, scan_grid  # noqa: E402
-from coronary_calcium.simulation.patient import DrawnPatient, draw_anatomy, draw_deposits, scan_patient  # noqa: E402
+from coronary_calcium.simulation.patient import DrawnPatient, draw_deposits, scan_patient  # noqa: E402
 from coronary_calcium.simulation.protocol import draw_protocol  # noqa: E402
 from coronary_calcium.simulation.tissue import CALCIUM_FACTOR  # noqa: E402
 from scipy import ndimage  # noqa: E402

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from coronary_calcium.cli.console import SCORED, WRONG_USAGE, PatientProgress, TerminalProgress, say, usable_output
 from coronary_calcium.progress import Progress, no_progress, part_of
 
 _FIRST_SEED = 7
 # Not together with --test-set, whose patients are always the same.
-_CHOICES = ("n", "seed", "protocol", "thickness", "spacing")
+_CHOICES = ("n", "seed", "protocol", "anatomy", "thickness", "spacing")
 
 # Seed and kind of scan.
 Wanted = tuple[int, str]
@@ -29,6 +30,12 @@ def add_simulate(commands: argparse._SubParsersAction) -> None:
         "--seed", type=int, help=f"the first patient's seed; the others follow (default: {_FIRST_SEED})"
     )
     simulate.add_argument("--protocol", choices=("chest", "cardiac"), help="default: chest")
+    simulate.add_argument(
+        "--anatomy",
+        choices=("simple", "detailed"),
+        help="simple: the bodies on which weights are trained and measured (default); detailed: chests that look like "
+        "real ones, with the same arteries and calcium",
+    )
     simulate.add_argument("--thickness", type=float, help="slice thickness in mm (default: as the protocol draws)")
     simulate.add_argument("--spacing", type=float, help="slice spacing in mm (default: as the protocol draws)")
     simulate.add_argument(
@@ -49,7 +56,10 @@ def _simulate(options: argparse.Namespace) -> int:
         return WRONG_USAGE
     if not usable_output(options.output):
         return WRONG_USAGE
-    changes = {name: getattr(options, name) for name in ("thickness", "spacing") if getattr(options, name) is not None}
+    changes: dict[str, Any] = {
+        name: getattr(options, name) for name in ("thickness", "spacing") if getattr(options, name) is not None
+    }
+    changes["detailed"] = options.anatomy == "detailed"
     wanted = _wanted(options)
     make = partial(_make, output=options.output, changes=changes)
     if len(wanted) == 1:
@@ -91,7 +101,7 @@ def _folder(wanted: Wanted, output: Path) -> Path:
     return output / f"patient-{kind}-{seed:06d}"
 
 
-def _make(wanted: Wanted, output: Path, changes: dict[str, float], progress: Progress = no_progress) -> None:
+def _make(wanted: Wanted, output: Path, changes: dict[str, Any], progress: Progress = no_progress) -> None:
     """Simulate and write one patient."""
     from coronary_calcium.simulation.dicom_series import write_patient  # noqa: PLC0415 - not needed for --help
     from coronary_calcium.simulation.patient import simulate_patient  # noqa: PLC0415

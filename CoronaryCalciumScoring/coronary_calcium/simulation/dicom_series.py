@@ -31,6 +31,7 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    kind = " in detail" if patient.anatomy.detailed else ""
     # All appears when it is complete: the slices that an interrupted run leaves would pass for a shorter scan.
     with hidden_folder(folder) as partial:
         (partial / CT_FOLDER).mkdir()
@@ -39,7 +40,7 @@ def write_patient(patient: SimulatedPatient, folder: Path, progress: Progress = 
             partial / CT_FOLDER,
             identity=("Simulated^Patient", f"SIM{patient.seed:06d}"),
             description=f"Simulated {patient.protocol.kind} CT without contrast",
-            entropy=f"coronary-calcium simulated patient {patient.seed} {patient.protocol}",
+            entropy=f"coronary-calcium simulated patient {patient.seed}{kind} {patient.protocol}",
             progress=progress,
         )
         _write_labels(patient, partial / LABELS_FILE)
@@ -77,6 +78,7 @@ def _truth(patient: SimulatedPatient) -> dict[str, Any]:
             "age": round(build.age),
             "sex": "F" if build.female else "M",
             "size": round(build.size, 3),
+            "anatomy": "detailed" if patient.anatomy.detailed else "simple",
             "dominance": "left" if "LPDA" in patient.anatomy.heart.arteries else "right",
         },
         "protocol": {

@@ -30,6 +30,10 @@ class Heart:
     mitral_arc: np.ndarray
     surface: tuple[np.ndarray, ...]
     papillary: np.ndarray
+    # Left and right ventricle, left and right atrium, left appendage.
+    chambers: tuple[Ellipsoid, ...]
+    # Pulmonary trunk, right and left pulmonary artery, aorta, upper and lower vena cava, four pulmonary veins.
+    vessels: tuple[Tube, ...]
 
 
 # Which label's artery a branch belongs to.
@@ -121,6 +125,8 @@ def build_heart(random: np.random.Generator, size: float, spine: tuple[float, fl
         _mitral_arc(r, s, arteries["LCX"], ring_center - right * s * 12 - up * s * 4, up, right),
         _surface_runs(chambers.walls, chambers.center, axis, up, right),
         np.array([chambers.center + s * (6 * axis - 14 * right + turn * 12 * up) for turn in (-1.0, 1.0)]),
+        (*chambers.walls, chambers.appendage),
+        tuple(layer.shape for layer in vessels if isinstance(layer.shape, Tube)),
     )
 
 

@@ -1,5 +1,6 @@
 """Paint tissue and calcium on the pixels of one slice: partial volume, and the smear of a moving heart."""
 
+import typing
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -87,6 +88,10 @@ class Body:
     def __init__(self, layers: Sequence[Layer], grid: Grid) -> None:
         self.layers, self.grid = layers, grid
 
+    def paint(self, z: float, thickness: float) -> np.ndarray:
+        """The sheet at ``z``, float32 (2, j, i) as ``paint_slice`` has it; its ``thickness`` does not matter."""
+        return paint_slice(self.layers, self.grid, z)
+
     def tissue(self, z: float, thickness: float, factor: float) -> np.ndarray:
         """HU (j, i) of a slice, averaged through its ``thickness``; ``factor`` is the mineral's HU over 120 kVp's."""
         count = int(np.clip(np.ceil(thickness / self._STEP_MM), 1, self._MOST))
@@ -95,12 +100,19 @@ class Body:
         return both[0] + np.float32(factor - 1) * both[1]
 
 
+class Paintable(typing.Protocol):
+    """A body that can be painted sheet by sheet."""
+
+    def paint(self, z: float, thickness: float) -> np.ndarray:
+        """The tissue of a sheet, float32 (2, j, i): HU at 120 kVp, and the mineral's share of them."""
+
+
 class PaintedBody:
     """Tissue painted once, every ``step`` mm from ``bottom`` up, of which several scans are made."""
 
-    def __init__(self, layers: Sequence[Layer], grid: Grid, bottom: float, step: float, count: int) -> None:
+    def __init__(self, body: Paintable, bottom: float, step: float, count: int) -> None:
         self.bottom, self.step = bottom, step
-        self._sheets = np.stack([paint_slice(layers, grid, bottom + n * step) for n in range(count)]).astype(np.float16)
+        self._sheets = np.stack([body.paint(bottom + n * step, step) for n in range(count)]).astype(np.float16)
 
     def tissue(self, z: float, thickness: float, factor: float) -> np.ndarray:
         """HU (j, i) of a slice, the mean of the sheets inside of it."""

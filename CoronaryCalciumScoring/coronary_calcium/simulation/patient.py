@@ -9,15 +9,14 @@ import numpy as np
 
 from coronary_calcium.progress import Progress, no_progress
 from coronary_calcium.scoring.rules import LITERATURE
-from coronary_calcium.simulation.heart_anatomy import Heart, build_heart
+from coronary_calcium.simulation.anatomy import Anatomy, draw_anatomy
+from coronary_calcium.simulation.detailed_body import DetailedBody, with_details
 from coronary_calcium.simulation.other_calcium import other_calcium
 from coronary_calcium.simulation.painting import Body, Grid, scan_grid
 from coronary_calcium.simulation.plaques import plaques_in
 from coronary_calcium.simulation.protocol import Protocol, draw_protocol
 from coronary_calcium.simulation.scanner import Tissue, expose, scanned_volume
-from coronary_calcium.simulation.shapes import Pose
-from coronary_calcium.simulation.thorax_anatomy import Build, Thorax, build_thorax, draw_build
-from coronary_calcium.simulation.tissue import Deposit, Layer
+from coronary_calcium.simulation.tissue import Deposit
 from coronary_calcium.volume import CTVolume
 
 CHEST_SEEDS = range(900_000, 900_100)
@@ -33,24 +32,7 @@ LABEL_FROM_HU = 45.0
 # Body, scanner, scan and calcium draw from streams of their own: a change in how bodies are drawn leaves the calcium's
 # numbers as they are. Seed 7, the demonstration's, has plaques in all four arteries, valve and annulus with these.
 _STREAMS = (0, 1, 2, 4)
-# Patients lie on their back to within 12 degrees, and as straight on the table.
-_MOST_ROLL, _MOST_LEAN = np.radians(12), 0.12
-
-
-@dataclass(frozen=True)
-class Anatomy:
-    """A body without its calcium, lying on the table in its pose: what several simulated patients may share."""
-
-    build: Build
-    heart: Heart
-    thorax: Thorax
-    pose: Pose
-
-    @property
-    def layers(self) -> list[Layer]:
-        """All tissue in painting order."""
-        upright = [*self.thorax.before, *self.heart.layers, *self.thorax.after]
-        return [replace(layer, shape=self.pose.shape(layer.shape)) for layer in upright]
+_DETAIL_STREAM = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,15 +62,6 @@ class DrawnPatient:
     deposits: tuple[Deposit, ...]
 
 
-def draw_anatomy(r: np.random.Generator) -> Anatomy:
-    """A body of random age, sex and size, lying nearly straight."""
-    build = draw_build(r)
-    heart = build_heart(r, build.size, (build.midline, build.spine_y))
-    roll = float(np.clip(r.normal(0, np.radians(4)), -_MOST_ROLL, _MOST_ROLL))
-    lean = np.clip(r.normal(0, 0.05, 2), -_MOST_LEAN, _MOST_LEAN)
-    return Anatomy(build, heart, build_thorax(r, build), Pose(roll, (float(lean[0]), float(lean[1]))))
-
-
 def draw_deposits(
     r: np.random.Generator, anatomy: Anatomy, more: float = 1.0, more_on_surface: float = 1.0
 ) -> list[Deposit]:
@@ -102,21 +75,38 @@ def draw_deposits(
 
 
 def simulate_patient(
-    seed: int, kind: str = "chest", *, box: float | None = None, progress: Progress = no_progress, **changes
+    seed: int,
+    kind: str = "chest",
+    *,
+    box: float | None = None,
+    detailed: bool = False,
+    progress: Progress = no_progress,
+    **changes,
 ) -> SimulatedPatient:
     """Make the patient of one seed.
 
     ``kind`` is ``"chest"`` or ``"cardiac"``. With ``box`` only a square of that many mm around the heart is scanned
-    (for training). ``changes`` replace values of the drawn protocol, such as ``spacing=1.0``.
+    (for training). A ``detailed`` body has the same arteries and calcium in a chest that looks like a real one; the
+    test set's patients are without details. ``changes`` replace values of the drawn protocol, such as ``spacing=1.0``.
     """
     number = 0 if kind == "chest" else 1
     body, scanner, scan, calcium = (np.random.default_rng([seed, number, stream]) for stream in _STREAMS)
     anatomy = draw_anatomy(body)
+    if detailed:
+        anatomy = with_details(anatomy)
     protocol = replace(draw_protocol(scanner, kind), **changes)
     deposits = draw_deposits(calcium, anatomy)
     grid = scan_grid(protocol, box)
+    painted = body_of(anatomy, grid, [seed, number, _DETAIL_STREAM])
     drawn = DrawnPatient(seed, anatomy, tuple(deposits))
-    return scan_patient(scan, drawn, Body(anatomy.layers, grid), protocol, grid, progress)
+    return scan_patient(scan, drawn, painted, protocol, grid, progress)
+
+
+def body_of(anatomy: Anatomy, grid: Grid, details: list[int]) -> Body | DetailedBody:
+    """The body to scan; ``details`` seeds what a detailed one draws besides the anatomy."""
+    if anatomy.detailed:
+        return DetailedBody(np.random.default_rng(details), anatomy, grid)
+    return Body(anatomy.layers, grid)
 
 
 def scan_patient(

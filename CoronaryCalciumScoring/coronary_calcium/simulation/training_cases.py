@@ -17,15 +17,16 @@ from tqdm import tqdm
 
 from coronary_calcium.datasets.case_format import BOX_MM, TrainingCase, save_case
 from coronary_calcium.errors import InputError
+from coronary_calcium.simulation.anatomy import Anatomy, draw_anatomy
+from coronary_calcium.simulation.detailed_body import with_details
 from coronary_calcium.simulation.heart_anatomy import BRANCH_LABEL
 from coronary_calcium.simulation.ostial_calcium import proximal_disease
 from coronary_calcium.simulation.painting import MOTION_FORMS, PaintedBody, scan_grid
 from coronary_calcium.simulation.patient import (
     FIRST_TEST_SEED,
-    Anatomy,
     DrawnPatient,
     SimulatedPatient,
-    draw_anatomy,
+    body_of,
     draw_deposits,
     scan_patient,
 )
@@ -56,23 +57,32 @@ def reject_test_seed(seed: int) -> None:
 
 
 def draw_patients(
-    seed: int, kind: str, variants: int = VARIANTS, more_on_surface: float = 1.0, **changes: Any
+    seed: int,
+    kind: str,
+    variants: int = VARIANTS,
+    more_on_surface: float = 1.0,
+    detailed: bool = False,
+    **changes: Any,
 ) -> Iterator[SimulatedPatient]:
     """Patients of one anatomy, around the heart: each with its own calcium, slices, kernel, noise and tube voltage.
 
     Painting the anatomy is what costs, so several patients share it. ``more_on_surface`` is as ``other_calcium`` has
-    it, and ``changes`` replace what the protocol draws.
+    it, ``detailed`` as ``simulate_patient``, and ``changes`` replace what the protocol draws.
     Raises InputError("test-seed") for a seed of the test set.
     """
     reject_test_seed(seed)
     r = np.random.default_rng([seed, 99 if kind == "chest" else 100])
     anatomy = draw_anatomy(r)
+    if detailed:
+        anatomy = with_details(anatomy)
     step = float(r.choice(SHEET_STEPS_MM))
     reach = SHEETS * step
     bottom = HEART_Z_MM[0] + r.uniform() * max(HEART_Z_MM[1] - HEART_Z_MM[0] - reach, 0)
     frame = draw_protocol(r, kind)
     grid = scan_grid(replace(frame, z_range=(bottom, bottom)), BOX_MM)
-    body = PaintedBody(anatomy.layers, grid, bottom, step, SHEETS)
+    # Lung vessels need to know how far the scan reaches.
+    reached = replace(grid, z=np.array([bottom, bottom + reach]))
+    body = PaintedBody(body_of(anatomy, reached, [seed, 94 if kind == "chest" else 93]), bottom, step, SHEETS)
     # A stream of its own: all else is drawn as before there was such disease and motion.
     more = np.random.default_rng([seed, 97 if kind == "chest" else 95])
     for _ in range(variants):
@@ -113,21 +123,22 @@ def make_cases(
     noise: tuple[float, float] | None = None,
     variants: int = VARIANTS,
     more_on_surface: float = 1.0,
+    detailed: bool = False,
 ) -> list[Path]:
     """Write ``<kind>-<kernel->seed-variant.npz`` for the patients of one seed; cases that are there are kept.
 
-    ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws; ``more_on_surface`` as for
-    ``draw_patients``.
+    ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws; ``more_on_surface`` and
+    ``detailed`` as for ``draw_patients``.
     """
     reject_test_seed(seed)
-    name = f"{kind}-{kernel + '-' if kernel else ''}{seed:06d}"
+    name = f"{kind}-{'detailed-' if detailed else ''}{kernel + '-' if kernel else ''}{seed:06d}"
     paths = [folder / f"{name}-{variant}.npz" for variant in range(variants)]
     if all(path.exists() for path in paths):
         return paths
     changes: dict[str, Any] = {"kernel": kernel} if kernel else {}
     if noise:
         changes["noise"] = float(np.random.default_rng([seed, 98]).uniform(*noise))
-    for path, patient in zip(paths, draw_patients(seed, kind, variants, more_on_surface, **changes)):
+    for path, patient in zip(paths, draw_patients(seed, kind, variants, more_on_surface, detailed, **changes)):
         protocol = patient.protocol
         facts = {
             "source": "simulated patient",
@@ -158,6 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--surface", type=float, default=1.0, help="how much likelier pericardial calcium, stents, leads and clips are"
     )
+    parser.add_argument("--detailed", action="store_true", help="bodies that look like real ones")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args(arguments)
@@ -175,6 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
         noise=options.noise,
         variants=options.variants,
         more_on_surface=options.surface,
+        detailed=options.detailed,
     )
     with ProcessPoolExecutor(options.workers) as pool:
         made = pool.map(make, seeds)

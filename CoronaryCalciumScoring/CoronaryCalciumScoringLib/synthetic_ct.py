@@ -49,9 +49,7 @@ def add_simulated_patient(scene, progress: Progress = no_progress):
     """
     from coronary_calcium.simulation.patient import simulate_patient
 
-    patient = simulate_patient(
-        SEED, detailed=True, progress=progress, spacing=PATIENT_SPACING_MM, thickness=PATIENT_SPACING_MM
-    )
+    patient = simulate_patient(SEED, progress=progress, spacing=PATIENT_SPACING_MM, thickness=PATIENT_SPACING_MM)
     node = add_volume_node(scene, patient.volume, scene.GenerateUniqueName(NAME))
     store_acquisition(node, patient.volume.acquisition)
     return node

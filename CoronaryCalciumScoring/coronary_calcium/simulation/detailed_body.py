@@ -1,7 +1,8 @@
 """A simulated body in detail: what a radiologist expects to see around the coronary arteries.
 
-The heart's chambers, the arteries and the aorta are those of the simple anatomy, and so is the calcium. All else is made of signed distances with irregular surfaces: a pericardial sac with its fat (``detailed_heart``), a chest
-wall of skin, fat, muscles and oblique ribs (``detailed_chest_wall``), vertebrae and sternum with cortex and trabeculae
+The heart's chambers, the arteries and the aorta are those of the simple anatomy, and so is the calcium. All else is
+made of signed distances with irregular surfaces: a pericardial sac with its fat (``detailed_heart``), a chest wall of
+skin, fat, muscles and oblique ribs (``detailed_chest_wall``), vertebrae and sternum with cortex and trabeculae
 (``detailed_spine``), lungs with branching vessels (``lung_vessels``), and organs below a domed diaphragm.
 """
 
@@ -82,7 +83,7 @@ class DetailedBody:
         self._wall, self._abdomen = ChestWall(r, anatomy.build, anatomy.pose), Abdomen(r, anatomy.build)
         self._heart = DetailedHeart(r, anatomy.heart, anatomy.pose)
         self._noise = {spacing: Noise(r, spacing, 96, 24) for spacing in (1.7, 3.5, 7.0, 14.0)}
-        self._marrow = float(r.uniform(130, 220) - 1.2 * max(anatomy.build.age - 50, 0))
+        self._marrow = float(r.uniform(110, 185) - 0.8 * max(anatomy.build.age - 50, 0))
         self._cortex = float(r.uniform(600, 900))
         self._sheets: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._vessels = DetailedVessels(r, anatomy, self._lung_points(r))

@@ -124,13 +124,13 @@ class ChestWall:
         build = self.build
         gland = np.full(skin.shape, 30.0)
         for side in (-1, 1):
-            center = (side * 82 * build.size, build.sternum_y + 2, 22.0)
-            radii = np.array([62, 24 + 26 * self._breast, 66]) * build.size
+            center = (side * 90 * build.size, build.sternum_y + 12, 20.0)
+            radii = np.array([70, 30 + 18 * self._breast, 70]) * build.size
             local = [(right - center[0]) / radii[0], (y - center[1]) / radii[1], (z - center[2]) / radii[2]]
             norm = np.sqrt(local[0] ** 2 + local[1] ** 2 + local[2] ** 2)
-            skin = smooth_min(skin, (norm - 1) * float(radii.min()), 22.0)
-            core = np.sqrt((local[0] / 0.55) ** 2 + ((local[1] + 0.4) / 0.42) ** 2 + (local[2] / 0.55) ** 2)
-            gland = np.minimum(gland, (core - 1) * 15.0 + 6.0 * noise)
+            skin = smooth_min(skin, (norm - 1) * float(radii.min()), 34.0)
+            core = np.sqrt((local[0] / 0.5) ** 2 + ((local[1] + 0.55) / 0.3) ** 2 + (local[2] / 0.5) ** 2)
+            gland = np.minimum(gland, (core - 1) * 15.0 + 7.0 * noise)
         return skin, gland
 
 

@@ -54,7 +54,7 @@ def segments_cover(segments: Segments, x: np.ndarray, y: np.ndarray, z: float, t
         ux, uy, uz = ux / length, uy / length, uz / length
         dx, dy = row[i0:i1] - x0, column[j0:j1] - y0
         along = dx * ux + dy * uy
-        square = max(1 - uz * uz, 0.03)
+        square = max(1 - uz * uz, 1e-5)
         middle = along * (uz / square)
         # A little wider by the pixel's own extent, and as much fainter.
         wide = radius * radius + (0.3 * pixel) ** 2

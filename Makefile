@@ -27,10 +27,11 @@ $(VENV)/tests: $(VENV)/engine
 
 demo: $(VENV)/engine
 ifeq ($(CT),)
-	@test -d demo/patient-chest-000007/dicom || \
-		$(BIN)/coronary-calcium simulate --seed 7 --thickness 3 --spacing 3 --output demo
-	$(BIN)/coronary-calcium score demo/patient-chest-000007/dicom --output $(OUTPUT)
-	@echo "The patient is simulated; demo/patient-chest-000007/truth.json says what its true score is."
+	@test -d demo/patient-chest-000111/dicom || \
+		$(BIN)/coronary-calcium simulate --seed 111 --anatomy detailed --thickness 3 --spacing 3 \
+			--output demo
+	$(BIN)/coronary-calcium score demo/patient-chest-000111/dicom --output $(OUTPUT)
+	@echo "The patient is simulated; demo/patient-chest-000111/truth.json says what its true score is."
 else
 	$(BIN)/coronary-calcium score "$(CT)" --output $(OUTPUT)
 endif

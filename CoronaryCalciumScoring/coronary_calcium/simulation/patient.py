@@ -30,7 +30,7 @@ FIRST_TEST_SEED = CHEST_SEEDS[0]
 # whether it passes 130 HU, and a reader would not mark it.
 LABEL_FROM_HU = 45.0
 # Body, scanner, scan and calcium draw from streams of their own: a change in how bodies are drawn leaves the calcium's
-# numbers as they are. Seed 7, the demonstration's, has plaques in all four arteries, valve and annulus with these.
+# numbers as they are.
 _STREAMS = (0, 1, 2, 4)
 _DETAIL_STREAM = 5
 

@@ -37,8 +37,8 @@ def add_synthetic_ct(scene):
     return add_volume_node(scene, volume, "Made-up CT"), labels
 
 
-# The patient of `make demo`: a detailed one with plaques in three arteries, and the one of three (seeds 103, 111 and 226) on
-# which the network did best: it found 218 instead of 77 in the first (aortic root taken for LM), 28 instead of 475 in the last.
+# The patient of `make demo`: a detailed one with plaques in three arteries. Of seeds 103, 111 and 226 the network did
+# best on this one; in the others, it found 218 instead of 77 and 28 instead of 475.
 SEED, PATIENT_SPACING_MM = 111, 3.0
 NAME = "Simulated chest CT"
 

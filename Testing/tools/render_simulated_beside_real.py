@@ -43,7 +43,7 @@ def tiles(hu: np.ndarray, spacing: tuple[float, ...], center: tuple[float, ...])
     return made
 
 
-def rows(seeds: list[int]) -> list[tuple[str, list[Image.Image]]]:
+def rows(seeds: list[int], detailed: bool) -> list[tuple[str, list[Image.Image]]]:
     """A name and the tiles of each scan: real ones, the same with inserted lesions, simulated ones."""
     made = []
     drawings = load_drawings()
@@ -58,7 +58,9 @@ def rows(seeds: list[int]) -> list[tuple[str, list[Image.Image]]]:
             made.append((f"inserted {name}", tiles(case.hu, case.spacing, middle)))
     for seed in seeds:
         reach = {"z_range": (LEVELS_MM[0], LEVELS_MM[-1] + 1.0), "spacing": 5.0, "thickness": 5.0}
-        patient = simulate_patient(seed, "chest", box=260.0, pixels=448, field_of_view=340.0, **reach)
+        patient = simulate_patient(
+            seed, "chest", box=260.0, detailed=detailed, pixels=448, field_of_view=340.0, **reach
+        )
         made.append((f"simulated {seed}", tiles(patient.volume.hu, patient.volume.spacing, patient.heart_center)))
     return made
 
@@ -67,9 +69,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("output", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[41, 42, 43, 44])
+    parser.add_argument("--detailed", action="store_true", help="simulated bodies in detail")
     parser.add_argument("--blind", action="store_true")
     options = parser.parse_args()
-    made = rows(options.seeds)
+    made = rows(options.seeds, options.detailed)
     if options.blind:
         order = np.random.default_rng(options.seeds[0]).permutation(len(made))
         made = [made[n] for n in order]

@@ -114,14 +114,14 @@ class DetailedBody:
         return image
 
     def _fields(self, z: float, thickness: float) -> tuple[_Fields, _Fields]:
-        low, high = (self._between(z + side * max(thickness, 1.0) / 2) for side in (-1, 1))
+        low, high = (self._fields_at(z + side * max(thickness, 1.0) / 2) for side in (-1, 1))
         made = []
         for names, plane, below, above in zip((_OUTER, _INNER), (self._plane, self._inner), low, high):
             slope = (above - below) / max(thickness, 1.0)
             made.append(_Fields(names, plane, (above + below) / 2, slope, thickness, self._grid.pixel))
         return made[0], made[1]
 
-    def _between(self, z: float) -> list[np.ndarray]:
+    def _fields_at(self, z: float) -> list[np.ndarray]:
         """The fields of both planes at ``z``, between those of two sheets."""
         below = int(np.floor(z / _SHEET_MM))
         share = np.float32(z / _SHEET_MM - below)

@@ -137,6 +137,7 @@ class WorklistReading:
             self._followed = review
             if review is not None:
                 review.onChanged.append(lambda _score: self._edited())
+                self._edited()  # another review of the case, such as of a run of the network, may be new as a whole
 
     def review(self) -> Review | None:
         """The panel's review, its scores up to date, if it is of the open case."""

@@ -175,10 +175,10 @@ class WorklistSection:
         if folder:
             self.openFolder(folder)
 
-    def openFolder(self, folder: str) -> None:
-        """Open a cohort's folder or a folder of CTs, for the reader who is named."""
+    def openFolder(self, folder: str) -> bool:
+        """Open a cohort's folder or a folder of CTs, for the reader who is named; whether it is being opened."""
         if not self._hasReader() or self._busy() or not self.reading.leave():
-            return
+            return False
         self._folder = folder
         self.reading.begin(None)
         reader, blinding = self.form.readerEdit.text.strip(), self.blinding
@@ -188,6 +188,7 @@ class WorklistSection:
             return Worklist(cohort_of(Path(folder), progress), reader, blinding, progress)
 
         self.run.start(work, lambda outcome, _seconds: self._opened(outcome))
+        return True
 
     def _hasReader(self) -> bool:
         if self.form.readerEdit.text.strip():
@@ -219,19 +220,35 @@ class WorklistSection:
 
     def _readerChanged(self) -> None:
         """Another reader, or another blinding: it is remembered, and the list is read again."""
-        if self._filling:
+        worklist, form = self.reading.worklist, self.form
+        if self._filling or (worklist is not None and (worklist.reader, worklist.blinding) == self._named()):
             return
-        settings, form = qt.QSettings(), self.form
-        known = (READER_SETTING, HIDE_AI_SETTING, HIDE_READERS_SETTING)
-        before = [settings.value(name) or "" for name in known]
-        hidden = ["hidden" if box.checked else "" for box in (form.hideAICheckBox, form.hideReadersCheckBox)]
-        now = [form.readerEdit.text.strip(), *hidden]
-        if now == before:
+        if worklist is not None and not self.openFolder(self._folder):
+            # What is done goes on being kept under the name of before: the panel must not show another.
+            self._filling = True
+            form.readerEdit.text = worklist.reader
+            form.hideAICheckBox.checked, form.hideReadersCheckBox.checked = (
+                worklist.blinding.ai,
+                worklist.blinding.readers,
+            )
+            self._filling = False
             return
-        for name, value in zip(known, now):
-            settings.setValue(name, value)
-        if self._folder and now[0]:
-            self.openFolder(self._folder)
+        settings = qt.QSettings()
+        settings.setValue(READER_SETTING, form.readerEdit.text.strip())
+        settings.setValue(HIDE_AI_SETTING, "hidden" if form.hideAICheckBox.checked else "")
+        settings.setValue(HIDE_READERS_SETTING, "hidden" if form.hideReadersCheckBox.checked else "")
+
+    def _named(self) -> tuple[str, Blinding]:
+        return self.form.readerEdit.text.strip(), self.blinding
+
+    def _isReader(self) -> bool:
+        """Whether the list is of the reader who is named: a name may be typed and its field not left yet."""
+        if self.reading.worklist is None:
+            return False
+        same = self.reading.worklist.reader == self.form.readerEdit.text.strip()
+        if not same:
+            self._readerChanged()
+        return same
 
     # The list.
 
@@ -328,7 +345,7 @@ class WorklistSection:
 
     def open(self, case_id: str) -> None:
         """Keep and leave the case that is open, and open this one."""
-        if self.reading.worklist is not None and not self._busy():
+        if self._isReader() and not self._busy():
             self.reading.open(case_id)
 
     def _busy(self) -> bool:
@@ -340,7 +357,7 @@ class WorklistSection:
     def mark(self, mark: str, reason: str = "") -> None:
         """Mark the case that the reader is at, and open the next unread one."""
         shown = self.table.placed
-        if self.reading.worklist is None or self._busy() or not self.reading.mark(mark, reason):
+        if not self._isReader() or self._busy() or not self.reading.mark(mark, reason):
             return
         # By the list as it was shown: the filter may have taken the marked case away.
         rows = self.reading.worklist.rows

@@ -209,6 +209,12 @@ def test_a_damaged_reading_is_shown_as_begun_and_does_not_stop_the_list(cohort):
     assert (row.status, row.score) == (IN_PROGRESS, None) and "damaged" in row.reason
 
 
+def test_a_folder_that_is_no_readers_is_passed_over(cohort):
+    (cohort / "readers" / ".hidden" / "a").mkdir(parents=True)
+    read(cohort, "ben", "a", 4)
+    assert list(Worklist(cohort, "anna").rows["a"].others) == ["ben"]
+
+
 @pytest.mark.parametrize("name", [AI, "../x", ""])
 def test_a_name_that_is_no_readers_is_rejected(cohort, name):
     assert rejection(lambda: Worklist(cohort, name)).code == "cohort-id"

@@ -240,6 +240,44 @@ def test_no_other_case_is_opened_while_a_run_is_on(reading):
     reading.panel.until(lambda: not reading.panel.running())
 
 
+def test_the_name_stays_while_what_was_done_cannot_be_kept_under_it(reading):
+    reading.open("case-1")
+    (reading.folder / "readers").write_text("in the way")
+    click(reading.panel, IN_RCA, shift=True)
+    reading.form.readerEdit.text = "ben"
+    reading.form.readerEdit.editingFinished.emit()
+    assert "Not kept" in reading.says() and reading.form.readerEdit.text == "anna"
+    reading.form.hideAICheckBox.checked = True
+    assert not reading.form.hideAICheckBox.checked and reading.section.reading.case is not None
+    (reading.folder / "readers").unlink()
+
+
+def test_a_name_that_is_typed_counts_before_its_field_is_left(reading):
+    reading.open("case-1")
+    click(reading.panel, IN_RCA, shift=True)
+    reading.form.readerEdit.text = "ben"
+    reading.press("Shift+D")  # marks nothing: anna's list is left, ben's is read
+    assert reading.status("case-1").mark == "open" and reading.section.reading.worklist.reader == "ben"
+    reading.open("case-1")
+    reading.press("Shift+D")
+    assert reading.status("case-1", "ben").mark == DONE
+
+
+def test_what_the_network_finds_in_a_case_without_ai_is_kept(application, tmp_path):
+    from slicer_cases import synthetic_labels_engine
+
+    volume, _labels = synthetic_ct()
+    write_image(tmp_path / "one.nrrd", volume.hu, volume.spacing, volume.origin)
+    reading = Reading(application, tmp_path)
+    reading.press("Shift+U")
+    application.widget.logic.engine = synthetic_labels_engine
+    application.press_run()
+    kept = reading_folder(tmp_path / "calcium-readings", "anna", "case-000001")
+    application.until((kept / "reading.json").exists)
+    assert read_reading(kept).agatston["total"] == SYNTHETIC_AGATSTON
+    assert read_status(kept)[0].saw_ai and application.asked == []
+
+
 def test_a_folder_of_cts_is_read_without_ai(application, tmp_path):
     volume, _labels = synthetic_ct()
     write_image(tmp_path / "one.nrrd", volume.hu, volume.spacing, volume.origin)

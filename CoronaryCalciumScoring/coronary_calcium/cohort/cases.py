@@ -24,9 +24,14 @@ RECORD_FORMAT = "coronary-calcium-cohort-case/1"
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def is_id(text: str) -> bool:
+    """Whether a text can be a case's id or a reader's name, which names a folder."""
+    return bool(_ID.fullmatch(text)) and not text.endswith(".")
+
+
 def checked_id(text: str) -> str:
-    """A case's id or a reader's name, which names a folder. Raises InputError("cohort-id")."""
-    if not _ID.fullmatch(text) or text.endswith("."):
+    """A case's id or a reader's name. Raises InputError("cohort-id") for what can be neither."""
+    if not is_id(text):
         raise InputError(
             "cohort-id",
             f"{text[:64]!r} cannot be an id or a reader's name: use 1 to 64 letters, digits, '.', '_' and '-', "

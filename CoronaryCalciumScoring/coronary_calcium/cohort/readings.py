@@ -19,7 +19,7 @@ import numpy as np
 
 from coronary_calcium.arteries import ARTERIES
 from coronary_calcium.atomic_write import write_whole
-from coronary_calcium.cohort.cases import CASES, READERS, checked_id
+from coronary_calcium.cohort.cases import CASES, READERS, checked_id, is_id
 from coronary_calcium.errors import InputError, not_written
 from coronary_calcium.scoring.agatston import CaseScore
 
@@ -235,7 +235,11 @@ def _damaged(folder: Path) -> InputError:
 def readers_of(cohort: Path) -> list[str]:
     """The names of the readers who have read any case, sorted."""
     folder = cohort / READERS
-    return sorted(place.name for place in folder.iterdir() if place.is_dir()) if folder.is_dir() else []
+    return (
+        sorted(place.name for place in folder.iterdir() if place.is_dir() and is_id(place.name))
+        if folder.is_dir()
+        else []
+    )
 
 
 def cases_read(cohort: Path, reader: str) -> list[str]:

@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from cohort_work import make_cohort, no_work, settings_of, times_run, work
+from cohort_work import make_cohort, no_work, pages_fetched, settings_of, times_run, work
 from command_cases import PACKAGE, finished, marked, patient_hu, run, start, write_image
-from coronary_calcium.cohort.case_worker import tidy, whole_record
+from coronary_calcium.cohort.case_worker import keep_freed_memory, tidy, whole_record
 from coronary_calcium.cohort.cases import CASES
 from coronary_calcium.cohort.state import CohortState, select
 
@@ -68,6 +68,12 @@ def test_a_case_that_hangs_is_ended_by_the_time_limit_with_the_place_in_its_log(
     (log,) = select(folder, "SELECT log FROM case_state WHERE id = 'hangs'")[1][0]
     assert "Timeout" in log and "cohort_work.py" in log
     assert not list((folder / "logs").iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Dask sets it for glibc's memory")
+def test_a_worker_uses_the_memory_of_an_array_for_the_next(client):
+    # 2 MB are 512 pages. As Dask starts its workers, each of the 50 arrays gets all of its pages anew.
+    assert client.submit(pages_fetched, keep_freed_memory, pure=False).result() < 5 * 512
 
 
 PROGRAM = """

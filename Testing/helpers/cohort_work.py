@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 from coronary_calcium.atomic_write import new_hidden_folder
 from coronary_calcium.cohort.case_worker import publish, started, whole_record
 from coronary_calcium.cohort.cases import CASE_RECORD, CASES, DONE, RECORD_FORMAT, CohortSettings, FoundCase, Outcome
@@ -65,6 +66,17 @@ def work(job, settings):
         if job.id.startswith("dies-done") and _first_time(settings, job.id):
             os.kill(os.getpid(), signal.SIGKILL)
     return Outcome(DONE, record)
+
+
+def pages_fetched(prepare):
+    """How many pages of memory the system gives this process for 50 arrays of 2 MB, one after the other."""
+    import resource
+
+    prepare()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        np.ones(2**21, np.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 
 def times_run(folder):

@@ -1,6 +1,7 @@
 """What a worker does with a case: open the CT, score it by the pipeline, and let the case's folder appear whole."""
 
 import contextlib
+import ctypes
 import faulthandler
 import json
 import os
@@ -33,6 +34,8 @@ from coronary_calcium.errors import NOT_ENOUGH_MEMORY, InputError
 from coronary_calcium.progress import Progress, no_progress
 
 _OLD = ".old-"
+# glibc's M_MMAP_THRESHOLD, at the most to which it raises it by itself, and M_TRIM_THRESHOLD, in bytes.
+_MALLOC_OPTIONS = ((-3, 32 * 2**20), (-1, 128 * 2**20))
 # A worker process scores one case at a time, whatever its number of threads: the time limit ends the process.
 _ONE_AT_A_TIME = threading.Lock()
 # Not the input's fault: the same case may do on another computer or another day.
@@ -78,12 +81,13 @@ class UnusableWorker(Exception):
 
 
 def _prepare(settings: CohortSettings) -> None:
-    """Check that this worker sees the cohort's folder, and set up its processor."""
+    """Check that this worker sees the cohort's folder, and set up its processor and memory."""
     if not (settings.output / DATABASE).is_file():
         raise UnusableWorker(
             "A worker does not see the cohort's folder: all workers need the same input and --output, under the same "
             "path."
         )
+    keep_freed_memory()
     if settings.gpus and "CUDA_VISIBLE_DEVICES" not in os.environ:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(_worker_number() % settings.gpus)  # before torch is imported
     if settings.threads is not None:
@@ -91,6 +95,18 @@ def _prepare(settings: CohortSettings) -> None:
         import torch  # noqa: PLC0415 - slow to import, and needed by the network only
 
         torch.set_num_threads(settings.threads)
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory of freed arrays for the next ones, as glibc does by itself, up to 128 MiB.
+
+    Dask starts its workers with MALLOC_TRIM_THRESHOLD_, with which every array's pages are given back to the system and
+    fetched anew: a small CT takes 3.6 s of CPU time in the network instead of 2.1 s.
+    """
+    with contextlib.suppress(OSError, AttributeError):  # another system's library needs no telling
+        library = ctypes.CDLL("libc.so.6")
+        for option, size in _MALLOC_OPTIONS:
+            library.mallopt(option, size)
 
 
 def _worker_number() -> int:

@@ -2,7 +2,7 @@
 
 Two made-up readers of the simulated patient of Sample Data: the first has the true calcium, the second lacks a lesion,
 gives one to another artery and draws one narrower. The panel is the module's own, drawn outside the application
-(qt_stand_in.py); the slices are drawn by Slicer's view code, the outlines here over the filled segments.
+(qt_stand_in.py); the slices are drawn by Slicer's view code from the scene as it is.
 """
 
 import io
@@ -28,9 +28,8 @@ from coronary_calcium.cohort.readings import (  # noqa: E402
 from coronary_calcium.cohort.state import CohortState  # noqa: E402
 from coronary_calcium.scoring import score_labels  # noqa: E402
 from coronary_calcium.simulation.patient import simulate_patient  # noqa: E402
-from CoronaryCalciumScoringLib.consensus import OUTLINE_COLORS  # noqa: E402
-from CoronaryCalciumScoringLib.segmentation import write_only  # noqa: E402
-from CoronaryCalciumScoringLib.slice_pictures import draw_views, views_at  # noqa: E402
+from CoronaryCalciumScoringLib import slice_pictures  # noqa: E402
+from CoronaryCalciumScoringLib.slice_pictures import views_at  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import PATIENT_SPACING_MM, SEED  # noqa: E402
 from panel_pictures import WIDTH, show  # noqa: E402
 from PIL import Image  # noqa: E402
@@ -39,7 +38,7 @@ from slicer_application import open_panel  # noqa: E402
 from slicer_scene import Scene, slicer  # noqa: E402
 
 CASE, FIRST, SECOND = "case-000001", "anna", "ben"
-VIEW_PIXELS, VIEW_MM, COLORS = 275, 46.0, 96
+VIEW_PIXELS, VIEW_MM, COLORS = 275, 40.0, 128
 
 
 def two_readings(volume, truth):
@@ -69,19 +68,6 @@ def make_cohort(folder):
         score = score_labels(volume, labels)
         status = ReadingStatus(DONE)
         write_reading(reading_folder(folder, reader, CASE), reading_of(score, labels, score.risk_category, status))
-
-
-def outlined(volumeNode, case):
-    """A segmentation of both readings in the colors of their outlines."""
-    node = volumeNode.GetScene().AddNewNodeByClass("vtkMRMLSegmentationNode")
-    node.CreateDefaultDisplayNodes()
-    node.SetReferenceImageGeometryParameterFromVolumeNode(volumeNode)
-    for name, reading, color in zip(case.readers, (case.first, case.second), OUTLINE_COLORS, strict=True):
-        node.GetSegmentation().AddEmptySegment(name, name, color)
-        node.GetSegmentation().SeparateSegmentLabelmap(name)
-        voxels = np.stack(np.unravel_index(reading.voxels, reading.shape), axis=1)
-        write_only(node, name, volumeNode, voxels)
-    return node
 
 
 def main():
@@ -116,14 +102,16 @@ def main():
             .convert("RGB")
             .crop((corner.x() - 4, corner.y() - 4, corner.x() + button.width + 4, corner.y() + button.height + 4))
         )
-        case, volume_node = section.consensus.case, section.consensus.opened.volumeNode
-        node = outlined(volume_node, case)
+        consensus = section.consensus
+        volume = widget.reviewPanel.review.ct.volume
         views = []
-        for difference in (case.differences[0], case.differences[2]):
-            x, y, z = widget.reviewPanel.review.ct.volume.position(difference.place(case.first.shape))
-            view = views_at((-float(x), -float(y), float(z)), VIEW_MM)[:1]
-            (drawn,) = draw_views(volume_node, node, view, VIEW_PIXELS)
-            views.append(Image.open(io.BytesIO(drawn.png)).convert("RGB"))
+        for number, difference in enumerate(consensus.case.differences[:2]):
+            consensus.jump(difference)
+            x, y, z = volume.position(difference.place(volume.shape))
+            view = views_at((-float(x), -float(y), float(z)), VIEW_MM)[0]
+            node = consensus.opened.volumeNode
+            drawn = slice_pictures._draw(scene.mrml, scene.application, node, view, f"Picture{number}", VIEW_PIXELS)
+            views.append(Image.open(io.BytesIO(drawn)).convert("RGB"))
         picture = Image.new("RGB", (panel.width + VIEW_PIXELS + 8, max(panel.height, 2 * VIEW_PIXELS + 8)), "white")
         picture.paste(panel, (0, 0))
         for number, view in enumerate(views):

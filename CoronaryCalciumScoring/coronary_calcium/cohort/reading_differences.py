@@ -154,7 +154,7 @@ def labels_at(marked: np.ndarray, labels: np.ndarray, voxels: np.ndarray) -> np.
 
     Voxels are flat indices, ascending, each once.
     """
-    found = np.zeros(voxels.size, np.uint8)
-    _, places, known = np.intersect1d(voxels, marked, assume_unique=True, return_indices=True)
-    found[places] = labels[known]
-    return found
+    if not marked.size:
+        return np.zeros(voxels.size, np.uint8)
+    places = np.minimum(np.searchsorted(marked, voxels), marked.size - 1)
+    return np.where(marked[places] == voxels, labels[places], 0).astype(np.uint8)

@@ -1,6 +1,7 @@
 """A reader's worklist: rows, blinding, orders with their reasons, filters, and what is next."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -41,6 +42,7 @@ from coronary_calcium.cohort.worklist import (
 from coronary_calcium.cohort.worklist_case import read_case
 from coronary_calcium.cohort.worklist_folder import READINGS_FOLDER, cohort_of
 from coronary_calcium.errors import Cancelled
+from coronary_calcium.pipeline import score_case
 from coronary_calcium.scoring import score_labels
 from coronary_calcium.scoring.lesion_warnings import Uncertainty
 from coronary_calcium.scoring.risk import FIVE_CATEGORIES
@@ -293,6 +295,18 @@ def test_a_reading_of_another_ct_is_rejected_and_one_of_no_ct_is_not_in_the_way(
     write_reading(folder, reading_of_nothing(ReadingStatus(NOT_GRADABLE, "no access")))
     assert read_case(opened, "one", "anna").own is None
     assert rejection(lambda: read_case(opened, "none", "anna")).code == "cohort-id"
+
+
+def test_a_scored_case_keeps_what_its_network_was_uncertain_of(opened, monkeypatch):
+    uncertain = Uncertainty(np.array([1]), np.array([2, 3]), np.array([1, 1], np.uint8), 1, 1)
+
+    def network(volume, **options):
+        return replace(score_case(volume, **options), uncertainty=uncertain)
+
+    monkeypatch.setattr("coronary_calcium.pipeline.score_case", network)
+    with CohortState(opened) as state:
+        score_into_folder(state.job("one"), settings_of(opened))
+    assert read_case(opened, "one", "anna").network.uncertainty.left_out.tolist() == [2, 3]
 
 
 def test_what_the_network_was_uncertain_of_is_kept_and_checked(tmp_path):

@@ -47,7 +47,7 @@ _COLUMNS = (
 _CHOICES = ((0, 1, 2, 3, 4, 5, 6, 7), (0, 1, 2, 3, 7), (0, 1, 2, 7), (0, 1, 2, 3), (0, 1, 2))
 # Where no row has a reason to show.
 _WITHOUT_WHY = ((0, 1, 2, 3, 4, 5, 6), (0, 1, 2, 3, 4, 5), (0, 1, 2, 3, 4), (0, 1, 2, 3), (0, 1, 2))
-_STATUS, _WHY, _NUMBERS, WHY_PIXELS = 1, 7, (2, 4, 5), 140
+_STATUS, _WHY, _NUMBERS, WHY_PIXELS = 1, 7, (2, 4, 5), 110
 
 
 class WorklistTable:

@@ -148,6 +148,28 @@ def test_images_without_the_identifiers_that_objects_refer_to_are_rejected(tmp_p
     assert rejection.value.code == "source-incomplete"
 
 
+def test_a_thickness_that_is_text_takes_neither_the_objects_nor_the_scores_with_it(tmp_path):
+    def as_text(k, dataset):
+        dataset.add_new("SliceThickness", "SH", "3mm")
+
+    result = scored_series(tmp_path / "ct", edit=as_text)
+    export.write_dicom(result, tmp_path / "seg.dcm")
+    measures = pydicom.dcmread(tmp_path / "seg.dcm").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    assert measures.SliceThickness == 3.0
+
+
+def test_whatever_a_library_raises_on_a_header_is_said_before_the_work(series, tmp_path, monkeypatch, capsys):
+    def raising(volume):
+        raise TypeError("of the library")
+
+    monkeypatch.setattr("coronary_calcium.dicom_export.sources.read_sources", raising)
+    monkeypatch.setattr(export, "read_sources", raising)
+    ct, mask = series
+    assert main(["score", str(ct), "--mask", str(mask), "--dicom-seg", "--output", str(tmp_path / "out")]) == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == FOUR
+    assert "an unforeseen TypeError. The scores will be written." in capsys.readouterr().err
+
+
 def test_a_disk_that_fills_up_leaves_earlier_results_as_they_were(tmp_path, monkeypatch):
     result = scored_series(tmp_path / "ct")
     write_case(result, tmp_path / "out", extras=BOTH)

@@ -49,6 +49,12 @@ def test_a_label_map_is_read_by_value(tmp_path, suffix, dtype):
     assert read.dtype == np.uint8
 
 
+def test_labels_that_are_whole_numbers_but_for_rounding_are_read(tmp_path):
+    labels = labels_of_all_arteries()
+    path = write(tmp_path / "mask.nrrd", labels * np.float64(1.00001))
+    np.testing.assert_array_equal(open_mask(path, VOLUME), labels)
+
+
 def test_a_permuted_mask_is_brought_to_the_ct(tmp_path):
     labels = labels_of_all_arteries()
     path = write(

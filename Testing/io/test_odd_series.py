@@ -74,6 +74,15 @@ def test_a_dose_page_in_color_is_left_out(tmp_path):
     assert list(warnings_of(tmp_path)) == ["images-left-out"]
 
 
+def test_what_macos_writes_beside_the_slices_is_no_damaged_slice(tmp_path):
+    for path in write_series(tmp_path):
+        path.rename(path.with_suffix(".dcm"))
+        (tmp_path / f"._{path.name}.dcm").write_bytes(b"\x00\x05\x16\x07\x00\x02\x00\x00Mac OS X        " + bytes(4000))
+    assert list(warnings_of(tmp_path)) == []
+    (tmp_path / "._a.dcm").write_bytes(b"not from macOS")
+    assert list(warnings_of(tmp_path)) == ["unreadable-files"]
+
+
 # ---- one slice twice
 
 

@@ -336,8 +336,8 @@ def _tell_if_impossible(volume: "CTVolume", sending: bool) -> None:
     require_sources(volume)
     try:
         read_sources(volume)
-    except InputError as error:
-        if sending:
+    except Exception as error:  # whatever the libraries raise on a header, the scores are written
+        if sending and isinstance(error, InputError):
             raise
         say(f"{no_dicom_objects(error).message} The scores will be written.")
 

@@ -208,8 +208,16 @@ def _fill(image: Dataset, cosines: np.ndarray, volume: CTVolume) -> None:
     if image.SOPClassUID not in ENHANCED_CT:
         image.ImageOrientationPatient = cosines.tolist()
         image.SpacingBetweenSlices = volume.spacing[0]
-        if not (image.get("SliceThickness") or 0) > 0:
+        if not _positive(image.get("SliceThickness")):
             image.SliceThickness = volume.spacing[0]
+
+
+def _positive(value: object) -> bool:
+    """Whether a header's value is a number above 0; it may be text such as "3mm" where its type is wrong."""
+    try:
+        return float(str(value)) > 0
+    except ValueError:
+        return False
 
 
 def _frames(image: Dataset, volume: CTVolume) -> tuple[int, ...]:

@@ -27,6 +27,8 @@ _SEGMENTATION_TYPES = ("BINARY", "LABELMAP")
 _GRID_TOLERANCE_VOXELS = 0.1
 # The CT's slices may lie a little unevenly themselves (slice_geometry.POSITION_TOLERANCE_MM).
 _SLICE_TOLERANCE = 0.25
+# Programs that save labels as floating-point numbers, or scale them, leave this much.
+_ROUNDING = 1e-3
 _DAMAGED = (
     AttributeError, IndexError, KeyError, ValueError, TypeError, RuntimeError, NotImplementedError, struct.error,
     zlib.error, BytesLengthException, OverflowError,
@@ -226,6 +228,9 @@ def _labels_by_value(voxels: np.ndarray, header: ImageHeader, values: Mapping[in
     """A plain label map's values, checked and as labels."""
     if header.layers != 1:
         raise InputError("mask-labels", "The mask has several values in each voxel: give a label map.")
+    if voxels.dtype.kind == "f":
+        whole = np.rint(voxels)
+        voxels = np.where(np.abs(voxels - whole) <= _ROUNDING, whole, voxels)
     foreign = np.setdiff1d(np.unique(voxels), list(values))
     if foreign.size:
         shown = ", ".join(f"{value:g}" for value in foreign[:8])

@@ -121,11 +121,19 @@ def read_all_headers(files: list[Path], progress: Progress) -> tuple[list[SliceH
             unreadable += 1
         elif slices:
             headers += slices
-        else:
+        elif not _is_resource_fork(path):
             foreign.append(path)
         if count % 16 == 0 or count == len(files):
             progress(count / len(files), "reading DICOM headers")
     return headers, unreadable + _damaged_slices(foreign, headers)
+
+
+def _is_resource_fork(path: Path) -> bool:
+    """Whether a file is what macOS writes beside another one on foreign disks ("._name", AppleDouble, RFC 1740)."""
+    if not path.name.startswith("._"):
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"\x00\x05\x16\x07"
 
 
 def _damaged_slices(foreign: list[Path], headers: list[SliceHeader]) -> int:

@@ -30,6 +30,7 @@ class LiveQuantities:
 
             calibration = calibrated(ct.volume, options)
             if self._meter is None or self._meter.calibration != calibration:
-                self._meter = QuantityMeter(ct.volume, calibration)
+                prediction = self._review.prediction
+                self._meter = QuantityMeter(ct.volume, calibration, prediction.artery_map if prediction else None)
             self._measured_on = ct, options
         return self._meter.measure(self._review.score)

@@ -276,6 +276,7 @@ class Review:
         )
         if self.prediction:
             result = compared_with(result, self.prediction.labels, self.prediction.model)
+            result = replace(result, artery_map=self.prediction.artery_map)
         return replace(result, seconds={"review": self.statistics.seconds})
 
     def view_pictures(self) -> "tuple[ViewPicture, ...]":

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from coronary_calcium.arteries import BY_LABEL
+from coronary_calcium.arteries import BY_LABEL, NAMED_ARTERIES
 from coronary_calcium.scoring.agatston import CaseScore, score_labels
 from coronary_calcium.scoring.lesion_warnings import Uncertainty
 from coronary_calcium.scoring.lesions import Lesion
@@ -37,6 +37,8 @@ class StoredPrediction:
     probabilities : mean probability of each lesion of ``score``, in their order; None where it is not known.
     model : name, checksum and statement of the network.
     uncertainty : what the network was uncertain of; None in scenes of version 1, which did not keep it.
+    artery_map : (k, j, i) uint8, the arteries that the network named around its lesions, 0 elsewhere; None in earlier
+        scenes and readings, which did not keep it, and where the network names none.
 
     """
 
@@ -45,6 +47,7 @@ class StoredPrediction:
     probabilities: tuple[float | None, ...]
     model: dict[str, Any]
     uncertainty: Uncertainty | None = None
+    artery_map: np.ndarray | None = None
 
     def probability_of(self, lesion: Lesion) -> float | None:
         """The network's probability of a lesion of the reader, over the voxels that both marked; None without any.
@@ -63,7 +66,8 @@ def store_prediction(segmentationNode, volumeNode, labels: np.ndarray, result: "
     """Keep a result's label map (here on the array axes of the CT's node) as a hidden segmentation, and return it."""
     probabilities = [lesion.probability for lesion in result.score.lesions]
     return store_labels(
-        segmentationNode, volumeNode, labels, probabilities, result.model_card or {}, result.uncertainty
+        *(segmentationNode, volumeNode, labels, probabilities, result.model_card or {}, result.uncertainty),
+        arteries=_arteries_as_json(result),
     )
 
 
@@ -74,6 +78,7 @@ def store_labels(
     probabilities: Sequence[float | None],
     card: Mapping[str, Any],
     uncertainty: Uncertainty | None,
+    arteries: list[list[int]] | None = None,
 ):
     """Keep a network's label map, with what it cannot hold; ``store_prediction`` does for a result."""
     node = add_segmentation(volumeNode, labels, f"{volumeNode.GetName()} AI prediction")
@@ -85,6 +90,7 @@ def store_labels(
         "probabilities": list(probabilities),
         "model": network_facts(card),
         "uncertainty": _uncertainty_as_json(uncertainty),
+        "arteries": arteries,
     }
     node.SetAttribute(FACTS_ATTRIBUTE, json.dumps(facts))
     segmentationNode.SetNodeReferenceID(PREDICTION_ROLE, node.GetID())
@@ -108,7 +114,39 @@ def read_stored_prediction(segmentationNode, volumeNode, ct: SceneCT) -> StoredP
     if len(probabilities) != len(score.lesions):  # the kept segmentation was edited: its lesions are others now
         probabilities = (None,) * len(score.lesions)
     uncertainty = _uncertainty(facts.get("uncertainty"), labels.size)
-    return StoredPrediction(labels, score, probabilities, _model(facts.get("model")), uncertainty)
+    artery_map = _artery_map(facts.get("arteries"), labels.shape)
+    return StoredPrediction(labels, score, probabilities, _model(facts.get("model")), uncertainty, artery_map)
+
+
+def _arteries_as_json(result: "CaseResult") -> list[list[int]] | None:
+    """The arteries around the network's lesions as runs of equal voxels: flat (k, j, i) index, length, label."""
+    if result.prediction is None or result.prediction.artery_map is None:
+        return None
+    flat = result.prediction.artery_map.reshape(-1)
+    voxels = np.flatnonzero(flat)
+    if not voxels.size:
+        return None
+    labels = flat[voxels]
+    first = np.flatnonzero(np.append(True, (np.diff(voxels) != 1) | (np.diff(labels) != 0)))
+    lengths = np.diff(np.append(first, voxels.size))
+    return np.column_stack([voxels[first], lengths, labels[first]]).tolist()
+
+
+def _artery_map(kept: object, shape: tuple[int, ...]) -> np.ndarray | None:
+    """The arteries that a scene has kept of a CT of this shape; None where they cannot be so."""
+    try:
+        start, length, label = np.array(kept, np.int64).reshape(-1, 3).T
+    except (TypeError, ValueError, OverflowError):
+        return None
+    size = int(np.prod(shape))
+    inside = ((start >= 0) & (start < size) & (length > 0) & (length <= size - start)).all()
+    ordered = inside and (start[1:] >= start[:-1] + length[:-1]).all()
+    if not (start.size and ordered and np.isin(label, [artery.label for artery in NAMED_ARTERIES]).all()):
+        return None
+    arteries = np.zeros(size, np.uint8)
+    for first, count, value in zip(start, length, label):
+        arteries[first : first + count] = value
+    return arteries.reshape(shape)
 
 
 def _uncertainty_as_json(uncertainty: Uncertainty | None) -> dict[str, Any] | None:

@@ -18,6 +18,7 @@ from coronary_calcium.progress import Progress, Timing, no_progress, part_of
 from coronary_calcium.scoring import CaseScore, score_labels
 from coronary_calcium.scoring.calcium_quantities import CaseQuantities, case_quantities
 from coronary_calcium.scoring.interpretation import MesaRisk, ScoreInterpretation, interpret_score, mesa_risk
+from coronary_calcium.scoring.lesion_region import near_lesions
 from coronary_calcium.scoring.lesion_warnings import Uncertainty, lesion_warnings
 from coronary_calcium.scoring.options import DEFAULT_OPTIONS, ScoringOptions
 from coronary_calcium.scoring.reader_vs_ai import ReaderVsAI, reader_vs_ai
@@ -78,6 +79,8 @@ class CaseResult:
     uncertainty : what the network was uncertain of; None when it has not marked the lesions.
     difference : what the reader of a given label map changed in the network's prediction; None where there was none.
     device : where the network ran, such as ``"cpu"``; ``"none"`` when it did not run.
+    artery_map : (k, j, i) uint8, the arteries around the lesions as the network named them, where a reader has
+        corrected its lesions; None where it is in ``predicted``, or no network has marked anything.
     """
 
     volume: CTVolume
@@ -91,6 +94,7 @@ class CaseResult:
     uncertainty: Uncertainty | None = None
     difference: ReaderVsAI | None = None
     device: str = "none"
+    artery_map: np.ndarray | None = None
 
     @property
     def mask_given(self) -> bool:
@@ -127,7 +131,8 @@ class CaseResult:
         """Every quantity, lesion by lesion; None unless the user asked for it."""
         if not self.options.all_quantities:
             return None
-        return case_quantities(self.volume, self.score, self.quantities.calibration)
+        artery_map = self.prediction.artery_map if self.prediction else self.artery_map
+        return case_quantities(self.volume, self.score, self.quantities.calibration, artery_map)
 
     @cached_property
     def interpretation(self) -> ScoreInterpretation:
@@ -264,6 +269,9 @@ def predict_lesions(
         prediction = predict(volume, field, model, rules, progress, extent)
     with timing.timed("lesions"):
         labels = label_lesions(volume, prediction, rules)
+        # Whole windows are millions of voxels, of which nobody looks at the others.
+        if prediction.artery_map is not None:
+            prediction.artery_map[~near_lesions(volume, labels)] = 0
     return PredictedLesions(prediction, labels, model.card)
 
 

@@ -30,7 +30,7 @@ from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.volume import Acquisition, CaseWarning, CTVolume
 
-_SPARSE = ("probability", "artery", "labels")
+_SPARSE = ("probability", "artery", "artery_map", "labels")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,7 +113,9 @@ def write_result(stream: BinaryIO, result: CaseResult) -> None:
     assert predicted is not None and uncertainty is not None  # noqa: S101 the network has marked the lesions
     prediction, field = predicted.prediction, predicted.field
     arrays: dict[str, np.ndarray] = {"region": np.packbits(field.region)}
-    for name, array in zip(_SPARSE, (prediction.probability, prediction.artery, predicted.labels), strict=True):
+    artery_map = np.zeros_like(prediction.artery) if prediction.artery_map is None else prediction.artery_map
+    dense = (prediction.probability, prediction.artery, artery_map, predicted.labels)
+    for name, array in zip(_SPARSE, dense, strict=True):
         flat = array.reshape(-1)
         arrays[f"{name}_at"] = np.flatnonzero(flat)
         arrays[f"{name}_values"] = flat[arrays[f"{name}_at"]]
@@ -172,6 +174,7 @@ def read_result(content: bytes, request: Request) -> CaseResult:
     prediction = Prediction(
         probability=dense["probability"],
         artery=dense["artery"],
+        artery_map=dense["artery_map"],
         covered=field,
         warnings=_warnings(facts["run_warnings"]),
         **facts["run"],

@@ -30,6 +30,7 @@ def scoring_engine(volume, *, labels, device, progress):
         mask_given=True,
         model_card=None,
         uncertainty=None,
+        prediction=None,
     )
 
 

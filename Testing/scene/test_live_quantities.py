@@ -1,6 +1,8 @@
 """The quantities of a review follow its edits, and equal those that the engine measures from the beginning."""
 
 import dataclasses
+import json
+import types
 
 import pytest
 
@@ -14,6 +16,12 @@ from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.live_quantities import LiveQuantities  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation  # noqa: E402
+from CoronaryCalciumScoringLib.stored_prediction import (  # noqa: E402
+    FACTS_ATTRIBUTE,
+    prediction_node,
+    read_stored_prediction,
+    store_prediction,
+)
 from CoronaryCalciumScoringLib.volume_node import add_volume_node  # noqa: E402
 from slicer_cases import ras_of  # noqa: E402
 
@@ -44,6 +52,54 @@ def review(scene):
 def from_the_beginning(review):
     result = review.case_result()
     return case_quantities(result.volume, result.score, result.quantities.calibration)
+
+
+class AsPredicted:
+    """What ``store_prediction`` asks of a result of the network."""
+
+    model_card, uncertainty = None, None
+
+    def __init__(self, score, artery_map):
+        self.score = score
+        self.prediction = types.SimpleNamespace(artery_map=artery_map)
+
+
+@pytest.fixture
+def predicted(review):
+    """The same review, of lesions that a network has marked: it calls the LAD's right half another artery's."""
+    arteries = np.zeros(SHAPE, np.uint8)
+    arteries[25:38, 50:80, 40:59], arteries[25:38, 50:80, 59:65], arteries[25:38, 50:80, 65:90] = 2, 3, 4
+    labels = review.labels()
+    store_prediction(review.segmentationNode, review.volumeNode, labels, AsPredicted(review.score, arteries))
+    opened = Review(
+        review.segmentationNode, review.volumeNode, editor_history(review.segmentationNode, review.volumeNode)
+    )
+    yield opened, arteries
+    opened.close()
+
+
+def test_a_scene_keeps_the_arteries_that_the_network_named_and_measures_as_the_command_line_does(predicted):
+    review, arteries = predicted
+    np.testing.assert_array_equal(review.prediction.artery_map, arteries)
+    review.use(review.rules_name, dataclasses.replace(review.options, all_quantities=True))
+    live = LiveQuantities(review)
+    result = review.case_result()
+    assert live.measure() == result.all_quantities
+    assert live.measure() == case_quantities(result.volume, result.score, result.quantities.calibration, arteries)
+    assert live.measure() != case_quantities(result.volume, result.score, result.quantities.calibration)
+    review.assign(ras_of(review.volumeNode, IN_LAD), LCX)
+    assert live.measure() == review.case_result().all_quantities
+
+
+@pytest.mark.parametrize(
+    "kept", [None, [], 3, [[0, 1]], [[0, 1, 7]], [[5, 0, 2]], [[-1, 3, 2]], [[0, 10**12, 2]], [[4, 3, 2], [5, 1, 2]]]
+)
+def test_arteries_that_cannot_be_those_of_the_ct_are_ignored(predicted, kept):
+    review, _ = predicted
+    node = prediction_node(review.segmentationNode)
+    facts = json.loads(node.GetAttribute(FACTS_ATTRIBUTE))
+    node.SetAttribute(FACTS_ATTRIBUTE, json.dumps({**facts, "arteries": kept}))
+    assert read_stored_prediction(review.segmentationNode, review.volumeNode, review.ct).artery_map is None
 
 
 def test_after_every_edit_the_quantities_are_those_of_the_whole(review):

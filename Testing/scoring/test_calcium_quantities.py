@@ -15,7 +15,8 @@ from calcium_shapes import (
 )
 from coronary_calcium.scoring import lesion_region
 from coronary_calcium.scoring.calcium_quantities import QUANTITIES, QuantityMeter, case_quantities
-from coronary_calcium.scoring.lesion_region import NO_RING
+from coronary_calcium.scoring.lesion_region import NO_RING, near_lesions
+from coronary_calcium.scoring.quantity_table import quantity_notes
 
 THICK = (3.0, 0.5, 0.5)
 
@@ -167,6 +168,72 @@ def test_the_spatially_weighted_score_counts_voxels_half_at_the_hu_of_100_mg_per
     volume = scan(hu + rng.normal(0, 8.0, SHAPE) * (labels == 0))
     value = case_quantities(volume, marked(volume, labels), CALIBRATION).total.values["spatially_weighted_mm3"]
     assert value.number == pytest.approx(0.5 * (labels > 0).sum() * volume.voxel_volume_mm3, rel=0.02)
+
+
+def two_arteries():
+    """A lesion of the LAD in noise, and a map that calls what lies on one side of it the LCX's."""
+    added, _ = sphere(1.5, 800.0)
+    noise = np.random.default_rng(4).normal(0, 20.0, SHAPE)
+    volume = scan(TISSUE_HU + blurred(added, 0.5) + noise)
+    labels = np.where((volume.hu >= 130) & (added > 0), 2, 0)
+    arteries = np.full(SHAPE, 2, np.uint8)
+    x = (np.arange(SHAPE[2]) - (SHAPE[2] - 1) / 2) * SPACING_MM[2]
+    arteries[:, :, x > 2.4] = 3
+    return volume, labels, arteries
+
+
+def weighted(volume, labels, arteries):
+    quantities = case_quantities(volume, marked(volume, labels), CALIBRATION, arteries)
+    (lesion,) = quantities.lesions
+    assert (
+        quantities.by_artery[lesion.lesion.artery].values["spatially_weighted_mm3"]
+        == quantities.total.values["spatially_weighted_mm3"]
+    )
+    return lesion.values["spatially_weighted_mm3"].number, lesion.region.artery_named
+
+
+def test_the_spatially_weighted_score_leaves_out_what_a_map_calls_another_artery_s():
+    volume, labels, arteries = two_arteries()
+    within_reach, _ = weighted(volume, labels, None)
+    narrowed, named = weighted(volume, labels, arteries)
+    assert named and narrowed < within_reach
+    assert weighted(volume, labels, np.where(arteries == 3, 0, arteries)) == (within_reach, True)  # not named: allowed
+    plain = case_quantities(volume, marked(volume, labels), CALIBRATION).lesions[0].values
+    with_map = case_quantities(volume, marked(volume, labels), CALIBRATION, arteries).lesions[0].values
+    assert {name: value for name, value in plain.items() if name != "spatially_weighted_mm3"} == {
+        name: value for name, value in with_map.items() if name != "spatially_weighted_mm3"
+    }
+
+
+@pytest.mark.parametrize("label", [3, 5])
+def test_a_lesion_that_the_reader_gives_to_another_artery_has_the_region_without_the_map(label):
+    volume, labels, arteries = two_arteries()
+    given = np.where(labels > 0, label, 0)
+    assert weighted(volume, given, arteries) == weighted(volume, given, None)
+
+
+def test_a_meter_with_a_map_follows_a_lesion_to_another_artery():
+    volume, labels, arteries = two_arteries()
+    meter = QuantityMeter(volume, CALIBRATION, arteries)
+    for label in (2, 3, 2):
+        score = marked(volume, np.where(labels > 0, label, 0))
+        assert meter.measure(score) == case_quantities(volume, score, CALIBRATION, arteries)
+
+
+def test_what_lies_near_lesions_is_all_that_a_map_must_cover():
+    volume, labels, arteries = two_arteries()
+    kept = np.where(near_lesions(volume, labels), arteries, 0)
+    assert 0 < np.count_nonzero(kept) < arteries.size / 4
+    assert weighted(volume, labels, kept) == weighted(volume, labels, arteries)
+    assert not near_lesions(volume, np.zeros_like(labels)).any()
+
+
+def test_the_table_says_where_a_map_has_narrowed_the_score():
+    volume, labels, arteries = two_arteries()
+    notes = quantity_notes(case_quantities(volume, marked(volume, labels), CALIBRATION, arteries))
+    assert "Spatially weighted: without what the AI takes for another artery." in notes
+    notes = quantity_notes(case_quantities(volume, marked(volume, labels), CALIBRATION))
+    assert not any(note.startswith("Spatially") for note in notes)
 
 
 def test_without_lesions_there_is_no_quantity_and_no_artery_is_made_up():

@@ -74,13 +74,13 @@ def predict(
         if extent.every_slice or countable[(k, *_pixels_of(volume, field, window))].any()
     ]
     probability = np.zeros(volume.shape, np.float16)
-    artery = np.zeros(volume.shape, np.uint8)
+    artery, artery_map = np.zeros(volume.shape, np.uint8), np.zeros(volume.shape, np.uint8)
     kept = np.ones(volume.shape, bool) if extent.keep_raw else countable
     runner = _Runner(model.network, model.device)
     done = 0
     for batch in runner.run(_Planes(volume, field.size_mm, pixels), tasks):
         for task, values in batch:
-            _store(volume, field, task, values, (kept, probability, artery))
+            _store(volume, field, task, values, (kept, probability, artery, artery_map))
         done += len(batch)
         progress(done / len(tasks), f"Looking for calcium: slice {done} of {len(tasks)}")
     covered = {k for window in field.windows for k in range(window.k0, window.k1)}
@@ -102,6 +102,7 @@ def predict(
         device=runner.device,
         seconds=time.perf_counter() - started,
         warnings=tuple(runner.warnings),
+        artery_map=artery_map,
         raw=raw,
     )
 
@@ -140,10 +141,10 @@ def _store(
     field: HeartField,
     task: _Task,
     values: np.ndarray,
-    arrays: tuple[np.ndarray, np.ndarray, np.ndarray],
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
 ) -> None:
     """Enter a window's probability and artery logits, (1 or 5, pixels, pixels), where they are to be kept."""
-    kept, probability, artery = arrays
+    kept, probability, artery, artery_map = arrays
     center = (task.window.center_j, task.window.center_i)
     rows, columns, on_ct = window_to_slice(values, volume.spacing[1:], center, field.size_mm, volume.shape[1:])
     place = (task.k, rows, columns)
@@ -151,7 +152,9 @@ def _store(
     better = kept[place] & (found > probability[place])
     probability[place][better] = found[better]
     if len(values) > 1:
-        artery[place][better] = on_ct[1:].argmax(axis=0)[better] + 1
+        named = (on_ct[1:].argmax(axis=0) + 1).astype(np.uint8)
+        artery[place][better] = named[better]
+        artery_map[place] = np.where(better | (artery_map[place] == 0), named, artery_map[place])
 
 
 class _Planes:

@@ -42,6 +42,8 @@ class Prediction:
     device : where it ran in the end.
     seconds : wall time.
     warnings : ``gpu-memory`` when the GPU's memory did not suffice.
+    artery_map : the same in the whole windows of the slices that were run, also where no calcium can be;
+        ``predict_lesions`` keeps of it what lies around the lesions.
     raw : float16 (k, j, i), the probability in whole windows, where ``predict`` was asked to keep it.
 
     """
@@ -55,4 +57,5 @@ class Prediction:
     device: str
     seconds: float
     warnings: tuple[CaseWarning, ...] = ()
+    artery_map: np.ndarray | None = None
     raw: np.ndarray | None = None

@@ -154,8 +154,8 @@ QUANTITIES = (
         "spatially_weighted_mm3",
         "Spatially weighted",
         "mm³",
-        "Voxels near the artery's lesions, each weighted by how likely its HU is that of 100 mg/cm3 or more, averaged "
-        "with its four neighbors, x voxel volume; no threshold",
+        "Voxels near the artery's lesions, without those that a network takes for another artery, each weighted by how "
+        "likely its HU is that of 100 mg/cm3 or more, averaged with its four neighbors, x voxel volume; no threshold",
         SPATIALLY_WEIGHTED_SOURCE,
         _spatially_weighted,
     ),
@@ -222,10 +222,12 @@ class CaseQuantities:
 class QuantityMeter:
     """Measures the quantities of one CT again and again; lesions that nothing near has changed are not looked at again.
 
-    A region depends on its lesion's voxels and on those of the lesions within its reach, and on the CT.
+    A region depends on its lesion's voxels and on those of the lesions within its reach, and on the CT; with a map of
+    arteries (``lesion_region``) on the lesion's artery as well.
     """
 
-    def __init__(self, volume: CTVolume, calibration: MassCalibration) -> None:
+    def __init__(self, volume: CTVolume, calibration: MassCalibration, artery_map: np.ndarray | None = None) -> None:
+        self._artery_map = artery_map
         self.calibration = calibration
         self._volume = volume
         self._half_weight_hu = calibration.hu_of(HALF_WEIGHT_MG_PER_CM3)
@@ -278,19 +280,23 @@ class QuantityMeter:
         found = []
         for number, lesion in enumerate(lesions):
             others = np.flatnonzero(near[number])
-            key = (keys[number], *sorted(keys[other] for other in others))
+            artery = b"" if self._artery_map is None else lesion.artery.encode()
+            key = (artery, keys[number], *sorted(keys[other] for other in others))
             if key in known:
                 region = known[key]
             else:
-                region = lesion_region(self._volume, lesion, [lesions[other] for other in others], self._half_weight_hu)
+                near_ones = [lesions[other] for other in others]
+                region = lesion_region(self._volume, lesion, near_ones, self._half_weight_hu, self._artery_map)
             self._regions[key] = region
             found.append(region)
         return found
 
 
-def case_quantities(volume: CTVolume, score: CaseScore, calibration: MassCalibration) -> CaseQuantities:
-    """The quantities of a score on its CT."""
-    return QuantityMeter(volume, calibration).measure(score)
+def case_quantities(
+    volume: CTVolume, score: CaseScore, calibration: MassCalibration, artery_map: np.ndarray | None = None
+) -> CaseQuantities:
+    """The quantities of a score on its CT; ``artery_map`` as in ``lesion_region``."""
+    return QuantityMeter(volume, calibration, artery_map).measure(score)
 
 
 def _lesion_quantities(measured: LesionMeasurement, slice_factor: float, reason: str) -> LesionQuantities:

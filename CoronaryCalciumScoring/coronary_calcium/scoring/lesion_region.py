@@ -8,10 +8,12 @@ lesions, lung, fat, bone and metal stop both.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy import ndimage
 
+from coronary_calcium.arteries import BY_NAME, UNASSIGNED
 from coronary_calcium.scoring.lesions import Lesion
 from coronary_calcium.scoring.spatially_weighted import weighted_voxels
 from coronary_calcium.volume import CTVolume
@@ -43,7 +45,8 @@ UNEVEN_REACH_MM, UNEVEN_SMOOTHING_MM, UNEVEN_ERROR = 0.5, 2.0, 0.35
 FAT_HU, LUNG_HU, BRIGHT_HU = -30.0, -300.0, 130.0
 # Bright voxels this near to the counted ones are of the same lesion, whoever left them out; further away, of another.
 BORDER_MM = 1.0
-# An artery is looked at for the spatially weighted score as far as this from its lesions.
+# An artery is looked at for the spatially weighted score as far as this from its lesions; where a network has named the
+# arteries there and names the lesion's own as the reader does, without what it takes for another artery.
 ARTERY_REACH_MM = 5.0
 # What lies further from the ring's median than this many (robust) SD is left out of an even background.
 CLIP_SD, CLIP_PASSES = 3.0, 3
@@ -78,6 +81,7 @@ class LesionRegion:
     excess_sd_hu : its SD, from noise and from how well the background is known.
     brightest_hu : 95th percentile of the counted voxels in HU, the lesion's own HU where blur leaves a plateau.
     weighted_voxels : the spatially weighted score, in voxels, of what lies within ``ARTERY_REACH_MM``.
+    artery_named : whether a map of arteries has narrowed what that score looks at.
     """
 
     reach_mm: float
@@ -90,23 +94,57 @@ class LesionRegion:
     excess_sd_hu: float
     brightest_hu: float
     weighted_voxels: float
+    artery_named: bool = False
 
 
 def lesion_region(
-    volume: CTVolume, lesion: Lesion, others: Sequence[Lesion], half_weight_hu: float
+    volume: CTVolume,
+    lesion: Lesion,
+    others: Sequence[Lesion],
+    half_weight_hu: float,
+    artery_map: np.ndarray | None = None,
 ) -> LesionRegion | None:
     """The region of a lesion; None where no background can be measured (``why_no_region`` says why).
 
     ``others`` are the lesions that may be near: a voxel belongs to the region of the lesion that it is nearest to.
-    ``half_weight_hu`` is the HU of 100 mg/cm3, for the spatially weighted score.
+    ``half_weight_hu`` is the HU of 100 mg/cm3, for the spatially weighted score, and ``artery_map`` a uint8 (k, j, i)
+    array of the labels of arteries, 0 where none is known.
     """
     if _is_too_large(volume, lesion):
         return None
     # Nearly all regions stay narrow, and so can what is looked at: it takes a third of the time.
-    found, growing = _Surroundings(volume, lesion, others, half_weight_hu, REACH_MM + GROWTH_MM).grown()
+    around = partial(_Surroundings, volume, lesion, others, half_weight_hu, artery_map)
+    found, growing = around(REACH_MM + GROWTH_MM).grown()
     if growing:
-        found, _ = _Surroundings(volume, lesion, others, half_weight_hu, FARTHEST_MM).grown()
+        found, _ = around(FARTHEST_MM).grown()
     return found
+
+
+def near_lesions(volume: CTVolume, labels: np.ndarray) -> np.ndarray:
+    """Where the spatially weighted score may look around the voxels of a label map, and a little more; bool (k, j, i).
+
+    It is what a map of arteries must cover.
+    """
+    near = np.zeros(labels.shape, dtype=bool)
+    found = ndimage.find_objects((labels != 0).view(np.uint8))
+    if found:
+        reach = farthest_voxels(volume)
+        reach[1:] = [math.ceil(ARTERY_REACH_MM / step) for step in volume.spacing[1:]]
+        box = tuple(slice(max(0, side.start - n), side.stop + n) for side, n in zip(found[0], reach))
+        near[box] = ndimage.maximum_filter(labels[box] != 0, tuple(2 * reach + 1), mode="constant")
+    return near
+
+
+def _of_artery(arteries: np.ndarray, lesion: Lesion, own: np.ndarray) -> np.ndarray | None:
+    """Where a map of arteries allows a lesion's artery; None where it calls the lesion another's, or nothing.
+
+    ``arteries`` (uint8) and the lesion's ``own`` voxels (bool) are (k, j, i). Where the map names none, any is allowed.
+    """
+    named = np.bincount(arteries[own], minlength=UNASSIGNED.label + 1)[1:]
+    label = BY_NAME[lesion.artery].label
+    if not named.any() or named.argmax() + 1 != label:
+        return None
+    return (arteries == label) | (arteries == 0) | own
 
 
 def why_no_region(volume: CTVolume, lesion: Lesion) -> str:
@@ -153,7 +191,13 @@ class _Surroundings:
     """The part of the CT around a lesion, and how far each of its voxels lies from this lesion and from others."""
 
     def __init__(
-        self, volume: CTVolume, lesion: Lesion, others: Sequence[Lesion], half_weight_hu: float, farthest_mm: float
+        self,
+        volume: CTVolume,
+        lesion: Lesion,
+        others: Sequence[Lesion],
+        half_weight_hu: float,
+        artery_map: np.ndarray | None,
+        farthest_mm: float,
     ) -> None:
         low, high = bounds(volume, lesion)
         margin = farthest_voxels(volume, farthest_mm)
@@ -161,11 +205,13 @@ class _Surroundings:
         self._volume = volume
         self._half_weight_hu = half_weight_hu
         self._farthest_mm = farthest_mm
-        hu = volume.hu[tuple(slice(a, b) for a, b in zip(start, stop))].astype(np.float32)
+        box = tuple(slice(a, b) for a, b in zip(start, stop))
+        hu = volume.hu[box].astype(np.float32)
         # Voxels without an intensity stop region and ring, as lung does.
         self._hu = np.nan_to_num(hu, nan=NO_INTENSITY_HU, posinf=NO_INTENSITY_HU, neginf=NO_INTENSITY_HU)
         self._own = self._mask([lesion], start)
         self._other = self._mask(others, start)
+        self._of_artery = None if artery_map is None else _of_artery(artery_map[box], lesion, self._own)
         self._middle = np.mean(np.nonzero(self._own), axis=1)
         smooth = ndimage.uniform_filter(self._hu, _SQUARE)
         slices = slices_reached(volume, REACH_ACROSS_MM)
@@ -287,6 +333,8 @@ class _Surroundings:
         excess = float((inside - below).sum(dtype=np.float64))
         variance = background.variance_in_sums * (inside.size + inside.size**2 / background.ring_voxels)
         near = (self._distance(reach)[0] <= ARTERY_REACH_MM) & nearest
+        if self._of_artery is not None:
+            near &= self._of_artery
         return LesionRegion(
             reach_mm=reach,
             voxels=inside.size,
@@ -298,6 +346,7 @@ class _Surroundings:
             excess_sd_hu=math.hypot(math.sqrt(variance), 0.0 if background.even else UNEVEN_ERROR * excess),
             brightest_hu=float(np.percentile(self._hu[self._own], 95.0)),
             weighted_voxels=weighted_voxels(self._hu, near, self._half_weight_hu, background.noise_hu),
+            artery_named=self._of_artery is not None,
         )
 
     def _variance_in_sums(self, index: tuple[np.ndarray, ...], rest: np.ndarray) -> float | None:

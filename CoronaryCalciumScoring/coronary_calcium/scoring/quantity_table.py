@@ -97,6 +97,11 @@ def quantity_notes(quantities: CaseQuantities) -> list[str]:
             f"{uneven} of {total.lesions} lesions {_verb(uneven, 'lies', 'lie')} beside fat or lung, where the "
             "integrated mass is less exact."
         )
+    measured = total.lesions - total.not_measured
+    named = sum(one.region is not None and one.region.artery_named for one in quantities.lesions)
+    if named:
+        which = "" if named == measured else f"around {named} of {measured} lesions "
+        notes.append(f"Spatially weighted: {which}without what the AI takes for another artery.")
     if quantities.diffusivity is not None:
         notes.append(
             f"{quantities.arteries_with_calcium} of 4 arteries "

@@ -6,7 +6,8 @@ from scipy.special import ndtr
 
 SPATIALLY_WEIGHTED_SOURCE = (
     "Liang et al., BMC Med Imaging 2012;12:14 (voxels weighted by 100 mg/cm3 in the scan), in the form of "
-    "github.com/MolloiLab/CalciumScoring.jl, times the voxel's volume; per artery, within 5 mm of its lesions"
+    "github.com/MolloiLab/CalciumScoring.jl, times the voxel's volume; per artery, within 5 mm of its lesions, "
+    "without what a network takes for another artery"
 )
 # A voxel counts half at the HU of so much hydroxyapatite.
 HALF_WEIGHT_MG_PER_CM3 = 100.0

@@ -7,7 +7,7 @@ from coronary_calcium.cohort.consensus import CONSENSUS_READER
 from coronary_calcium.cohort.reading_differences import BORDER_POINTS
 from slicer.i18n import tr as _
 
-from .controls import Answer
+from .controls import Answer, comboBox, textLabel
 
 SHOWN_ROWS = 6
 MOST_POINTS = 1000.0
@@ -17,17 +17,17 @@ def build_form(layout) -> SimpleNamespace:
     """Add the controls to the section's layout; returns them by name."""
     form = SimpleNamespace()
     _who(form, layout)
-    form.legendLabel = _label(layout, _("The colors of the outlines in the slice views."))
+    form.legendLabel = textLabel(layout, _("The colors of the outlines in the slice views."))
     form.table = _table(layout)
     _steps(form, layout)
-    form.scoreLabel = _label(layout, _("What is left to decide, and the three total scores."))
+    form.scoreLabel = textLabel(layout, _("What is left to decide, and the three total scores."))
     form.answer = Answer(layout)
     return form
 
 
 def _who(form, layout) -> None:
-    form.firstComboBox = _combo(_("One reader. The consensus begins with what this reader has marked."))
-    form.secondComboBox = _combo(_("The other reader; AI is the network."))
+    form.firstComboBox = comboBox(_("One reader. The consensus begins with what this reader has marked."))
+    form.secondComboBox = comboBox(_("The other reader; AI is the network."))
     form.nameEdit = qt.QLineEdit(CONSENSUS_READER)
     form.nameEdit.toolTip = _("The consensus is kept as the reading of a reader of this name.")
     form.pointsSpinBox = qt.QDoubleSpinBox()
@@ -106,20 +106,3 @@ def _steps(form, layout) -> None:
         for widget in widgets:
             row.addWidget(widget)
         layout.addLayout(row)
-
-
-def _combo(tip: str):
-    combo = qt.QComboBox()
-    combo.toolTip = tip
-    # No wider than the panel, whatever its longest entry.
-    combo.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
-    return combo
-
-
-def _label(layout, tip: str):
-    label = qt.QLabel()
-    label.wordWrap = True
-    label.toolTip = tip
-    label.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
-    layout.addWidget(label)
-    return label

@@ -5,7 +5,6 @@ import html
 from collections.abc import Callable
 from pathlib import Path
 
-import qt
 import slicer
 from coronary_calcium.cohort.consensus import (
     TAKEN_FIRST,
@@ -27,7 +26,7 @@ from slicer.i18n import tr as _
 
 from .consensus_form import build_form
 from .consensus_table import ConsensusTable, short
-from .controls import Explained
+from .controls import Explained, disabledShortcuts
 from .run_control import RunControl
 from .worklist_reading import WorklistReading
 from .worklist_section import WorklistSection
@@ -87,12 +86,9 @@ class ConsensusSection:
 
     def _makeShortcuts(self, parent) -> dict:
         """The keys, which work wherever the mouse is while a consensus is open in the module."""
-        shortcuts = {}
-        for key, choice in (("Ctrl+1", TAKEN_FIRST), ("Ctrl+2", TAKEN_SECOND)):
-            shortcuts[key] = qt.QShortcut(qt.QKeySequence(key), parent)
-            shortcuts[key].enabled = False
-            shortcuts[key].connect("activated()", functools.partial(self.take, choice))
-        return shortcuts
+        choices = {"Ctrl+1": TAKEN_FIRST, "Ctrl+2": TAKEN_SECOND}
+        actions = {key: functools.partial(self.take, choice) for key, choice in choices.items()}
+        return disabledShortcuts(parent, actions)
 
     def enter(self) -> None:
         """The module is on the screen: listen to keys."""

@@ -27,6 +27,24 @@ def pushButton(text: str, tip: str):
     return button
 
 
+def comboBox(tip: str):
+    """A list to choose from with a tooltip, no wider than the panel, whatever its longest entry."""
+    combo = qt.QComboBox()
+    combo.toolTip = tip
+    combo.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+    return combo
+
+
+def textLabel(layout, tip: str):
+    """A text of several lines, which can be selected, with a tooltip, added to the layout."""
+    label = qt.QLabel()
+    label.wordWrap = True
+    label.toolTip = tip
+    label.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
+    layout.addWidget(label)
+    return label
+
+
 def disabledShortcuts(parent, actions: Mapping[str, Callable[[], object]]) -> dict:
     """A shortcut of ``parent`` for each key; whoever makes them enables them while they are to be heard."""
     shortcuts = {}

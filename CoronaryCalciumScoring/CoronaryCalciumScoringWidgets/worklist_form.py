@@ -18,7 +18,7 @@ from coronary_calcium.cohort.worklist import (
 )
 from slicer.i18n import tr as _
 
-from .controls import Answer, checkBox, pushButton
+from .controls import Answer, checkBox, comboBox, pushButton, textLabel
 
 ORDER_TITLES = {
     BY_ID: _("By case"),
@@ -48,8 +48,8 @@ def build_form(layout) -> SimpleNamespace:
     # What changes its height comes last, so that no button moves under the pointer.
     _steps(form, layout)
     _marks(form, layout)
-    form.countLabel = _label(layout, _("How many cases there are, and how far you are."))
-    form.caseLabel = _label(layout, _("The case that is open."))
+    form.countLabel = textLabel(layout, _("How many cases there are, and how far you are."))
+    form.caseLabel = textLabel(layout, _("The case that is open."))
     form.answer = Answer(layout)
     return form
 
@@ -78,8 +78,8 @@ def _source(form, layout) -> None:
 
 
 def _choice(form, layout) -> None:
-    form.orderComboBox = _combo(_("The order of the cases; a click on a column's title sorts by it."))
-    form.filterComboBox = _combo(_("Which cases are shown."))
+    form.orderComboBox = comboBox(_("The order of the cases; a click on a column's title sorts by it."))
+    form.filterComboBox = comboBox(_("Which cases are shown."))
     for title, _statuses in FILTERS:
         form.filterComboBox.addItem(title)
     form.findEdit = qt.QLineEdit()
@@ -129,7 +129,7 @@ def _marks(form, layout) -> None:
     form.notGradableButton = pushButton(
         _("Not gradable"), _("Mark the case as not gradable for this reason, and open the next unread one (Shift+G).")
     )
-    form.reasonComboBox = _combo(_("Why the case is not gradable: choose, or type."))
+    form.reasonComboBox = comboBox(_("Why the case is not gradable: choose, or type."))
     form.reasonComboBox.editable = True
     for reason in REASONS:
         form.reasonComboBox.addItem(reason)
@@ -145,20 +145,3 @@ def _row(layout, *widgets):
         row.addWidget(widget)
     layout.addLayout(row)
     return row
-
-
-def _combo(tip: str):
-    combo = qt.QComboBox()
-    combo.toolTip = tip
-    # No wider than the panel, whatever its longest entry.
-    combo.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
-    return combo
-
-
-def _label(layout, tip: str):
-    label = qt.QLabel()
-    label.wordWrap = True
-    label.toolTip = tip
-    label.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
-    layout.addWidget(label)
-    return label

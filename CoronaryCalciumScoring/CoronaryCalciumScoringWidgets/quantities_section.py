@@ -6,7 +6,7 @@ from dataclasses import replace
 import qt
 import slicer
 from coronary_calcium.errors import InputError
-from coronary_calcium.scoring.quantity_table import QuantityTable, quantity_table
+from coronary_calcium.scoring.quantity_table import TOTAL, QuantityTable, quantity_table
 from CoronaryCalciumScoringLib.live_quantities import LiveQuantities
 from CoronaryCalciumScoringLib.review import Review
 from slicer.i18n import tr as _
@@ -104,5 +104,5 @@ class QuantitiesSection:
                 if column:
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
                 table.setItem(index, column, item)
-        last = len(content.columns)
-        self._columns.fit((tuple(range(last + 1)), (0, last)))
+        total = 1 + content.columns.index(TOTAL)
+        self._columns.fit((tuple(range(len(titles))), (0, total)))

@@ -16,7 +16,9 @@ from coronary_calcium.inference.predict import predict
 from coronary_calcium.inference.prediction import RunExtent
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.weights import LoadedModel
+from coronary_calcium.pipeline import predict_lesions
 from coronary_calcium.scoring.agatston import score_labels
+from coronary_calcium.scoring.lesion_region import near_lesions
 from coronary_calcium.volume import CTVolume
 
 # 0.8 mm pixels: 1 mm2 is two of them.
@@ -261,6 +263,19 @@ def test_any_other_failure_of_the_network_is_not_hidden(batches, monkeypatch):
     monkeypatch.setattr(predict_module, "_run_network", broken)
     with pytest.raises(RuntimeError, match="a kernel is missing"):
         predict(_volume(PLAQUE), _field(), _model(device="mps"))
+
+
+def test_arteries_are_named_around_the_lesions_also_where_no_calcium_is():
+    volume = _volume(PLAQUE)
+    prediction = predict(volume, _field(), _model())
+    lesion = volume.hu >= 130
+    assert set(np.unique(prediction.artery_map[4])) >= {1, 2, 3, 4}
+    assert np.array_equal(prediction.artery_map[lesion], prediction.artery[lesion])
+    assert not prediction.artery_map[0].any()  # a slice that the network need not see
+    kept = predict_lesions(volume, _field(), _model()).prediction.artery_map
+    assert np.array_equal(kept > 0, near_lesions(volume, lesion) & (prediction.artery_map > 0))
+    assert np.array_equal(kept[kept > 0], prediction.artery_map[kept > 0])
+    assert not predict(volume, _field(), _model(BrightIsCalcium(artery_head=False))).artery_map.any()
 
 
 def test_without_an_artery_head_every_lesion_is_unassigned():

@@ -72,6 +72,20 @@ def test_saved_results_hold_the_quantities_while_the_box_is_checked(reviewing):
     assert f"{saved['total']['mass_mg']['value']:.1f}" == shown(reviewing)["Mass (mg)", "Total"]
 
 
+@pytest.mark.parametrize("width", [320, 400, 600])
+def test_a_narrow_panel_shows_the_total_and_a_wide_one_every_artery(reviewing, tmp_path, width):
+    section = reviewing.widget.quantities
+    section.checkBox.click()
+    draw(reviewing, tmp_path / "quantities.png", width)
+    table = section.table
+    titles = [
+        table.horizontalHeaderItem(column).text()
+        for column in range(table.columnCount)
+        if not table.isColumnHidden(column)
+    ]
+    assert titles == ["Quantity", "Total", *(["LM", "LAD", "LCX", "RCA"] if width == 600 else [])]
+
+
 def test_no_text_is_cut_off_and_the_review_s_end_lets_go_of_it(reviewing, tmp_path):
     section = reviewing.widget.quantities
     section.checkBox.click()

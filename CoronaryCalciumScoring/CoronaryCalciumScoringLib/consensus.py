@@ -31,8 +31,8 @@ from .worklist import OpenCase
 
 # Green and magenta, which readers with any of the common color vision deficiencies can tell apart; no artery's colors.
 OUTLINE_COLORS = ((0.1, 0.95, 0.2), (1.0, 0.2, 1.0))
-# The second outline is drawn over the first one: where they coincide, both can be seen.
-OUTLINE_PIXELS = (5, 2)
+# The second outline is drawn over the first one: where they coincide, both can be seen. Wider ones hide small lesions.
+OUTLINE_PIXELS = (3, 1)
 OUTLINE_SEGMENT = "outline"
 
 

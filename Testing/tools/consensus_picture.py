@@ -56,7 +56,7 @@ def two_readings(volume, truth):
 
 def make_cohort(folder):
     """A cohort of the simulated patient, read by both."""
-    patient = simulate_patient(SEED, spacing=PATIENT_SPACING_MM, thickness=PATIENT_SPACING_MM)
+    patient = simulate_patient(SEED, detailed=True, spacing=PATIENT_SPACING_MM, thickness=PATIENT_SPACING_MM)
     volume = patient.volume
     ct = write_image(folder.parent / "ct.nrrd", volume.hu, volume.spacing, volume.origin)
     with CohortState(folder) as state:

@@ -8,7 +8,7 @@ from coronary_calcium.simulation.lung_vessels import grow_tree
 from coronary_calcium.simulation.painting import Grid
 from coronary_calcium.simulation.patient import simulate_patient
 from coronary_calcium.simulation.smooth_fields import Noise, Plane, smooth_max, smooth_min
-from coronary_calcium.simulation.training_cases import draw_patients
+from coronary_calcium.simulation.training_cases import BodyStyle, draw_patients
 from coronary_calcium.simulation.tube_cover import Segments, segments_cover, segments_distance
 
 QUICK = {"pixels": 96, "field_of_view": 230.0, "spacing": 10.0, "thickness": 5.0, "z_range": (-60.0, 50.0)}
@@ -94,7 +94,9 @@ def test_a_detailed_scan_has_bone_with_marrow_and_a_couch():
 
 
 def test_training_cases_can_be_made_of_detailed_bodies():
-    simple, detailed = (next(draw_patients(41_000, "chest", 1, detailed=detailed)) for detailed in (False, True))
+    simple, detailed = (
+        next(draw_patients(41_000, "chest", 1, BodyStyle(detailed=detailed))) for detailed in (False, True)
+    )
     assert detailed.volume.shape == simple.volume.shape
     assert detailed.anatomy.detailed and not simple.anatomy.detailed
     assert not np.array_equal(detailed.volume.hu, simple.volume.hu)

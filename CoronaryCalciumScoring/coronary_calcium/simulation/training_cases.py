@@ -7,7 +7,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -56,24 +56,29 @@ def reject_test_seed(seed: int) -> None:
         )
 
 
+@dataclass(frozen=True)
+class BodyStyle:
+    """How bodies are drawn: ``more_on_surface`` as ``other_calcium`` has it, ``detailed`` as ``simulate_patient``."""
+
+    more_on_surface: float = 1.0
+    detailed: bool = False
+
+
+PLAIN_BODY = BodyStyle()
+
+
 def draw_patients(
-    seed: int,
-    kind: str,
-    variants: int = VARIANTS,
-    more_on_surface: float = 1.0,
-    detailed: bool = False,
-    **changes: Any,
+    seed: int, kind: str, variants: int = VARIANTS, style: BodyStyle = PLAIN_BODY, **changes: Any
 ) -> Iterator[SimulatedPatient]:
     """Patients of one anatomy, around the heart: each with its own calcium, slices, kernel, noise and tube voltage.
 
-    Painting the anatomy is what costs, so several patients share it. ``more_on_surface`` is as ``other_calcium`` has
-    it, ``detailed`` as ``simulate_patient``, and ``changes`` replace what the protocol draws.
+    Painting the anatomy is what costs, so several patients share it. ``changes`` replace what the protocol draws.
     Raises InputError("test-seed") for a seed of the test set.
     """
     reject_test_seed(seed)
     r = np.random.default_rng([seed, 99 if kind == "chest" else 100])
     anatomy = draw_anatomy(r)
-    if detailed:
+    if style.detailed:
         anatomy = with_details(anatomy)
     step = float(r.choice(SHEET_STEPS_MM))
     reach = SHEETS * step
@@ -94,7 +99,7 @@ def draw_patients(
         # On whole sheets, so that a slice is the mean of those inside of it.
         first = int(r.integers(0, max(int((room - (count - 1) * spacing) / step) + 1, 1)))
         z = bottom + first * step + (thickness - step) / 2 + np.arange(count) * spacing
-        deposits = draw_deposits(r, anatomy, MORE_OTHER_CALCIUM, more_on_surface)
+        deposits = draw_deposits(r, anatomy, MORE_OTHER_CALCIUM, style.more_on_surface)
         deposits += _proximal(more, anatomy)
         yield scan_patient(r, DrawnPatient(seed, anatomy, tuple(deposits)), body, protocol, replace(grid, z=z))
 
@@ -122,23 +127,21 @@ def make_cases(
     kernel: str | None = None,
     noise: tuple[float, float] | None = None,
     variants: int = VARIANTS,
-    more_on_surface: float = 1.0,
-    detailed: bool = False,
+    style: BodyStyle = PLAIN_BODY,
 ) -> list[Path]:
     """Write ``<kind>-<kernel->seed-variant.npz`` for the patients of one seed; cases that are there are kept.
 
-    ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws; ``more_on_surface`` and
-    ``detailed`` as for ``draw_patients``.
+    ``kernel`` and a range of the ``noise`` in HU replace those that the protocol draws.
     """
     reject_test_seed(seed)
-    name = f"{kind}-{'detailed-' if detailed else ''}{kernel + '-' if kernel else ''}{seed:06d}"
+    name = f"{kind}-{'detailed-' if style.detailed else ''}{kernel + '-' if kernel else ''}{seed:06d}"
     paths = [folder / f"{name}-{variant}.npz" for variant in range(variants)]
     if all(path.exists() for path in paths):
         return paths
     changes: dict[str, Any] = {"kernel": kernel} if kernel else {}
     if noise:
         changes["noise"] = float(np.random.default_rng([seed, 98]).uniform(*noise))
-    for path, patient in zip(paths, draw_patients(seed, kind, variants, more_on_surface, detailed, **changes)):
+    for path, patient in zip(paths, draw_patients(seed, kind, variants, style, **changes)):
         protocol = patient.protocol
         facts = {
             "source": "simulated patient",
@@ -186,8 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
         kernel=options.kernel,
         noise=options.noise,
         variants=options.variants,
-        more_on_surface=options.surface,
-        detailed=options.detailed,
+        style=BodyStyle(options.surface, options.detailed),
     )
     with ProcessPoolExecutor(options.workers) as pool:
         made = pool.map(make, seeds)

@@ -112,7 +112,9 @@ def test_the_loop_of_five_commands_goes_round(scans, scheduler, tmp_path):
         *("--output", tmp_path / "run", "--device", "cpu"),
     )
     assert outcome.code == 0, outcome.err
-    assert f"A has {TRAINING - 2} cases done; 1 for a second look, 1 not gradable do not take part." in outcome.err
+    assert (
+        f"A has {TRAINING - 2} cases done; 1 for a second look, 1 not gradable, which do not take part." in outcome.err
+    )
     assert f"Left out {gone}: Its CT is not where the cohort found it" in outcome.err
     assert f"Training cases of A: {TRAINING - 3}." in outcome.err
     trained = tmp_path / "run" / "denseraunet.safetensors"

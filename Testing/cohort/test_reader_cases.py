@@ -50,7 +50,9 @@ def cohort(tmp_path):
 def test_only_done_cases_take_part_and_the_others_are_counted(cohort):
     cases = reader_cases(cohort, "A")
     assert [entry.name for entry in cases.data.entries] == ["done", "moved"]
-    assert cases.counted("A") == ("A has 2 cases done; 1 open, 1 for a second look, 1 not gradable do not take part.")
+    assert cases.counted("A") == (
+        "A has 2 cases done; 1 open, 1 for a second look, 1 not gradable, which do not take part."
+    )
 
 
 def test_a_done_case_is_the_ct_with_the_readers_labels_and_score(cohort):

@@ -42,8 +42,9 @@ class ReaderCases:
     def counted(self, reader: str) -> str:
         """How many cases take part and how many do not, in one sentence."""
         others = [f"{self.marks[mark]} {_WORDS[mark]}" for mark in MARKS if mark != DONE and self.marks[mark]]
-        left = f"; {', '.join(others)} do not take part" if others else ""
-        return f"{reader} has {self.marks[DONE]} cases done{left}."
+        left = f"; {', '.join(others)}, which do not take part" if others else ""
+        done = self.marks[DONE]
+        return f"{reader} has {done} {'case' if done == 1 else 'cases'} done{left}."
 
 
 def reader_cases(cohort: Path, reader: str) -> ReaderCases:

@@ -23,9 +23,10 @@ BLOCKS = [
     textwrap.dedent(block)
     for block in re.findall(r"(?:^(?: {4}.*)?\n)*^ {4}.*\n", PAGE.read_text(encoding="utf-8"), re.M)
 ]
-# Stand-ins for SLURM's commands: a job is a group of processes here, and its number is theirs.
+# Stand-ins for SLURM's commands: a job is a group of processes here, and its number is theirs. As with SLURM, the script
+# may go as soon as sbatch has ended.
 SLURM = {
-    "sbatch": 'setsid bash "$1" >/dev/null 2>&1 &\necho "Submitted batch job $!"',
+    "sbatch": 'cp "$1" job-$$.sh\nsetsid bash job-$$.sh >>jobs 2>&1 &\necho "Submitted batch job $!"',
     "scancel": 'kill -- "-$1" 2>/dev/null || true',
 }
 
@@ -51,7 +52,13 @@ def started(tmp_path):
     """Starts shell commands with this Python's programs; they are ended with all that they started."""
     running = []
     places = (str(tmp_path / "bin"), str(Path(sys.executable).parent), os.environ["PATH"])
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE), "PATH": os.pathsep.join(places)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(PACKAGE),
+        "PATH": os.pathsep.join(places),
+        # A worker that needs a minute to start, on a busy computer, must not give up: nobody would start another.
+        "DASK_JOBQUEUE__SLURM__DEATH_TIMEOUT": "240",
+    }
 
     def start(command, **options):
         with (tmp_path / "log").open("a") as log:
@@ -79,13 +86,11 @@ def started(tmp_path):
 def run_command(started, line, scans, output):
     """Run the documented command on a list; returns its exit code."""
     words = {
-        "SCANS": str(scans),
-        "cohort_": str(output),
+        "SCANS": shlex.quote(str(scans)),
+        "cohort": shlex.quote(str(output)),
         "coronary-calcium": f"{sys.executable} -m coronary_calcium.cli.main",
     }
-    line = re.sub(r"(?<=--output )cohort", "cohort_", line)
-    for word, value in words.items():
-        line = line.replace(word, value if " " in value else shlex.quote(value))
+    line = re.sub(r"SCANS|(?<=--output )cohort|coronary-calcium", lambda match: words[match[0]], line)
     return started(line, stdout=subprocess.DEVNULL).wait(240)
 
 

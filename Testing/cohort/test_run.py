@@ -200,6 +200,10 @@ def test_the_command_scores_a_list_goes_on_with_it_and_answers_questions(client,
     again = run(*other, "--rules", "siemens")
     assert again.code == 0 and "2 by other rules" in again.err and "--redo" in again.err
     assert {path: path.stat().st_mtime_ns for path in (output / "cases").iterdir()} == before
+    absent = run("cohort", "run", tmp_path / "absent", *other[2:])
+    assert (
+        absent.code == 3 and "neither a folder nor a CSV file" in absent.err and "no Dask scheduler" not in absent.err
+    )
     redone = run(*other, "--rules", "siemens", "--redo")
     assert redone.code == 0 and "by other" not in redone.err
     assert {path: path.stat().st_mtime_ns for path in (output / "cases").iterdir()} != before

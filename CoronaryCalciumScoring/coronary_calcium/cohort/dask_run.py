@@ -86,13 +86,14 @@ def cluster_client(scheduler: str | None, plan: LocalPlan | None) -> Iterator["C
     with dask.config.set(options):
         if scheduler is not None:
             try:
-                with Client(scheduler, timeout="10s") as client:
-                    yield client
+                client = Client(scheduler, timeout="10s")
             except (OSError, ValueError) as error:
                 raise InputError(
                     "scheduler",
                     f"There is no Dask scheduler at {scheduler} ({type(error).__name__}): check --scheduler.",
                 ) from error
+            with client:
+                yield client
             return
         assert plan is not None  # noqa: S101 - for the type checker: without a scheduler there is a plan
         with (

@@ -23,8 +23,8 @@ BLOCKS = [
     textwrap.dedent(block)
     for block in re.findall(r"(?:^(?: {4}.*)?\n)*^ {4}.*\n", PAGE.read_text(encoding="utf-8"), re.M)
 ]
-# Stand-ins for SLURM's commands: a job is a group of processes here, and its number is theirs. As with SLURM, the script
-# may go as soon as sbatch has ended.
+# Stand-ins for SLURM's commands: a job is a group of processes here, and its number is theirs. As SLURM does, sbatch
+# keeps a copy of the script, which may go when it has ended.
 SLURM = {
     "sbatch": 'cp "$1" job-$$.sh\nsetsid bash job-$$.sh >>jobs 2>&1 &\necho "Submitted batch job $!"',
     "scancel": 'kill -- "-$1" 2>/dev/null || true',

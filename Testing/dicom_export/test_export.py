@@ -4,6 +4,7 @@ import gzip
 import json
 import shutil
 import tempfile
+import warnings
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -156,6 +157,17 @@ def test_a_thickness_that_is_text_takes_neither_the_objects_nor_the_scores_with_
     export.write_dicom(result, tmp_path / "seg.dcm")
     measures = pydicom.dcmread(tmp_path / "seg.dcm").SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     assert measures.SliceThickness == 3.0
+
+
+@pytest.mark.parametrize("identifier", ["1.2.abc.4", "1.2." + "3" * 80])
+def test_an_identifier_that_is_not_valid_brings_no_remark_of_the_library_to_the_terminal(tmp_path, identifier):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        result = scored_series(tmp_path / "ct", FrameOfReferenceUID=identifier)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        export.write_dicom(result, tmp_path / "seg.dcm")
+    assert [str(remark.message) for remark in said] == []
 
 
 def test_whatever_a_library_raises_on_a_header_is_said_before_the_work(series, tmp_path, monkeypatch, capsys):

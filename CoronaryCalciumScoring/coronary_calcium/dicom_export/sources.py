@@ -1,5 +1,6 @@
 """The CT's own DICOM images, which every object made from it refers to and takes patient and study from."""
 
+import itertools
 import warnings
 from dataclasses import dataclass, replace
 
@@ -29,6 +30,8 @@ _MAY_BE_EMPTY = (
 )
 # What the user is told of when it was changed: who was scanned, and when.
 _SAID = (*_MAY_BE_EMPTY, "PatientAge", "PatientSize", "PatientWeight", "StudyDescription")
+# What all images of a series share, and objects refer to.
+_IDENTIFIERS = ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 # What an object is made from besides: what it is, where it lies, and how large its pixels are.
 _NEEDED = (
     "SpecificCharacterSet",
@@ -116,7 +119,11 @@ def read_sources(volume: CTVolume) -> Sources:
     """
     series = require_sources(volume)
     images = tuple(_header(path) for path in dict.fromkeys(series.files))
-    found = [str(image.get("SOPInstanceUID", "")) for image in images]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # pydicom's remarks on identifiers, which are compared as they are
+        found = [str(image.get("SOPInstanceUID", "")) for image in images]
+        for image, keyword in itertools.product(images, _IDENTIFIERS):
+            image.get(keyword)
     if found != list(dict.fromkeys(series.instance_uids)):
         raise _changed()
     _reject_incomplete(images)
@@ -173,7 +180,7 @@ def _changed() -> InputError:
 
 def _reject_incomplete(images: tuple[Dataset, ...]) -> None:
     """Reject images that no object can refer to."""
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
+    for keyword in _IDENTIFIERS:
         values = {str(image.get(keyword) or "") for image in images}
         if "" in values or len(values) > 1:
             raise InputError(

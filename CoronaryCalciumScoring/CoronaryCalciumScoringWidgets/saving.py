@@ -75,7 +75,8 @@ class Saving:
     def _results(self, review: Review, folder: str) -> Callable[[Progress], object]:
         """Take the results out of the scene; returns the work of writing them."""
         self._prepare()
-        from coronary_calcium.reports import Extras, write_case
+        from coronary_calcium.reports import Extras
+        from coronary_calcium.reports.case_files import write_results
 
         result, extras, table = (
             review.case_result(),
@@ -84,9 +85,12 @@ class Saving:
         )
 
         def write(progress: Progress):
-            path = write_case(result, folder, progress, extras)
+            written = write_results(result, folder, progress, extras)
             write_table(table, folder)
-            return path
+            if not written.removed:
+                return written.report
+            gone = _("removed from the folder, because of earlier scores: {files}")
+            return f"{written.report}; {gone.format(files=', '.join(written.removed))}"
 
         return write
 

@@ -55,6 +55,18 @@ def test_files_are_replaced_only_when_the_user_agrees_and_the_folder_is_remember
     assert reviewing.folder_starts == ["", str(tmp_path), str(tmp_path)]
 
 
+def test_a_pdf_of_earlier_scores_that_goes_is_named(reviewing, tmp_path):
+    (tmp_path / "scores.json").write_text("{}")
+    (tmp_path / "report.pdf").write_bytes(b"%PDF")
+    reviewing.folder = str(tmp_path)
+    reviewing.confirmed = True
+    reviewing.ui.resultsButton.click()
+    reviewing.until(lambda: not reviewing.running())
+    assert not (tmp_path / "report.pdf").exists()
+    said = reviewing.widget.rulesAndOutputs.form.outputsAnswer.statusLabel.text
+    assert said.endswith("report.html; removed from the folder, because of earlier scores: report.pdf")
+
+
 def test_the_names_that_are_asked_for_are_those_that_are_written(application):
     from coronary_calcium.reports import case_files
 

@@ -164,6 +164,8 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
             self._whyNoOtherCase,
             self._turnToReview,
         )
+        # What was done in a case is kept before another CT or review takes its place in the panel.
+        self.reviewPanel.onClosing += [self.consensus.reading.keep, self.worklist.reading.keep]
         self._filters = (
             leaveWheelToPanel(uiWidget),
             keepHeight(uiWidget),
@@ -290,6 +292,9 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
     def _start(self, *, withAI: bool) -> None:
         volumeNode = self._parameterNode.inputVolume
         self._message = ""
+        if self._opensCase():
+            self._say(_("Wait until the case of the worklist is open, or cancel it."))
+            return
         if not self._mayStart():
             return
         with slicer.util.tryWithErrorDisplay(_("The CT could not be scored."), waitCursor=True):
@@ -454,14 +459,18 @@ class CoronaryCalciumScoringWidget(ScriptedLoadableModuleWidget, VTKObservationM
 
     def _whyNoOtherCase(self) -> str:
         """Why no other case can be shown now: something runs on this one."""
-        running = self.run.running or self.rulesAndOutputs.running
+        running = self.run.running or self.rulesAndOutputs.running or self._opensCase()
         return _("Wait for the work that is running, or cancel it.") if running else ""
+
+    def _opensCase(self) -> bool:
+        """Whether a case, or a list of cases, is being opened."""
+        return self.worklist.run.running or self.consensus.run.running
 
     def _whyNot(self, volumeNode) -> str:
         """Why the CT cannot be scored, as far as it can be told without looking at its voxels; else empty."""
         if not volumeNode:
             return _("Select a CT to score.")
-        return self.logic.whyRejected(volumeNode) or self.worklist.whyNoRun(volumeNode)
+        return self.logic.whyRejected(volumeNode) or self.worklist.whyNoRun(volumeNode, self.consensus.reading.case)
 
     def _readyText(self, volumeNode) -> str:
         return volume_text(volumeNode.GetImageData().GetDimensions(), volumeNode.GetSpacing())

@@ -16,7 +16,7 @@ from coronary_calcium.cohort.consensus import (
 )
 from coronary_calcium.cohort.reading_differences import Difference
 from coronary_calcium.cohort.readings import DONE, OPEN
-from coronary_calcium.cohort.worklist import Worklist
+from coronary_calcium.cohort.worklist import NOT_BLINDED, Blinding, Worklist
 from coronary_calcium.cohort.worklist_case import WorklistCase, read_case
 from coronary_calcium.errors import InputError
 from coronary_calcium.progress import Progress, no_progress
@@ -36,12 +36,16 @@ OUTLINE_PIXELS = (3, 1)
 OUTLINE_SEGMENT = "outline"
 
 
-def consensus_worklist_case(cohort: Path, case: ConsensusCase, progress: Progress = no_progress) -> WorklistCase:
+def consensus_worklist_case(
+    cohort: Path, case: ConsensusCase, blinding: Blinding = NOT_BLINDED, progress: Progress = no_progress
+) -> WorklistCase:
     """The case to open for a consensus: the CT, and the segments where the consensus begins; touches no scene.
+
+    Warnings of the network's lesions are not among its warnings when the network is to be hidden.
 
     Raises as ``read_case`` does.
     """
-    opened = read_case(cohort, case.id, case.folder.parent.name, progress=progress)
+    opened = read_case(cohort, case.id, case.folder.parent.name, blinding, progress)
     if opened.volume.shape != case.first.shape:
         raise InputError("reading", f"The readings of {case.id} are of another CT than the one that is there now.")
     # The segments are either reader's, and whoever looks at the network's is to choose it as one of the two.

@@ -86,9 +86,9 @@ def _table(layout):
 
 def _steps(form, layout) -> None:
     form.firstButton = qt.QPushButton(_("Take the first"))
-    form.firstButton.toolTip = _("Decide for the first reader, and go to the next undecided difference (Ctrl+1).")
+    form.firstButton.toolTip = _("Decide for the first reader, and go to the next undecided difference (Shift+A).")
     form.secondButton = qt.QPushButton(_("Take the second"))
-    form.secondButton.toolTip = _("Decide for the second reader, and go to the next undecided difference (Ctrl+2).")
+    form.secondButton.toolTip = _("Decide for the second reader, and go to the next undecided difference (Shift+B).")
     form.editButton = qt.QPushButton(_("Edit"))
     form.editButton.toolTip = _("Decide otherwise: correct the lesion with the keys 1 to 4 and a click, or the brush.")
     form.previousButton = qt.QPushButton(_("Previous"))

@@ -1,7 +1,6 @@
 """The consensus' section: two readers of the worklist's case compared, and their differences decided one by one."""
 
 import functools
-import html
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,12 +19,12 @@ from coronary_calcium.cohort.worklist import Worklist
 from coronary_calcium.cohort.worklist_case import WorklistCase
 from coronary_calcium.errors import InputError
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
-from CoronaryCalciumScoringLib.consensus import OUTLINE_COLORS, Consensus, consensus_worklist_case
+from CoronaryCalciumScoringLib.consensus import Consensus, consensus_worklist_case
 from CoronaryCalciumScoringLib.review import Review
 from slicer.i18n import tr as _
 
 from .consensus_form import build_form
-from .consensus_table import ConsensusTable, short
+from .consensus_table import ConsensusTable, legend, short
 from .controls import Explained, disabledShortcuts
 from .run_control import RunControl
 from .worklist_reading import WorklistReading
@@ -56,6 +55,7 @@ class ConsensusSection:
         self._cases: dict[str, ConsensusCase] = {}
         self._waiting: list[str] = []  # cases that are to be agreed on
         self._offered_of: Worklist | None = None  # whose readers are offered
+        self._offered: list[str] = []
         self._followed: Review | None = None
         self.consensus: Consensus | None = None
         self.run = RunControl(form.answer, self._runChanged)
@@ -86,7 +86,8 @@ class ConsensusSection:
 
     def _makeShortcuts(self, parent) -> dict:
         """The keys, which work wherever the mouse is while a consensus is open in the module."""
-        choices = {"Ctrl+1": TAKEN_FIRST, "Ctrl+2": TAKEN_SECOND}
+        # Slicer has Ctrl and a digit for windows of its own, and a key that two listen to reaches neither.
+        choices = {"Shift+A": TAKEN_FIRST, "Shift+B": TAKEN_SECOND}
         actions = {key: functools.partial(self.take, choice) for key, choice in choices.items()}
         return disabledShortcuts(parent, actions)
 
@@ -147,23 +148,37 @@ class ConsensusSection:
         return self.form.firstComboBox.currentText, self.form.secondComboBox.currentText
 
     def _followWorklist(self) -> None:
-        """Offer the readers of the worklist's cohort, and the network where it has scored."""
+        """Offer the readers of the worklist's cohort, and the network where it has scored.
+
+        With another list, such as of a reader who does not want to see the AI, the consensus that is open is left.
+        """
         worklist = self._worklist.reading.worklist
         if worklist is not self._offered_of:
             self._offered_of = worklist
-            offered: list[str] = []
-            if worklist is not None and not worklist.blinding.readers:
-                scored = any(row.ai is not None for row in worklist.rows.values())
-                name = self.form.nameEdit.text.strip()
-                offered = [one for one in readers_of(worklist.folder) if one != name] + ([AI] if scored else [])
-            chosen = self.readers
+            self.leave()
+        known = self._readersToOffer()
+        if known != self._offered:
+            self._offered = known
+            name = self.form.nameEdit.text.strip()
+            offered = [one for one in known if one != name]
+            # The same one twice is what was left while there was no other.
+            chosen = self.readers if self.readers[0] != self.readers[1] else ("", "")
             for place, combo in enumerate((self.form.firstComboBox, self.form.secondComboBox)):
+                combo.blockSignals(True)  # one after the other: the two lists belong together
                 combo.clear()
                 for one in offered:
                     combo.addItem(one)
                 here = offered.index(chosen[place]) if chosen[place] in offered else min(place, len(offered) - 1)
                 combo.setCurrentIndex(here)
+                combo.blockSignals(False)
         self._allow()
+
+    def _readersToOffer(self) -> list[str]:
+        worklist = self._worklist.reading.worklist
+        if worklist is None or worklist.blinding.readers:
+            return []
+        scored = any(row.ai is not None for row in worklist.rows.values())
+        return readers_of(worklist.folder) + ([AI] if scored else [])
 
     def compare(self) -> None:
         """Compare the readers in the case that the worklist is at."""
@@ -177,7 +192,7 @@ class ConsensusSection:
         """Compare the readers in a case, or in the next one; whatever case was open is kept and left."""
         form, folder = self.form, self._worklist.reading.worklist.folder
         readers, name, points = self.readers, form.nameEdit.text.strip(), form.pointsSpinBox.value
-        settings = (folder, readers, name, points)
+        settings = (folder, readers, name, points, self._worklist.reading.worklist.blinding)
         try:
             if case_id is not None:  # before the open case is left for nothing
                 read_consensus(folder, case_id, readers, name, points)
@@ -191,7 +206,7 @@ class ConsensusSection:
         self.leave()
 
         def work(progress) -> tuple[Worklist, list[str]]:
-            return Worklist(folder, name, progress=progress), cases_without_consensus(folder, readers, name)
+            return Worklist(folder, name, settings[-1], progress), cases_without_consensus(folder, readers, name)
 
         if settings == self._settings:
             self._openCase(case_id)
@@ -222,10 +237,10 @@ class ConsensusSection:
 
     def _read(self, settings: tuple, worklist: Worklist, case_id: str, progress) -> WorklistCase:
         """Read a case for the consensus; touches neither MRML nor Qt."""
-        folder, readers, name, points = settings
+        folder, readers, name, points, blinding = settings
         case = read_consensus(Path(folder), case_id, readers, name, points)
         self._cases[case_id] = case
-        return consensus_worklist_case(worklist.folder, case, progress)
+        return consensus_worklist_case(worklist.folder, case, blinding, progress)
 
     def _following(self) -> str | None:
         """The case to be agreed on after this one, or None."""
@@ -316,7 +331,7 @@ class ConsensusSection:
             self.table.show(("", ""), (), ())
         else:
             self.table.show(consensus.case.readers, consensus.case.differences, consensus.states())
-        self.form.legendLabel.text = "" if consensus is None else _legend(consensus.case)
+        self.form.legendLabel.text = "" if consensus is None else legend(consensus.case)
         self.form.scoreLabel.text = "" if consensus is None else self._score_text(consensus)
         for label in (self.form.legendLabel, self.form.scoreLabel):
             label.visible = bool(label.text)
@@ -382,12 +397,3 @@ class ConsensusSection:
         if self.readers[0] == self.readers[1]:
             return _("Choose two different readers.")
         return _("Wait for the work that is running, or cancel it.") if self.run.running else ""
-
-
-def _legend(case: ConsensusCase) -> str:
-    """Both readers with the colors of their outlines, as rich text."""
-    parts = []
-    for reader, color in zip(case.readers, OUTLINE_COLORS, strict=True):
-        red, green, blue = (round(255 * part) for part in color)
-        parts.append(f'<span style="color: rgb({red}, {green}, {blue})">&#9632;</span>&nbsp;{html.escape(reader)}')
-    return f"{html.escape(case.id)}: {' &nbsp; '.join(parts)}"

@@ -1,11 +1,13 @@
 """The differences of a consensus as a table: what differs, both scores, the effect, and what was decided."""
 
+import html
 from collections.abc import Callable, Sequence
 
 import qt
-from coronary_calcium.cohort.consensus import EDITED, TAKEN_FIRST, TAKEN_SECOND, UNDECIDED
+from coronary_calcium.cohort.consensus import EDITED, TAKEN_FIRST, TAKEN_SECOND, UNDECIDED, ConsensusCase
 from coronary_calcium.cohort.reading_differences import ONLY_FIRST, ONLY_SECOND, OTHER_ARTERY, Difference
 from coronary_calcium.formatting import number, signed
+from CoronaryCalciumScoringLib.consensus import OUTLINE_COLORS
 from slicer.i18n import tr as _
 
 from .controls import FittedColumns
@@ -19,6 +21,15 @@ MOST_LETTERS = 10
 def short(name: str) -> str:
     """A reader's name for a title or a button."""
     return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
+
+
+def legend(case: ConsensusCase) -> str:
+    """Both readers with the colors of their outlines, as rich text."""
+    parts = []
+    for reader, color in zip(case.readers, OUTLINE_COLORS, strict=True):
+        red, green, blue = (round(255 * part) for part in color)
+        parts.append(f'<span style="color: rgb({red}, {green}, {blue})">&#9632;</span>&nbsp;{html.escape(reader)}')
+    return f"{html.escape(case.id)}: {' &nbsp; '.join(parts)}"
 
 
 class ConsensusTable:

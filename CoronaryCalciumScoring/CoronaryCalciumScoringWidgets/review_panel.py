@@ -1,6 +1,7 @@
 """The review in the panel: lesions, clicks, keys and the editor on one side, the live scores on the other."""
 
 import functools
+from collections.abc import Callable
 
 import qt
 import slicer
@@ -36,13 +37,15 @@ SWATCH_PIXELS = 12
 class ReviewPanel:
     """Follows the panel's nodes: opens the review that belongs to them, and closes it when they change.
 
-    ``shortcutParent`` is the window in which the keys work; ``run`` does what takes seconds.
+    ``shortcutParent`` is the window in which the keys work; ``run`` does what takes seconds. The functions of
+    ``onClosing`` are called before a review closes.
     """
 
     def __init__(self, ui, shortcutParent, run: RunControl) -> None:
         self._ui = ui
         self._run = run
         self.review: Review | None = None
+        self.onClosing: list[Callable[[], object]] = []
         self._reason = ""  # why there is no review of nodes that are there
         self._followed: tuple = ()
         self._entered = False
@@ -181,6 +184,8 @@ class ReviewPanel:
 
     def close(self) -> None:
         """End the review, if there is one; what the reader did stays in the scene."""
+        for callback in self.onClosing if self.review is not None else ():
+            callback()
         review, self.review = self.review, None
         self._reason, self._followed = "", ()
         self._timer.stop()

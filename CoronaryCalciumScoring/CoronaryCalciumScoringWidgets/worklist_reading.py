@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import qt
 import slicer
-from coronary_calcium.cohort.readings import NOT_GRADABLE
+from coronary_calcium.cohort.readings import NOT_GRADABLE, reading_folder, version_of
 from coronary_calcium.cohort.worklist import Worklist
 from coronary_calcium.cohort.worklist_case import WorklistCase, read_case
 from coronary_calcium.errors import InputError
@@ -96,10 +96,15 @@ class WorklistReading:
         self._say("")
         self._changed()
         found = self._ahead.take(case_id)
+        if isinstance(found, WorklistCase) and found.version != self._versionNow(case_id):
+            found = self._ahead.take(case_id)  # kept by another program since it was read
         if isinstance(found, WorklistCase):
             self._showCase(found)
         else:
             self._run.follow(found, lambda outcome, _seconds: self._caseRead(outcome))
+
+    def _versionNow(self, case_id: str) -> str:
+        return version_of(reading_folder(self.worklist.folder, self.worklist.reader, case_id))
 
     def _caseRead(self, outcome) -> None:
         self._say("" if isinstance(outcome, (Finished, Failed)) else _("Cancelled: the case is not open."))
@@ -153,17 +158,21 @@ class WorklistReading:
     def keep(self) -> bool:
         """Keep what was done in the open case; whether nothing is lost."""
         self._saveTimer.stop()
-        if self.case is None or not self.case.in_scene:
-            return True
-        return self._save()
+        return self.case is None or self._save()
 
     def _save(self, mark: str | None = None, reason: str = "") -> bool:
         review = self.review()
-        if review is not None:
+        if review is not None and review.segmentationNode.GetScene() and review.volumeNode.GetScene():
             review.live.update()  # a stroke whose scores have not followed yet
         try:
             if self.case.save(review, mark, reason):
                 self._changed()
+            if self.case.set_aside is not None:
+                self._say(
+                    _(
+                        "Another Slicer kept this case under your name: yours is kept now, and that one is in {folder}."
+                    ).format(folder=self.case.set_aside)
+                )
         except InputError as rejection:
             self._say(_("Not kept: {reason}").format(reason=rejection))
             return False
@@ -174,8 +183,9 @@ class WorklistReading:
         if not self.keep():
             return False
         case, self.case, self._followed = self.case, None, None
-        if case is not None and case.in_scene:
-            self._show(None)
+        if case is not None:
+            if case.in_scene:
+                self._show(None)
             case.close()
         return True
 

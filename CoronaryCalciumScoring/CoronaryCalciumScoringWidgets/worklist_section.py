@@ -12,6 +12,7 @@ from coronary_calcium.cohort.worklist import (
     Blinding,
     PlacedRow,
     Worklist,
+    checked_reader,
     neighbor,
     next_to_read,
     orders_for,
@@ -20,6 +21,7 @@ from coronary_calcium.cohort.worklist_folder import cohort_of
 from coronary_calcium.errors import InputError
 from CoronaryCalciumScoringLib.background_run import Failed, Finished
 from CoronaryCalciumScoringLib.review import Review
+from CoronaryCalciumScoringLib.worklist import OpenCase
 from slicer.i18n import tr as _
 
 from .application import askFolder
@@ -57,6 +59,7 @@ class WorklistSection:
         self.form = form = build_form(section.layout())
         self._section, self._whyNot = section, whyNot
         self._folder = ""
+        self._again = False  # whether the folder waits for another name
         self._entered = self._filling = False
         self.onChanged: list[Callable[[], object]] = []
         self.run = RunControl(form.answer, self._runChanged)
@@ -147,6 +150,7 @@ class WorklistSection:
 
     def dispose(self) -> None:
         """Take the keys off the window; the section is gone after this."""
+        self._findTimer.stop()
         for shortcut in self.shortcuts.values():
             shortcut.enabled = False
             shortcut.setParent(None)
@@ -160,10 +164,13 @@ class WorklistSection:
         """What the reader does not want to see."""
         return Blinding(self.form.hideAICheckBox.checked, self.form.hideReadersCheckBox.checked)
 
-    def whyNoRun(self, volumeNode) -> str:
-        """Why the network cannot be run on this CT: the reader reads its case without it. Empty where it can."""
-        case = self.reading.case
-        if case is None or volumeNode is not case.volumeNode or not self.blinding.ai:
+    def whyNoRun(self, volumeNode, consensusCase: OpenCase | None) -> str:
+        """Why the network cannot be run on this CT: the reader reads its case, or agrees on it, without the network.
+
+        Empty where it can.
+        """
+        cases = (self.reading.case, consensusCase)
+        if not self.blinding.ai or not any(case is not None and volumeNode is case.volumeNode for case in cases):
             return ""
         return _("This case is read without the AI (Hide the AI in the worklist).")
 
@@ -179,7 +186,7 @@ class WorklistSection:
         """Open a cohort's folder or a folder of CTs, for the reader who is named; whether it is being opened."""
         if not self._hasReader() or self._busy() or not self.reading.leave():
             return False
-        self._folder = folder
+        self._folder, self._again = folder, False
         self.reading.begin(None)
         reader, blinding = self.form.readerEdit.text.strip(), self.blinding
         self._list()
@@ -191,15 +198,21 @@ class WorklistSection:
         return True
 
     def _hasReader(self) -> bool:
-        if self.form.readerEdit.text.strip():
-            return True
-        self.form.answer.say(_("Type your name under Reader first: your readings are kept under it."))
+        """Whether there is a name that readings can be kept under; what is wrong with it is said."""
+        name = self.form.readerEdit.text.strip()
+        try:
+            if name:
+                return bool(checked_reader(name))
+            self.form.answer.say(_("Type your name under Reader first: your readings are kept under it."))
+        except InputError as rejection:
+            self.form.answer.say(str(rejection))
         self.form.readerEdit.setFocus()
         return False
 
     def _opened(self, outcome) -> None:
         """Take the list that was read, or say why there is none."""
         if not isinstance(outcome, Finished):
+            self._again = isinstance(outcome, Failed) and getattr(outcome.error, "code", "") == "cohort-id"
             self._sayFailed(outcome, _("The folder could not be opened: {reason}"))
             return
         self.reading.begin(outcome.result, lambda: next_to_read(self.table.placed, self.reading.id))
@@ -223,7 +236,9 @@ class WorklistSection:
         worklist, form = self.reading.worklist, self.form
         if self._filling or (worklist is not None and (worklist.reader, worklist.blinding) == self._named()):
             return
-        if worklist is not None and not self.openFolder(self._folder):
+        if self._again and worklist is None:
+            self.openFolder(self._folder)  # the name was what was wrong
+        elif worklist is not None and not self.openFolder(self._folder):
             # What is done goes on being kept under the name of before: the panel must not show another.
             self._filling = True
             form.readerEdit.text = worklist.reader

@@ -115,7 +115,7 @@ def test_differences_are_listed_and_decided_one_after_another(agreeing):
     agreeing.press(agreeing.form.secondButton)
     assert [row[4] for row in agreeing.table()] == ["ben", "undecided"]
     assert agreeing.form.table.currentRow() == 1  # the next undecided one
-    agreeing.section.shortcuts["Ctrl+1"].activated.emit()
+    agreeing.section.shortcuts["Shift+A"].activated.emit()
     assert [row[4] for row in agreeing.table()] == ["ben", "anna"]
     agreeing.press(agreeing.form.finishButton)
     assert agreeing.kept().status.mark == DONE and "case-1 is done" in agreeing.form.answer.statusLabel.text

@@ -8,6 +8,7 @@ names them.
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 import zlib
 from dataclasses import asdict, dataclass, replace
@@ -178,6 +179,28 @@ def write_reading(folder: Path, reading: Reading) -> None:
         raise not_written("The reading", folder, error) from error
 
 
+def version_of(folder: Path) -> str:
+    """A checksum of a reading as it is on disk, which every save changes; empty where there is none."""
+    try:
+        return hashlib.sha256((folder / FACTS).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+def set_aside(folder: Path) -> Path:
+    """Move a reading under a hidden name beside it, where no list shows it; returns its new place.
+
+    Raises InputError("output") when it cannot be moved.
+    """
+    aside = folder.with_name(f".{folder.name}-{version_of(folder)[:16]}")
+    try:
+        if aside.exists():  # the same reading, kept before
+            shutil.rmtree(aside)
+        return folder.rename(aside)
+    except OSError as error:
+        raise not_written("The earlier reading", aside, error) from error
+
+
 def has_reading(folder: Path) -> bool:
     """Whether there is a reading."""
     return (folder / FACTS).is_file()
@@ -228,7 +251,9 @@ def mark_reading(folder: Path, status: ReadingStatus) -> None:
 
 def _damaged(folder: Path) -> InputError:
     return InputError(
-        "reading", f"The reading of {folder.name} is missing, damaged or of another version; read the case again."
+        "reading",
+        f"The reading of {folder.name} is missing, damaged or of another version: use the newest version of this "
+        f"program, or move the folder {folder} away and read the case again.",
     )
 
 

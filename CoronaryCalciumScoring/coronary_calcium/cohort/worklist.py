@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from coronary_calcium.cohort.cases import checked_id
 from coronary_calcium.cohort.readings import (
     AI,
     DONE,
@@ -108,14 +109,19 @@ class Worklist:
     """The rows of a cohort for one reader, by id.
 
     ``folder`` is the cohort's (``worklist_folder.cohort_of`` finds it). Raises InputError: "cohort-missing",
-    "cohort-id" for a name that cannot be a reader's.
+    "cohort-id" for a name that cannot be a reader's, or that differs from another reader's by capital letters alone:
+    their folders would be the same on some disks.
     """
 
     def __init__(
         self, folder: Path, reader: str, blinding: Blinding = NOT_BLINDED, progress: Progress = no_progress
     ) -> None:
-        if reader == AI:
-            raise InputError("cohort-id", f"{AI} is the network's name; give the reader another.")
+        checked_reader(reader)
+        alike = [name for name in readers_of(folder) if name != reader and name.lower() == reader.lower()]
+        if alike:
+            raise InputError(
+                "cohort-id", f"There is a reader {alike[0]}, too like {reader}: type the name the same way, or another."
+            )
         self.folder, self.reader, self.blinding = folder, reader, blinding
         own = {name: _reading_facts(folder, reader, name) for name in cases_read(folder, reader)}
         others: dict[str, dict[str, ReadScore]] = {}
@@ -170,6 +176,13 @@ class Worklist:
         for row in self.rows.values():
             found[row.status] += 1
         return found
+
+
+def checked_reader(name: str) -> str:
+    """A name that can be a reader's. Raises InputError("cohort-id") for one that cannot."""
+    if name.lower() == AI.lower():
+        raise InputError("cohort-id", f"{AI} is the network's name; give the reader another.")
+    return checked_id(name)
 
 
 def orders_for(blinding: Blinding) -> tuple[str, ...]:

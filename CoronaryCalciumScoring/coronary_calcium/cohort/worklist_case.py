@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from coronary_calcium.cohort.cases import CASES
-from coronary_calcium.cohort.readings import AI, Reading, has_reading, read_reading, reading_folder
+from coronary_calcium.cohort.readings import AI, Reading, has_reading, read_reading, reading_folder, version_of
 from coronary_calcium.cohort.uncertainty_file import read_uncertainty
 from coronary_calcium.cohort.worklist import NOT_BLINDED, Blinding
 from coronary_calcium.errors import InputError
@@ -46,6 +46,7 @@ class WorklistCase:
     own : the reader's earlier reading, or None.
     network : what the network found; None where it has not run, and for a reader who is blinded to it.
     warnings : what must be known of scan and lesions.
+    version : of the earlier reading (``readings.version_of``); empty where there is none.
     """
 
     id: str
@@ -53,6 +54,7 @@ class WorklistCase:
     own: Reading | None
     network: NetworkReading | None
     warnings: tuple[CaseWarning, ...]
+    version: str = ""
 
     @property
     def labels(self) -> np.ndarray | None:
@@ -76,10 +78,11 @@ def read_case(
     progress(0.0, f"Opening {case_id}")
     with opened_case(read_found_case(cohort, case_id), progress=part_of(progress, 0.0, 0.9)) as opened:
         volume = opened.volume
+    version = version_of(reading_folder(cohort, reader, case_id))
     own = _reading(cohort, reader, case_id, volume)
     network = None if blinding.ai else _network(cohort, case_id, volume)
     progress(1.0, f"{case_id} is open")
-    return WorklistCase(case_id, volume, own, network, _warnings(cohort, case_id, volume, blinding))
+    return WorklistCase(case_id, volume, own, network, _warnings(cohort, case_id, volume, blinding), version)
 
 
 def _reading(cohort: Path, reader: str, case_id: str, volume: CTVolume) -> Reading | None:
@@ -91,7 +94,11 @@ def _reading(cohort: Path, reader: str, case_id: str, volume: CTVolume) -> Readi
     if not any(reading.shape):  # it was not gradable because the CT could not be opened, and now it could
         return None
     if reading.shape != volume.shape:
-        raise InputError("reading", f"The reading of {case_id} by {reader} is of another CT: read the case again.")
+        raise InputError(
+            "reading",
+            f"The reading of {case_id} by {reader} is of another CT: bring that CT back, or move the folder {folder} "
+            "away and read the case again.",
+        )
     return reading
 
 

@@ -1,5 +1,6 @@
 """The folder that a worklist works in: a cohort's, or one made for a folder of CTs that nobody has scored."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -17,8 +18,10 @@ def cohort_of(folder: Path, progress: Progress = no_progress) -> Path:
 
     In a folder of CTs every study and every image is a case, as `cohort run` finds them; none is scored. Raises
     InputError: "no-file" when there is no such folder, "cohort-empty" when it holds no CT, "output" when it cannot be
-    written; and Cancelled when ``progress`` does.
+    written, "packages" where Python was built without sqlite3; and Cancelled when ``progress`` does.
     """
+    if importlib.util.find_spec("sqlite3") is None or importlib.util.find_spec("_sqlite3") is None:
+        raise InputError("packages", "This Python has no sqlite3, which lists of cases need: use a newer 3D Slicer.")
     from coronary_calcium.cohort.case_search import read_folder, search_folder  # noqa: PLC0415 - it brings pydicom
     from coronary_calcium.cohort.state import CohortState  # noqa: PLC0415
 

@@ -29,7 +29,7 @@ NOT_IN_THE_PANEL = {
     "PyTorch", "Sample Data", "Simulated chest CT", "DICOM", "Coronary Calcium Scoring", "Reassign", "Remove", "Add",
     "Part of a lesion", "Check before relying on this score",
 }  # fmt: skip
-KEY = r"[NP0-4]|Shift|Shift\+[NPUDLG]|Ctrl\+[ZY]"
+KEY = r"[NP0-4]|Shift|Shift\+[NPUDLGAB]|Ctrl\+[ZY]"
 # Not lines of ours, though they are in our documents.
 OTHER_PROGRAMS = ("pip ", "export ", "torchrun ")
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import slicer
 import vtk
 from coronary_calcium.arteries import BY_LABEL, Artery
 from coronary_calcium.scoring.rules import LITERATURE, RuleSet
@@ -68,24 +67,6 @@ class History(Protocol):
 
     def Redo(self) -> object:
         """Take back one step back."""
-
-
-def editor_history(segmentationNode, volumeNode):
-    """A segment editor's logic, without its widget, as the history of a segmentation.
-
-    It holds a vtkMRMLSegmentEditorNode of its own in the scene; the caller keeps the logic as long as it edits.
-    """
-    scene = segmentationNode.GetScene()
-    editorNode = slicer.vtkMRMLSegmentEditorNode()
-    editorNode.SetHideFromEditors(True)
-    editorNode.SetSaveWithScene(False)
-    logic = slicer.vtkSlicerSegmentEditorLogic()
-    logic.SetMRMLScene(scene)
-    logic.SetSegmentEditorNode(scene.AddNode(editorNode))
-    logic.SetSegmentationNode(segmentationNode)
-    logic.SetSourceVolumeNode(volumeNode)
-    logic.SetMaximumNumberOfUndoStates(UNDO_STEPS)
-    return logic
 
 
 class Edits:

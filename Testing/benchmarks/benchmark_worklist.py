@@ -20,9 +20,9 @@ from coronary_calcium.arteries import NAMED_ARTERIES  # noqa: E402
 from coronary_calcium.cohort.worklist import BY_UNCERTAINTY, Worklist  # noqa: E402
 from coronary_calcium.cohort.worklist_case import NetworkReading, WorklistCase  # noqa: E402
 from coronary_calcium.volume import CTVolume  # noqa: E402
-from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
 from CoronaryCalciumScoringLib.worklist import OpenCase  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from slicer_scene import Scene  # noqa: E402
 from worklist_cases import large_worklist  # noqa: E402
 

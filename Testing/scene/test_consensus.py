@@ -33,12 +33,12 @@ from CoronaryCalciumScoringLib.consensus import (  # noqa: E402
     consensus_worklist_case,
     open_consensus,
 )
-from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
 from CoronaryCalciumScoringLib.reviews import reviews_of  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.volume_node import array_of  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from rejections import rejection  # noqa: E402
 from slicer_cases import add_volume_with_axes, ras_of  # noqa: E402
 from worklist_cases import synthetic_worklist  # noqa: E402

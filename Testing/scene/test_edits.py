@@ -9,10 +9,11 @@ import vtk  # noqa: E402 after the check that there is a Slicer
 from coronary_calcium.arteries import LAD, LCX, LM, RCA, UNASSIGNED  # noqa: E402
 from coronary_calcium.errors import InputError  # noqa: E402
 from coronary_calcium.scoring.rules import PHILIPS  # noqa: E402
-from CoronaryCalciumScoringLib.edits import Edit, Edits, editor_history  # noqa: E402
+from CoronaryCalciumScoringLib.edits import Edit, Edits  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation, artery_segments, read_labels  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.volume_node import array_of  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from slicer_cases import add_volume_with_axes  # noqa: E402
 
 # Voxels (k, j, i) of the synthetic CT: in its LAD plaque (20..21, 48..49, 68..70), in its RCA plaque, in soft tissue.

@@ -12,7 +12,6 @@ import numpy as np  # noqa: E402 after the check that there is a Slicer
 from calcium_shapes import HU_PER_MG_PER_CM3, TISSUE_HU, blurred, scan, sphere  # noqa: E402
 from coronary_calcium.arteries import LAD, LCX, RCA  # noqa: E402
 from coronary_calcium.scoring.calcium_quantities import case_quantities  # noqa: E402
-from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.live_quantities import LiveQuantities  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation  # noqa: E402
@@ -23,6 +22,7 @@ from CoronaryCalciumScoringLib.stored_prediction import (  # noqa: E402
     store_prediction,
 )
 from CoronaryCalciumScoringLib.volume_node import add_volume_node  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from slicer_cases import ras_of  # noqa: E402
 
 # As large as a CT must be to be one.

@@ -12,7 +12,6 @@ from coronary_calcium.errors import InputError  # noqa: E402
 from coronary_calcium.reports import write_case  # noqa: E402
 from coronary_calcium.scoring import score_labels  # noqa: E402
 from CoronaryCalciumScoringLib.candidates import SEGMENT  # noqa: E402
-from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
 from CoronaryCalciumScoringLib.review_statistics import STATISTICS_ATTRIBUTE  # noqa: E402
@@ -26,6 +25,7 @@ from CoronaryCalciumScoringLib.score_table import (  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import artery_segments, read_labels  # noqa: E402
 from CoronaryCalciumScoringLib.stored_prediction import FACTS_ATTRIBUTE, prediction_node  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, add_synthetic_ct, synthetic_ct  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from slicer_cases import PROBABILITY, WARNING, add_volume_with_axes, ras_of, synthetic_labels_engine  # noqa: E402
 
 IN_LAD, IN_RCA, IN_TISSUE = (20, 48, 69), (15, 52, 57), (20, 60, 64)

@@ -11,12 +11,12 @@ from coronary_calcium.arteries import LAD, RCA  # noqa: E402 after the check tha
 from coronary_calcium.scoring import lesion_warnings, score_labels  # noqa: E402
 from coronary_calcium.scoring.components import labeled_voxels  # noqa: E402
 from coronary_calcium.scoring.lesion_warnings import LESION_CODES, Uncertainty  # noqa: E402
-from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
 from CoronaryCalciumScoringLib.score_table import score_warnings  # noqa: E402
 from CoronaryCalciumScoringLib.stored_prediction import FACTS_ATTRIBUTE, prediction_node  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct, synthetic_ct  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from slicer_cases import ras_of, synthetic_labels_engine  # noqa: E402
 
 IN_LAD, IN_RCA = (20, 48, 69), (15, 52, 57)

@@ -7,7 +7,7 @@ slicer = pytest.importorskip("slicer", reason="needs slicer-core: pip install sl
 
 from coronary_calcium.scoring.rules import LITERATURE  # noqa: E402
 from CoronaryCalciumScoringLib.candidates import add_candidates_node  # noqa: E402
-from CoronaryCalciumScoringLib.edits import Edits, editor_history  # noqa: E402
+from CoronaryCalciumScoringLib.edits import Edits  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.reviews import (  # noqa: E402
     REVIEWED_ROLE,
@@ -19,6 +19,7 @@ from CoronaryCalciumScoringLib.reviews import (  # noqa: E402
 from CoronaryCalciumScoringLib.score_table import add_score_table  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import add_segmentation  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import add_synthetic_ct  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from slicer_cases import ras_of, synthetic_labels_engine  # noqa: E402
 
 

@@ -7,11 +7,11 @@ pytest.importorskip("slicer", reason="needs slicer-core: pip install slicer-core
 from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.options import ScoringOptions
 from coronary_calcium.volume import Acquisition
-from CoronaryCalciumScoringLib.edits import editor_history
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic
 from CoronaryCalciumScoringLib.review import Review
 from CoronaryCalciumScoringLib.rules_and_outputs import rules_for
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, add_synthetic_ct
+from editor_history import editor_history
 from slicer_cases import synthetic_labels_engine
 
 ADAPTED = ScoringOptions(kvp_adapted=True)

@@ -15,11 +15,11 @@ from coronary_calcium.datasets.registry import open_data_set  # noqa: E402
 from coronary_calcium.errors import InputError  # noqa: E402
 from coronary_calcium.training.cases import CaseFolder  # noqa: E402
 from coronary_calcium.volume import Acquisition  # noqa: E402
-from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.logic import CoronaryCalciumScoringLogic  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, add_synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.training_case import save_training_case  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from slicer_cases import ras_of, scoring_engine, synthetic_labels_engine  # noqa: E402
 
 IN_LAD = (20, 48, 69)

@@ -22,12 +22,12 @@ from coronary_calcium.cohort.worklist_case import read_case  # noqa: E402
 from coronary_calcium.errors import InputError  # noqa: E402
 from coronary_calcium.scoring.rules import CANON  # noqa: E402
 from CoronaryCalciumScoringLib.background_run import BackgroundRun, Failed, Finished  # noqa: E402
-from CoronaryCalciumScoringLib.edits import editor_history  # noqa: E402
 from CoronaryCalciumScoringLib.read_ahead import ReadAhead  # noqa: E402
 from CoronaryCalciumScoringLib.review import Review  # noqa: E402
 from CoronaryCalciumScoringLib.segmentation import read_labels  # noqa: E402
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct  # noqa: E402
 from CoronaryCalciumScoringLib.worklist import OpenCase, mark_unopened  # noqa: E402
+from editor_history import editor_history  # noqa: E402
 from rejections import rejection  # noqa: E402
 from slicer_cases import ras_of  # noqa: E402
 from worklist_cases import synthetic_worklist  # noqa: E402

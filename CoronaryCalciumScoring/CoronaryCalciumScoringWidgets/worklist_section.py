@@ -165,10 +165,7 @@ class WorklistSection:
         return Blinding(self.form.hideAICheckBox.checked, self.form.hideReadersCheckBox.checked)
 
     def whyNoRun(self, volumeNode, consensusCase: OpenCase | None) -> str:
-        """Why the network cannot be run on this CT: the reader reads its case, or agrees on it, without the network.
-
-        Empty where it can.
-        """
+        """Why the network cannot be run on this CT: its case is read, or agreed on, without. Empty where it can."""
         cases = (self.reading.case, consensusCase)
         if not self.blinding.ai or not any(case is not None and volumeNode is case.volumeNode for case in cases):
             return ""
@@ -214,6 +211,9 @@ class WorklistSection:
         if not isinstance(outcome, Finished):
             self._again = isinstance(outcome, Failed) and getattr(outcome.error, "code", "") == "cohort-id"
             self._sayFailed(outcome, _("The folder could not be opened: {reason}"))
+            return
+        if (outcome.result.reader, outcome.result.blinding) != self._named():
+            self._again = not self.openFolder(self._folder)  # another name or blinding was chosen meanwhile
             return
         self.reading.begin(outcome.result, lambda: next_to_read(self.table.placed, self.reading.id))
         self.table.unsort()

@@ -171,6 +171,15 @@ def test_no_case_is_opened_while_a_consensus_is(reading):
     assert names("vtkMRMLScalarVolumeNode") == ["case-1", "other"]
 
 
+def test_what_is_chosen_while_the_list_is_read_holds_for_it(reading):
+    reading.section.openFolder(str(reading.folder))
+    reading.form.hideAICheckBox.checked = True
+    reading.form.readerEdit.text = "ben"
+    reading.settle()
+    assert reading.section.reading.worklist.reader == "ben"
+    assert reading.shown(2) == ["–"] * 3 and reading.form.orderComboBox.count == 2
+
+
 AI_SAYS = "2 lesions are uncertain."
 
 

@@ -89,7 +89,7 @@ class ConsensusSection:
         # Slicer has Ctrl and a digit for windows of its own, and a key that two listen to reaches neither.
         choices = {"Shift+A": TAKEN_FIRST, "Shift+B": TAKEN_SECOND}
         actions = {key: functools.partial(self.take, choice) for key, choice in choices.items()}
-        return disabledShortcuts(parent, actions)
+        return disabledShortcuts(parent, actions, repeat=False)
 
     def enter(self) -> None:
         """The module is on the screen: listen to keys."""

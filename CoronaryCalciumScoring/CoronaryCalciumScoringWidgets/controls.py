@@ -45,12 +45,16 @@ def textLabel(layout, tip: str):
     return label
 
 
-def disabledShortcuts(parent, actions: Mapping[str, Callable[[], object]]) -> dict:
-    """A shortcut of ``parent`` for each key; whoever makes them enables them while they are to be heard."""
+def disabledShortcuts(parent, actions: Mapping[str, Callable[[], object]], *, repeat: bool = True) -> dict:
+    """A shortcut of ``parent`` for each key; whoever makes them enables them while they are to be heard.
+
+    Without ``repeat``, a key that is held down is heard once: what it does is meant for what was on view.
+    """
     shortcuts = {}
     for key, action in actions.items():
         shortcuts[key] = qt.QShortcut(qt.QKeySequence(key), parent)
         shortcuts[key].enabled = False
+        shortcuts[key].autoRepeat = repeat
         shortcuts[key].connect("activated()", action)
     return shortcuts
 

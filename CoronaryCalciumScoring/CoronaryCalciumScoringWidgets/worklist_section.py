@@ -1,6 +1,7 @@
 """The worklist's section: folder, reader, order and filter, the list, and the buttons and keys to go through it."""
 
 import html
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,6 +36,8 @@ FOLDER_SETTING = "CoronaryCalciumScoring/WorklistFolder"
 READER_SETTING = "CoronaryCalciumScoring/Reader"
 HIDE_AI_SETTING, HIDE_READERS_SETTING = "CoronaryCalciumScoring/HideAI", "CoronaryCalciumScoring/HideReaders"
 FIND_DELAY_MS = 150
+# A mark opens the next case at once: the second click of a double click is not meant for that one.
+MARK_PAUSE_SECONDS = 0.6
 
 
 class WorklistSection:
@@ -59,6 +62,7 @@ class WorklistSection:
         self.form = form = build_form(section.layout())
         self._section, self._whyNot = section, whyNot
         self._folder = ""
+        self._marked = 0.0  # when a case was marked last, s
         self._again = False  # whether the folder waits for another name
         self._entered = self._filling = False
         self.onChanged: list[Callable[[], object]] = []
@@ -115,7 +119,7 @@ class WorklistSection:
             "Shift+L": lambda: self.mark(SECOND_LOOK),
             "Shift+G": self.markNotGradable,
         }
-        return disabledShortcuts(parent, actions)
+        return disabledShortcuts(parent, actions, repeat=False)
 
     def enter(self) -> None:
         """The module is on the screen: listen to keys."""
@@ -340,21 +344,19 @@ class WorklistSection:
 
     def step(self, by: int) -> None:
         """Open the next case of the list (1) or the one before (-1)."""
-        if self.reading.worklist is None or self.run.running:
-            return
-        found = neighbor(self.table.placed, self.reading.id, by)
-        if found is None:
-            self.form.answer.say(_("This is the last case of the list.") if by > 0 else _("This is the first case."))
-        else:
-            self.open(found)
+        nothing = _("This is the last case of the list.") if by > 0 else _("This is the first case.")
+        self._go(neighbor(self.table.placed, self.reading.id, by), nothing)
 
     def openNextToRead(self) -> None:
         """Open the next case that is not marked yet."""
+        nothing = _("There is no other unread case in this list.")
+        self._go(next_to_read(self.table.placed, self.reading.id), nothing)
+
+    def _go(self, found: str | None, nothing: str) -> None:
         if self.reading.worklist is None or self.run.running:
             return
-        found = next_to_read(self.table.placed, self.reading.id)
         if found is None:
-            self.form.answer.say(_("There is no other unread case in this list."))
+            self.form.answer.say(nothing)
         else:
             self.open(found)
 
@@ -369,29 +371,29 @@ class WorklistSection:
             self.form.answer.say(reason)
         return bool(reason)
 
-    def mark(self, mark: str, reason: str = "") -> None:
-        """Mark the case that the reader is at, and open the next unread one."""
+    def mark(self, mark: str, reason: str = "") -> bool:
+        """Mark the case that the reader is at, and open the next unread one; whether it is marked."""
         shown = self.table.placed
+        if time.monotonic() - self._marked < MARK_PAUSE_SECONDS:
+            return False
         if not self._isReader() or self._busy() or not self.reading.mark(mark, reason):
-            return
+            return False
         # By the list as it was shown: the filter may have taken the marked case away.
         rows = self.reading.worklist.rows
         following = next_to_read([PlacedRow(rows[one.row.id], one.why) for one in shown], self.reading.id)
-        if following is None:
-            self.form.answer.say(_("Marked. There is no other unread case in this list."))
-        else:
-            self.open(following)
+        self._go(following, _("Marked. There is no other unread case in this list."))
+        self._marked = time.monotonic()
+        return True
 
     def markNotGradable(self) -> None:
-        """Mark the case as not gradable, for the reason that is given."""
+        """Mark the case as not gradable, for the reason that is given, which is asked for anew for the next one."""
         reason = self.form.reasonComboBox.currentText.strip()
         if not reason:
             self.form.answer.say(_("Choose or type why the case is not gradable."))
             self.form.reasonComboBox.setFocus()
-            return
-        self.form.reasonComboBox.setCurrentIndex(-1)
-        self.form.reasonComboBox.setEditText("")
-        self.mark(NOT_GRADABLE, reason)
+        elif self.mark(NOT_GRADABLE, reason):
+            self.form.reasonComboBox.setCurrentIndex(-1)
+            self.form.reasonComboBox.setEditText("")
 
     def _runChanged(self) -> None:
         self.form.answer.showRunning(self.run.running)

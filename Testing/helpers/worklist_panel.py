@@ -22,6 +22,7 @@ class Reading:
 
     def settle(self):
         self.panel.until(lambda: not self.section.run.running)
+        self.section._marked = 0.0  # a reader who takes their time
         self.panel.volume = self.panel.ui.inputSelector.currentNode()
 
     def press(self, key):

@@ -10,6 +10,7 @@ import pytest
 pytest.importorskip("slicer_application", reason="needs slicer-core: pip install slicer-core==5.12.4.0")
 
 import coronary_calcium.cohort.readings as readings_on_disk
+from coronary_calcium.cohort import worklist_folder
 from coronary_calcium.cohort.readings import AI, DONE, NOT_GRADABLE, read_reading, reading_folder, write_reading
 from coronary_calcium.cohort.worklist import IN_PROGRESS, UNREAD
 from CoronaryCalciumScoringLib.synthetic_ct import SYNTHETIC_AGATSTON, synthetic_ct
@@ -125,6 +126,9 @@ def test_a_mark_that_cannot_be_kept_is_none(reading, monkeypatch):
         patch.setattr(readings_on_disk, "write_whole", full)
         reading.press("Shift+D")
         assert "No space left" in reading.says() and reading.section.reading.id == "case-1"
+        reading.form.reasonComboBox.setEditText("Motion")
+        reading.press("Shift+G")
+        assert reading.form.reasonComboBox.currentText == "Motion"  # to try again
     click(reading.panel, IN_RCA, shift=True)
     reading.panel.until(lambda: reading.statuses()[0] != UNREAD)
     assert reading.statuses()[0] == IN_PROGRESS
@@ -178,6 +182,28 @@ def test_what_is_chosen_while_the_list_is_read_holds_for_it(reading):
     reading.settle()
     assert reading.section.reading.worklist.reader == "ben"
     assert reading.shown(2) == ["–"] * 3 and reading.form.orderComboBox.count == 2
+
+
+def test_a_double_click_on_done_marks_one_case(reading):
+    reading.open("case-1")
+    ahead = reading.section.reading._ahead
+    reading.panel.until(lambda: not ahead.reading)
+    for _ in range(2):
+        reading.form.doneButton.click()
+    reading.settle()
+    assert reading.statuses() == [DONE, UNREAD, UNREAD] and reading.section.reading.id == "case-2"
+
+
+def test_a_key_that_is_held_down_is_heard_once(reading):
+    kept = [*reading.section.shortcuts.values(), *reading.panel.widget.consensus.shortcuts.values()]
+    assert not any(shortcut.autoRepeat for shortcut in kept)
+    assert reading.panel.widget.reviewPanel.shortcuts["N"].autoRepeat
+
+
+def test_a_cohort_that_cannot_be_written_is_not_read(reading, monkeypatch):
+    monkeypatch.setattr(worklist_folder.os, "access", lambda _path, _mode: False)
+    reading.open_folder()
+    assert "copy it to where you may write" in reading.says() and reading.section.reading.worklist is None
 
 
 AI_SAYS = "2 lesions are uncertain."

@@ -1,6 +1,7 @@
 """The folder that a worklist works in: a cohort's, or one made for a folder of CTs that nobody has scored."""
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 
@@ -28,6 +29,10 @@ def cohort_of(folder: Path, progress: Progress = no_progress) -> Path:
     if not folder.is_dir():
         raise InputError("no-file", f"There is no folder {folder}: check the path.")
     if (folder / DATABASE).is_file():
+        if not os.access(folder, os.W_OK):
+            raise InputError(
+                "output", f"{folder} cannot be written, and readings are kept in it: copy it to where you may write."
+            )
         return folder
     readings = folder / READINGS_FOLDER
     known = readings.is_dir()

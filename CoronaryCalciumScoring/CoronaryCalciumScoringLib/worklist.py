@@ -102,7 +102,6 @@ class OpenCase:
         "reading-mark" for a mark without its reason, "no-scores" when there is no review to mark, "output" when it
         cannot be written.
         """
-        require_folder(self._worklist)
         status = self._status if mark is None else replace(self._status, mark=mark, reason=reason.strip())
         if review is not None and review.volumeNode is self.volumeNode and review.live.labels is not None:
             self._clicks[review.segmentationNode.GetID()] = _clicks(review.statistics)
@@ -111,6 +110,7 @@ class OpenCase:
             edited = any(not np.array_equal(now, before) for now, before in zip(kept, self._kept))
             if not edited and mark is None:
                 return False
+            require_folder(self._worklist)
             status = self._spent(status)
             self._set_others_aside()
             write_reading(self._folder, _reading(review, status))
@@ -118,9 +118,11 @@ class OpenCase:
         elif mark is None:
             return False
         elif has_reading(self._folder):
+            require_folder(self._worklist)
             status = self._spent(status)
             mark_reading(self._folder, status)
         elif mark == NOT_GRADABLE:
+            require_folder(self._worklist)
             status = self._spent(status)
             write_reading(self._folder, reading_of_nothing(status))
         else:

@@ -74,6 +74,14 @@ def test_nothing_is_written_where_the_folder_was(reading):
     assert reading.statuses()[0] == IN_PROGRESS and reading.section.reading.id == "case-2"
 
 
+def test_a_case_without_edits_can_be_left_when_its_folder_is_gone(reading, tmp_path):
+    reading.open("case-1")
+    shutil.rmtree(reading.folder)
+    reading.section.openFolder(str(synthetic_worklist(tmp_path / "other" / "cohort", 2)))
+    reading.settle()
+    assert len(reading.section.reading.worklist.rows) == 2 and reading.section.reading.case is None
+
+
 @pytest.mark.parametrize("name", ["a/b", "..", "anna b", "Jürgen", "x" * 65, "AI", "ai", ".anna", "a\\b"])
 def test_a_name_that_cannot_be_one_leaves_the_case_open_under_the_one_before(reading, name):
     reading.open("case-1")

@@ -101,7 +101,7 @@ def test_a_mask_that_marks_nothing_scores_0_and_says_so(case, tmp_path):
     empty = write_image(tmp_path / "empty.nrrd", np.zeros(patient_hu().shape, np.uint8))
     outcome = run("score", case[0], "--mask", empty, "--output", tmp_path / "result")
     assert outcome.code == 0
-    assert "The score is 0" in outcome.out and "The mask marks no voxel" in outcome.out
+    assert "The score is 0" in outcome.out and "No voxel is marked as calcium" in outcome.out
     scores = scores_in(tmp_path / "result")
     assert scores["agatston"]["total"] == 0 and "mask-empty" in [warning["code"] for warning in scores["warnings"]]
     assert "The label map marks no voxel" in (tmp_path / "result" / "report.html").read_text(encoding="utf-8")

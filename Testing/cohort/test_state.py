@@ -9,7 +9,7 @@ import pytest
 from cohort_work import make_cohort, record_of, settings_of
 from command_cases import SPACING, marked, patient_hu, run, write_image
 from coronary_calcium.cohort.case_search import read_folder, rows_of_csv, search_folder
-from coronary_calcium.cohort.cases import DONE, REJECTED, FoundCase, Outcome, checked_id
+from coronary_calcium.cohort.cases import DATABASE, DONE, REJECTED, FoundCase, Outcome, checked_id
 from coronary_calcium.cohort.export import write_tables
 from coronary_calcium.cohort.state import CohortState, select
 from coronary_calcium.errors import InputError
@@ -199,10 +199,26 @@ def test_a_csv_that_cannot_be_used_is_rejected_with_the_line(tmp_path, text, cod
     assert rejection(lambda: list(rows_of_csv(tmp_path / "list.csv", "salt"))).code == code
 
 
-@pytest.mark.parametrize("text", ["", ".", "..", "a/b", "a\\b", "a b", ".hidden", "x" * 65, "a.", "ä"])
-def test_an_id_that_could_leave_its_folder_is_rejected(text):
+@pytest.mark.parametrize(
+    "text", ["", ".", "..", "a/b", "a\\b", "a b", ".hidden", "x" * 65, "a.", "ä", "con", "NUL.x", "com1"]
+)
+def test_an_id_that_cannot_name_a_folder_everywhere_is_rejected(text):
     with pytest.raises(InputError):
         checked_id(text)
+
+
+def test_a_cohort_where_nothing_can_be_written_is_read_and_nothing_is_made_beside_it(tmp_path, monkeypatch):
+    folder = make_cohort(tmp_path, ["a"])
+    there = sorted(path.name for path in folder.iterdir())
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    assert select(folder, "SELECT id FROM cohort")[1] == [("a",)]
+    assert sorted(path.name for path in folder.iterdir()) == there
+
+
+def test_a_damaged_state_file_is_said_to_be_damaged(tmp_path):
+    (tmp_path / DATABASE).write_bytes(b"no database at all" * 100)
+    error = rejection(lambda: select(tmp_path, "SELECT 1 FROM cohort"))
+    assert error.code == "cohort-state" and "is damaged" in str(error)
 
 
 def test_an_id_that_another_case_has_is_rejected_and_nothing_is_added(tmp_path):

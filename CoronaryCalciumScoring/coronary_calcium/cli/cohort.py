@@ -399,6 +399,8 @@ def _status(options: argparse.Namespace) -> int:
             "SELECT state || ': ' || code, COUNT(*) FROM cohort WHERE state IN ('rejected', 'failed') GROUP BY 1",
         )
     )
+    if not states:
+        sys.stdout.write("The cohort has no case yet.\n")
     for counts in (states, in_scheme_order(categories) if categories else {}, reasons):
         lines = "".join(f"{name:<32}{count:>8}\n" for name, count in counts.items())
         sys.stdout.write(f"{lines}\n" if lines else "")

@@ -22,11 +22,13 @@ RECORD_FORMAT = "coronary-calcium-cohort-case/1"
 
 # An id becomes a folder's name, on every file system.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+# Device names, which no file can have on Windows: Microsoft, "Naming Files, Paths, and Namespaces".
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
 
 
 def is_id(text: str) -> bool:
     """Whether a text can be a case's id or a reader's name, which names a folder."""
-    return bool(_ID.fullmatch(text)) and not text.endswith(".")
+    return bool(_ID.fullmatch(text)) and not text.endswith(".") and not _RESERVED.fullmatch(text)
 
 
 def checked_id(text: str) -> str:
@@ -35,7 +37,7 @@ def checked_id(text: str) -> str:
         raise InputError(
             "cohort-id",
             f"{text[:64]!r} cannot be an id or a reader's name: use 1 to 64 letters, digits, '.', '_' and '-', "
-            "beginning with a letter or digit.",
+            "beginning with a letter or digit, and no name that Windows reserves, such as con or nul.",
         )
     return text
 

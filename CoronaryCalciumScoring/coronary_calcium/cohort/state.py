@@ -370,11 +370,12 @@ def require_cohort(folder: Path) -> Path:
 def select(folder: Path, sql: str, values: tuple = ()) -> tuple[list[str], list[tuple]]:
     """Column names and rows of one SQL query on a cohort, which cannot change anything.
 
-    Raises InputError: "cohort-missing", and "cohort-query" for what SQLite does not understand or allow.
+    Raises InputError: "cohort-missing", "cohort-state" for a state file that is none, and "cohort-query" for what
+    SQLite does not understand or allow.
     """
     path = require_cohort(folder)
     try:
-        database = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=30)
+        database = sqlite3.connect(_read_only_address(path), uri=True, timeout=30)
         try:
             database.execute("PRAGMA query_only = ON")
             cursor = database.execute(sql, values)
@@ -382,4 +383,15 @@ def select(folder: Path, sql: str, values: tuple = ()) -> tuple[list[str], list[
         finally:
             database.close()
     except (sqlite3.Error, sqlite3.Warning) as error:
+        if getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+            raise InputError(
+                "cohort-state",
+                f"{path} is damaged ({error}); restore it from a copy, or run the cohort into another folder.",
+            ) from None
         raise InputError("cohort-query", f"The query cannot be answered ({error}): see docs/cohorts.md.") from None
+
+
+def _read_only_address(path: Path) -> str:
+    """The address of a state file to read. Where nothing can be written, SQLite cannot make the WAL's shared memory."""
+    unchanging = not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists()
+    return f"{path.resolve().as_uri()}?mode=ro{'&immutable=1' if unchanging else ''}"

@@ -168,8 +168,8 @@ def _mask_warning(score: CaseScore) -> tuple[CaseWarning, ...]:
         return (
             CaseWarning(
                 "mask-empty",
-                "The mask marks no voxel, so the score of 0 says nothing about the patient: check that it is the "
-                "right file.",
+                "No voxel is marked as calcium, so the score of 0 stands only if all of the heart was searched: check "
+                "the images, and that a mask is the right file.",
             ),
         )
     return (

@@ -11,6 +11,7 @@ from command_cases import SPACING, marked, patient_hu, run, write_image
 from coronary_calcium.cohort.case_search import read_folder, rows_of_csv, search_folder
 from coronary_calcium.cohort.cases import DATABASE, DONE, REJECTED, FoundCase, Outcome, checked_id
 from coronary_calcium.cohort.export import write_tables
+from coronary_calcium.cohort.score_table import VIEWS
 from coronary_calcium.cohort.state import CohortState, select
 from coronary_calcium.errors import InputError
 from dicom_factory import write_series
@@ -104,12 +105,21 @@ def test_other_weights_or_rules_are_told_and_queued_again_when_asked(tmp_path):
 def test_the_status_lists_the_categories_in_the_order_of_their_scheme(tmp_path):
     status = run("cohort", "status", scored_cohort(tmp_path, 6)).out
     assert [line.split() for line in status.split("\n\n")[1].splitlines()] == [
+        ["risk", "category", "cases"],
         ["0", "0"],
         ["1-10", "0"],
         ["11-100", "1"],
         ["101-400", "3"],
         [">400", "1"],
     ]
+
+
+def test_every_column_that_can_be_asked_for_is_listed(tmp_path):
+    folder = make_cohort(tmp_path, 1)
+    for view, columns in VIEWS.items():
+        assert select(folder, f"SELECT * FROM {view}")[0] == [one.name for one in columns]
+    listed = run("cohort", "query", folder, "--columns").out
+    assert all(f"{view}\n  id " in listed for view in VIEWS)
 
 
 def test_outcomes_are_kept_all_or_none(tmp_path):

@@ -8,7 +8,7 @@ import sys
 import time
 import uuid
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -116,7 +116,7 @@ def _add_query(actions: argparse._SubParsersAction) -> None:
         "query",
         help="ask a cohort in SQL",
         description='Ask a cohort in SQL (SQLite): a condition on the columns of the view cohort, such as "agatston > '
-        "400 AND warning_codes NOT LIKE '%%heart-cut%%'\", or a whole SELECT on the views cohort, warnings and "
+        "400 AND warning_codes NOT LIKE '%heart-cut%'\", or a whole SELECT on the views cohort, warnings and "
         "lesions. Nothing can be changed.",
     )
     add_cohort_folder(query)
@@ -151,7 +151,7 @@ def _take_readings(options: argparse.Namespace) -> int:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text} is no number of processes")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of processes")
     return int(text)
 
 
@@ -161,7 +161,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds above 0")
     return seconds
 
 
@@ -277,9 +277,9 @@ def _search(options: argparse.Namespace, state: "CohortState", client: "Client")
             if top.is_file() and top.suffix.lower() == ".csv":
                 state.add_cases(case_search.rows_of_csv(top, state.salt))
                 continue
-            counts = case_search.search_folder(state, top, read, lambda count: bar(0.0, f"Searching: {count} folders"))
+            counts = case_search.search_folder(state, top, read, lambda count: bar(0.0, f"Folders searched: {count}"))
             if counts.label_maps or counts.other:
-                say(f"Left out: {counts.label_maps} label maps, {counts.other} files that are no CT.")
+                say(f"Left out: {counts.label_maps} label maps, {counts.other} files that are not CTs.")
     if options.from_dicomweb is not None:
         state.add_cases(case_search.studies_of_server(options.from_dicomweb, dict(options.query), state.salt))
     if not sum(state.counts().values()):
@@ -376,9 +376,15 @@ def _print_counts(state: "CohortState") -> None:
     from coronary_calcium.scoring.risk import in_scheme_order  # noqa: PLC0415
 
     counts, categories = state.counts(), state.categories()
-    lines = ["", *(f"{name:<10}{count:>8}" for name, count in counts.items() if count or name == "done"), ""]
-    lines += [f"{name:<10}{count:>8}" for name, count in in_scheme_order(categories).items()] if categories else []
-    sys.stdout.write("\n".join([*lines, ""]))
+    states = {name: count for name, count in counts.items() if count or name == "done"}
+    sys.stdout.write("\n" + _counted("state", states))
+    if categories:
+        sys.stdout.write("\n" + _counted("risk category", in_scheme_order(categories)))
+
+
+def _counted(title: str, counts: Mapping[str, int]) -> str:
+    """A small table for the terminal: how many cases of which state, category or reason."""
+    return f"{title:<32}{'cases':>8}\n" + "".join(f"{name:<32}{count:>8}\n" for name, count in counts.items())
 
 
 def _status(options: argparse.Namespace) -> int:
@@ -401,19 +407,19 @@ def _status(options: argparse.Namespace) -> int:
     )
     if not states:
         sys.stdout.write("The cohort has no case yet.\n")
-    for counts in (states, in_scheme_order(categories) if categories else {}, reasons):
-        lines = "".join(f"{name:<32}{count:>8}\n" for name, count in counts.items())
-        sys.stdout.write(f"{lines}\n" if lines else "")
+    found = in_scheme_order(categories) if categories else {}
+    tables = {"state": states, "risk category": found, "reason": reasons}
+    sys.stdout.write("\n".join(_counted(title, counts) for title, counts in tables.items() if counts))
     return SCORED
 
 
 def _ask(options: argparse.Namespace) -> int:
-    from coronary_calcium.cohort.score_table import COLUMNS, LESION_COLUMNS  # noqa: PLC0415
+    from coronary_calcium.cohort.score_table import VIEWS  # noqa: PLC0415
     from coronary_calcium.cohort.state import select  # noqa: PLC0415
     from coronary_calcium.formatting import cell  # noqa: PLC0415
 
     if options.columns:
-        for view, columns in (("cohort", COLUMNS), ("lesions", LESION_COLUMNS)):
+        for view, columns in VIEWS.items():
             sys.stdout.write(f"{view}\n" + "".join(f"  {one.name:<28}{one.meaning}\n" for one in columns))
         return SCORED
     sql = options.sql.strip()

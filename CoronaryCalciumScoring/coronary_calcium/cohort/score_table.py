@@ -67,6 +67,25 @@ LESION_COLUMNS = (
     Column("main_slice", "INTEGER", "slice with the highest score"),
     Column("probability", "REAL", "mean of the network's probability"),
 )
+_ID = Column("id", "TEXT", "the case's id")
+# What can be asked: every column of the views that ``state`` makes, in their order.
+VIEWS: dict[str, tuple[Column, ...]] = {
+    "cohort": (
+        _ID,
+        Column("state", "TEXT", "done, rejected, failed, queued or running"),
+        Column("code", "TEXT", "code of the reason why a case was rejected or failed"),
+        Column("reason", "TEXT", "why a case was rejected or failed"),
+        *COLUMNS,
+        Column("seconds", "REAL", "time that the case took, s"),
+        Column("attempts", "INTEGER", "attempts that ended with the worker's death"),
+    ),
+    "warnings": (
+        _ID,
+        Column("code", "TEXT", "code of the warning"),
+        Column("message", "TEXT", "the warning"),
+    ),
+    "lesions": (_ID, *LESION_COLUMNS),
+}
 
 
 @dataclass(frozen=True)

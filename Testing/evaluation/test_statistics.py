@@ -28,6 +28,8 @@ def test_figures_of_nothing_are_undefined_and_not_zero():
     assert bland_altman(np.array([1.0]), np.array([2.0])) is None
     assert intraclass(np.array([[1.0, 1.0]])) is None
     assert intraclass(np.full((4, 2), 3.0)) is None
+    nothing = intraclass(np.array([[0.0, 0.0], [71.7, 0.0], [80.4, 0.0]]))
+    assert nothing is not None and f"{nothing.agreement:.2f}" == "0.00"
     # Its mean over three patients is off by a rounding error.
     assert intraclass(np.full((3, 2), 1745.226721333333)) is None
     assert bootstrap(lambda drawn: None, 5) is None

@@ -123,7 +123,9 @@ def intraclass(readings: np.ndarray) -> Icc | None:
     consistency = between + (readers - 1) * error
     if agreement <= 0 or consistency <= 0:
         return None
-    return Icc(float((between - error) / agreement), float((between - error) / consistency))
+    # Without this, an ICC of nothing in common is now and then shown as -0.00.
+    common = between - error if abs(between - error) > rounding else 0.0
+    return Icc(float(common / agreement), float(common / consistency))
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,8 @@ def make_optimizer(network: DenseRAUNet, options: OptimizerOptions) -> torch.opt
 
 # How the ``source`` of a case begins whose calcium is simulated, as patients and inserted lesions write it.
 _SIMULATED = ("simulated patient", "calcium inserted in ")
+# The ``source`` of cases from Slicer and from a cohort, as every report of the weights says it.
+_IN_WORDS = {"reader": "a reader who marked them with this program or another"}
 
 
 def training_statement(sources: Sequence[str], initialized_from: Mapping[str, Any] | None) -> str:
@@ -89,7 +91,8 @@ def training_statement(sources: Sequence[str], initialized_from: Mapping[str, An
     if earlier in ("", NO_CLINICAL_LABELS) and all(source.startswith(_SIMULATED) for source in sources):
         return f"{NO_CLINICAL_LABELS} {RESEARCH_USE}"
     before = f"About the weights that it started from: {earlier}" if earlier else ""
-    return " ".join(filter(None, [f"The network was trained on cases of: {', '.join(sources)}.", before, RESEARCH_USE]))
+    named = ", ".join(_IN_WORDS.get(source, source) for source in sources)
+    return " ".join(filter(None, [f"The network was trained on cases of: {named}.", before, RESEARCH_USE]))
 
 
 def in_all(iterations: int, minutes: float, initialized_from: Mapping[str, Any] | None) -> dict[str, float]:

@@ -4,6 +4,8 @@ import hashlib
 import json
 import subprocess
 import sys
+import types
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from coronary_calcium.errors import InputError
 from coronary_calcium.network.denseraunet import DenseRAUNet
 from coronary_calcium.network.weights import load_model, save_model
 from coronary_calcium.simulation.backgrounds import BackgroundScan, load_background, rounded_hu, save_background
+from coronary_calcium.training import stream_training
 from coronary_calcium.training.gpu_bundle import pack_bundle
 from coronary_calcium.training.gpu_session import SESSION, main
 from coronary_calcium.training.weights_parts import join_parts, split_file
@@ -122,3 +125,24 @@ def test_the_session_needs_no_image_reader():
         "import coronary_calcium.training.stream_training, coronary_calcium.simulation.training_cases\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_quarter_of_the_cases_are_simulated_patients_and_half_of_those_detailed(tmp_path, monkeypatch):
+    made = []
+    # This process goes on with its own threads.
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("torch.set_num_threads", lambda number: None)
+    monkeypatch.setattr("coronary_calcium.simulation.backgrounds.load_background", lambda path: path)
+    monkeypatch.setattr(
+        "coronary_calcium.simulation.inserted_lesions.inserted_case", lambda *_: made.append(("inserted", False))
+    )
+    monkeypatch.setattr(
+        "coronary_calcium.simulation.training_cases.make_cases",
+        lambda seed, kind, folder, style: made.append((kind, style.detailed)),
+    )
+    done = types.SimpleNamespace(is_set=lambda: len(made) == 160)
+    stream_training._make_cases([tmp_path], tmp_path, 0, 1, done)
+    counts = Counter(made)
+    assert counts["inserted", False] == 120
+    assert counts["chest", False] == counts["chest", True] == 16
+    assert counts["cardiac", False] == counts["cardiac", True] == 4

@@ -34,8 +34,9 @@ _AHEAD = 4
 _LOOK_SECONDS = 0.5
 # How long the first cases may take.
 _FIRST_CASES_SECONDS = 300.0
-# Every so many-th case is a simulated patient, of every so many-th of which a cardiac scan; the others are inserted.
-_SIMULATED_EVERY, _CARDIAC_EVERY = 4, 5
+# Every so many-th case is a simulated patient; the others are inserted. Of the patients, every so many-th has a cardiac
+# scan, and every so many-th a detailed body, which takes no longer to make.
+_SIMULATED_EVERY, _CARDIAC_EVERY, _DETAILED_EVERY = 4, 5, 2
 _LOG = logging.getLogger(__name__)
 
 
@@ -45,7 +46,7 @@ def _make_cases(backgrounds: list[Path], folder: Path, first_seed: int, step: in
     os.environ["OMP_NUM_THREADS"] = "1"
     from coronary_calcium.simulation.backgrounds import load_background  # noqa: PLC0415 (in the worker)
     from coronary_calcium.simulation.inserted_lesions import TRAINING, inserted_case  # noqa: PLC0415
-    from coronary_calcium.simulation.training_cases import make_cases  # noqa: PLC0415
+    from coronary_calcium.simulation.training_cases import BodyStyle, make_cases  # noqa: PLC0415
 
     scans = [load_background(path) for path in backgrounds]
     parent = os.getppid()
@@ -53,8 +54,10 @@ def _make_cases(backgrounds: list[Path], folder: Path, first_seed: int, step: in
         if stop.is_set() or os.getppid() != parent:
             return
         if not scans or made % _SIMULATED_EVERY == _SIMULATED_EVERY - 1:
-            cardiac = made // _SIMULATED_EVERY % _CARDIAC_EVERY == _CARDIAC_EVERY - 1
-            make_cases(seed % 800_000, "cardiac" if cardiac else "chest", folder)
+            patient = made // _SIMULATED_EVERY
+            kind = "cardiac" if patient % _CARDIAC_EVERY == _CARDIAC_EVERY - 1 else "chest"
+            style = BodyStyle(detailed=patient % _DETAILED_EVERY == _DETAILED_EVERY - 1)
+            make_cases(seed % 800_000, kind, folder, style=style)
         else:
             inserted_case(scans[int(np.random.default_rng(seed).integers(len(scans)))], seed, folder, TRAINING)
 

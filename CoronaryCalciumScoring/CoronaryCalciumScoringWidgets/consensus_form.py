@@ -7,7 +7,7 @@ from coronary_calcium.cohort.consensus import CONSENSUS_READER
 from coronary_calcium.cohort.reading_differences import BORDER_POINTS
 from slicer.i18n import tr as _
 
-from .controls import Answer, comboBox, textLabel
+from .controls import Answer, addRow, comboBox, listTable, pushButton, textLabel
 
 SHOWN_ROWS = 6
 MOST_POINTS = 1000.0
@@ -52,10 +52,12 @@ def _who(form, layout) -> None:
         grid.addWidget(qt.QLabel(title), row, 0)
         grid.addWidget(control, row, 1)
     layout.addLayout(grid)
-    form.compareButton = qt.QPushButton(_("Compare this case"))
-    form.compareButton.toolTip = _("Outline both readers' lesions in the worklist's case, and list what differs.")
-    form.nextCaseButton = qt.QPushButton(_("Next case"))
-    form.nextCaseButton.toolTip = _("Compare the next case that both have done and that has no consensus yet.")
+    form.compareButton = pushButton(
+        _("Compare this case"), _("Outline both readers' lesions in the worklist's case, and list what differs.")
+    )
+    form.nextCaseButton = pushButton(
+        _("Next case"), _("Compare the next case that both have done and that has no consensus yet.")
+    )
     row = qt.QHBoxLayout()
     row.addWidget(form.compareButton, 1)
     row.addWidget(form.nextCaseButton)
@@ -63,46 +65,29 @@ def _who(form, layout) -> None:
 
 
 def _table(layout):
-    table = qt.QTableWidget()
-    table.toolTip = _("What differs, the largest effect first. Click a row to see it in the slice views.")
+    tip = _("What differs, the largest effect first. Click a row to see it in the slice views.")
+    table = listTable(layout, tip)
     table.setColumnCount(5)
-    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
-    table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
-    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
-    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
-    table.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
-    table.setTabKeyNavigation(False)
-    table.setShowGrid(False)
-    table.setAlternatingRowColors(True)
-    table.verticalHeader().hide()
     table.horizontalHeader().setHighlightSections(False)
     height = table.verticalHeader().defaultSectionSize * (SHOWN_ROWS + 1)
     table.setMinimumHeight(height)
     table.setMaximumHeight(height)
-    layout.addWidget(table)
     return table
 
 
 def _steps(form, layout) -> None:
-    form.firstButton = qt.QPushButton(_("Take the first"))
-    form.firstButton.toolTip = _("Decide for the first reader, and go to the next undecided difference (Shift+A).")
-    form.secondButton = qt.QPushButton(_("Take the second"))
-    form.secondButton.toolTip = _("Decide for the second reader, and go to the next undecided difference (Shift+B).")
-    form.editButton = qt.QPushButton(_("Edit"))
-    form.editButton.toolTip = _("Decide otherwise: correct the lesion with the keys 1 to 4 and a click, or the brush.")
-    form.previousButton = qt.QPushButton(_("Previous"))
-    form.previousButton.toolTip = _("Show the difference before this one.")
-    form.nextButton = qt.QPushButton(_("Next"))
-    form.nextButton.toolTip = _("Show the difference after this one.")
-    form.finishButton = qt.QPushButton(_("Finish"))
-    form.finishButton.toolTip = _("Keep the consensus as a done case of its reader.")
-    for widgets in (
-        (form.previousButton, form.nextButton, form.editButton),
-        (form.firstButton, form.secondButton),
-        (form.finishButton,),
-    ):
-        row = qt.QHBoxLayout()
-        for widget in widgets:
-            row.addWidget(widget)
-        layout.addLayout(row)
+    form.firstButton = pushButton(
+        _("Take the first"), _("Decide for the first reader, and go to the next undecided difference (Shift+A).")
+    )
+    form.secondButton = pushButton(
+        _("Take the second"), _("Decide for the second reader, and go to the next undecided difference (Shift+B).")
+    )
+    form.editButton = pushButton(
+        _("Edit"), _("Decide otherwise: correct the lesion with the keys 1 to 4 and a click, or the brush.")
+    )
+    form.previousButton = pushButton(_("Previous"), _("Show the difference before this one."))
+    form.nextButton = pushButton(_("Next"), _("Show the difference after this one."))
+    form.finishButton = pushButton(_("Finish"), _("Keep the consensus as a done case of its reader."))
+    addRow(layout, form.previousButton, form.nextButton, form.editButton)
+    addRow(layout, form.firstButton, form.secondButton)
+    addRow(layout, form.finishButton)

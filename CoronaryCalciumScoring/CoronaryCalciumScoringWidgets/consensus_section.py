@@ -25,7 +25,7 @@ from slicer.i18n import tr as _
 
 from .consensus_form import build_form
 from .consensus_table import ConsensusTable, legend, short
-from .controls import Explained, disabledShortcuts
+from .controls import Explained, disabledShortcuts, removeShortcuts
 from .run_control import RunControl
 from .worklist_reading import WorklistReading
 from .worklist_section import WorklistSection
@@ -113,10 +113,7 @@ class ConsensusSection:
 
     def dispose(self) -> None:
         """Take the keys off the window; the section is gone after this."""
-        for shortcut in self.shortcuts.values():
-            shortcut.enabled = False
-            shortcut.setParent(None)
-            shortcut.deleteLater()
+        removeShortcuts(self.shortcuts)
         self.shortcuts = {}
 
     def leave(self) -> None:

@@ -45,6 +45,33 @@ def textLabel(layout, tip: str):
     return label
 
 
+def addRow(layout, *widgets):
+    """Widgets side by side, added to the layout; returns their row."""
+    row = qt.QHBoxLayout()
+    for widget in widgets:
+        row.addWidget(widget)
+    layout.addLayout(row)
+    return row
+
+
+def listTable(layout, tip: str):
+    """A table to choose one row of, with a tooltip, as wide as the panel, added to the layout."""
+    table = qt.QTableWidget()
+    table.toolTip = tip
+    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
+    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
+    table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
+    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
+    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
+    table.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+    table.setTabKeyNavigation(False)
+    table.setShowGrid(False)
+    table.setAlternatingRowColors(True)
+    table.verticalHeader().hide()
+    layout.addWidget(table)
+    return table
+
+
 def disabledShortcuts(parent, actions: Mapping[str, Callable[[], object]], *, repeat: bool = True) -> dict:
     """A shortcut of ``parent`` for each key; whoever makes them enables them while they are to be heard.
 
@@ -57,6 +84,14 @@ def disabledShortcuts(parent, actions: Mapping[str, Callable[[], object]], *, re
         shortcuts[key].autoRepeat = repeat
         shortcuts[key].connect("activated()", action)
     return shortcuts
+
+
+def removeShortcuts(shortcuts: dict) -> None:
+    """Take the keys off the window; they are gone after this."""
+    for shortcut in shortcuts.values():
+        shortcut.enabled = False
+        shortcut.setParent(None)
+        shortcut.deleteLater()
 
 
 class Explained:
@@ -101,15 +136,11 @@ class Answer:
         self.progressBar = qt.QProgressBar()
         self.progressBar.toolTip = _("How far the work is.")
         self.progressBar.setAlignment(qt.Qt.AlignCenter)
-        self.cancelButton = qt.QPushButton(_("Cancel"))
-        self.cancelButton.toolTip = _("Stop; nothing is written.")
+        self.cancelButton = pushButton(_("Cancel"), _("Stop; nothing is written."))
         self.statusLabel = qt.QLabel()
         self.statusLabel.wordWrap = True
         self.statusLabel.setTextInteractionFlags(qt.Qt.TextSelectableByMouse)
-        row = qt.QHBoxLayout()
-        row.addWidget(self.progressBar)
-        row.addWidget(self.cancelButton)
-        layout.addLayout(row)
+        addRow(layout, self.progressBar, self.cancelButton)
         layout.addWidget(self.statusLabel)
         self.showRunning(False)
 

@@ -20,7 +20,7 @@ from CoronaryCalciumScoringLib.surfaces import heart_surface, hide_surfaces, les
 from slicer.i18n import tr as _
 
 from .application import acquisitionOf
-from .controls import Explained, FittedColumns, disabledShortcuts
+from .controls import Explained, FittedColumns, disabledShortcuts, removeShortcuts
 from .lesion_list import LesionList
 from .run_control import RunControl
 from .score_view import COLUMNS, artery_color, change_text, no_review_text, showScores
@@ -132,10 +132,7 @@ class ReviewPanel:
 
     def dispose(self) -> None:
         """Take the keys off the window; the panel is gone after this."""
-        for shortcut in self.shortcuts.values():
-            shortcut.enabled = False
-            shortcut.setParent(None)
-            shortcut.deleteLater()
+        removeShortcuts(self.shortcuts)
         self.shortcuts = {}
 
     @property

@@ -18,7 +18,7 @@ from coronary_calcium.cohort.worklist import (
 )
 from slicer.i18n import tr as _
 
-from .controls import Answer, checkBox, comboBox, pushButton, textLabel
+from .controls import Answer, addRow, checkBox, comboBox, listTable, pushButton, textLabel
 
 ORDER_TITLES = {
     BY_ID: _("By case"),
@@ -94,20 +94,8 @@ def _choice(form, layout) -> None:
 
 
 def _table(layout):
-    table = qt.QTableWidget()
-    table.toolTip = _("The cases. Double-click one to open it; a click on a title sorts.")
-    table.setEditTriggers(qt.QAbstractItemView.NoEditTriggers)
-    table.setSelectionBehavior(qt.QAbstractItemView.SelectRows)
-    table.setSelectionMode(qt.QAbstractItemView.SingleSelection)
-    table.setHorizontalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOff)
-    table.setVerticalScrollBarPolicy(qt.Qt.ScrollBarAlwaysOn)
-    table.setSizePolicy(qt.QSizePolicy.Ignored, qt.QSizePolicy.Fixed)
+    table = listTable(layout, _("The cases. Double-click one to open it; a click on a title sorts."))
     table.setWordWrap(False)
-    table.setTabKeyNavigation(False)
-    table.setShowGrid(False)
-    table.setAlternatingRowColors(True)
-    table.verticalHeader().hide()
-    layout.addWidget(table)
     return table
 
 
@@ -117,7 +105,7 @@ def _steps(form, layout) -> None:
     form.unreadButton = pushButton(
         _("Next unread"), _("Open the next case that is not marked yet (Shift+U); what you did here is kept.")
     )
-    _row(layout, form.previousButton, form.nextButton, form.unreadButton)
+    addRow(layout, form.previousButton, form.nextButton, form.unreadButton)
 
 
 def _marks(form, layout) -> None:
@@ -125,7 +113,7 @@ def _marks(form, layout) -> None:
     form.lookButton = pushButton(
         _("Second look"), _("Mark the case for a second look, and open the next unread one (Shift+L).")
     )
-    _row(layout, form.doneButton, form.lookButton)
+    addRow(layout, form.doneButton, form.lookButton)
     form.notGradableButton = pushButton(
         _("Not gradable"), _("Mark the case as not gradable for this reason, and open the next unread one (Shift+G).")
     )
@@ -135,13 +123,5 @@ def _marks(form, layout) -> None:
         form.reasonComboBox.addItem(reason)
     form.reasonComboBox.setCurrentIndex(-1)
     form.reasonComboBox.lineEdit().placeholderText = _("reason")
-    row = _row(layout, form.notGradableButton)
+    row = addRow(layout, form.notGradableButton)
     row.addWidget(form.reasonComboBox, 1)
-
-
-def _row(layout, *widgets):
-    row = qt.QHBoxLayout()
-    for widget in widgets:
-        row.addWidget(widget)
-    layout.addLayout(row)
-    return row

@@ -26,7 +26,7 @@ from CoronaryCalciumScoringLib.worklist import OpenCase
 from slicer.i18n import tr as _
 
 from .application import askFolder
-from .controls import Explained, disabledShortcuts
+from .controls import Explained, disabledShortcuts, removeShortcuts
 from .run_control import RunControl
 from .worklist_form import FILTERS, ORDER_TITLES, build_form
 from .worklist_reading import WorklistReading
@@ -155,10 +155,7 @@ class WorklistSection:
     def dispose(self) -> None:
         """Take the keys off the window; the section is gone after this."""
         self._findTimer.stop()
-        for shortcut in self.shortcuts.values():
-            shortcut.enabled = False
-            shortcut.setParent(None)
-            shortcut.deleteLater()
+        removeShortcuts(self.shortcuts)
         self.shortcuts = {}
 
     # The folder and the reader.

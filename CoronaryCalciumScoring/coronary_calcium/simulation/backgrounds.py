@@ -28,6 +28,7 @@ from coronary_calcium.datasets.case_format import BOX_MM
 from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.simulation.contrast_removal import without_contrast
+from coronary_calcium.simulation.pericardial_runs import pericardial_runs
 from coronary_calcium.simulation.plaques import BRANCH_WEIGHT
 from coronary_calcium.simulation.real_background import ABOVE_MM, BELOW_MM
 from coronary_calcium.simulation.shapes import smooth_path
@@ -68,6 +69,8 @@ def background_of(name: str, volume: CTVolume, drawing: dict[str, Any], contrast
     box = _part(hu.shape, volume.spacing, drawing["heart"])
     drawing = _moved(drawing, [side.start for side in box])
     hu = np.clip(np.rint(hu[box]), -1024, 3071).astype(np.int16)
+    if "pericardium" not in drawing:
+        drawing["pericardium"] = pericardial_runs(hu, volume.spacing, drawing)
     thickness = drawing.get("thickness_mm") or volume.acquisition.slice_thickness_mm or volume.spacing[0]
     unjudged = _unjudged(hu, volume.spacing, drawing) if contrast else np.zeros(hu.shape, bool)
     return BackgroundScan(name, _volume(hu, volume.spacing, thickness, drawing), drawing, unjudged)

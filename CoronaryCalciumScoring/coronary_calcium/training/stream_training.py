@@ -35,8 +35,10 @@ _LOOK_SECONDS = 0.5
 # How long the first cases may take.
 _FIRST_CASES_SECONDS = 300.0
 # Every so many-th case is a simulated patient; the others are inserted. Of the patients, every so many-th has a cardiac
-# scan, and every so many-th a detailed body, which takes no longer to make.
+# scan, and every so many-th a detailed body, which takes no longer to make. Calcium and metal on the heart's surface
+# are made so much likelier: they are rare, and lie where the arteries do.
 _SIMULATED_EVERY, _CARDIAC_EVERY, _DETAILED_EVERY = 4, 5, 2
+_MORE_ON_SURFACE = 2.5
 _LOG = logging.getLogger(__name__)
 
 
@@ -56,7 +58,7 @@ def _make_cases(backgrounds: list[Path], folder: Path, first_seed: int, step: in
         if not scans or made % _SIMULATED_EVERY == _SIMULATED_EVERY - 1:
             patient = made // _SIMULATED_EVERY
             kind = "cardiac" if patient % _CARDIAC_EVERY == _CARDIAC_EVERY - 1 else "chest"
-            style = BodyStyle(detailed=patient % _DETAILED_EVERY == _DETAILED_EVERY - 1)
+            style = BodyStyle(_MORE_ON_SURFACE, detailed=patient % _DETAILED_EVERY == _DETAILED_EVERY - 1)
             make_cases(seed % 800_000, kind, folder, style=style)
         else:
             inserted_case(scans[int(np.random.default_rng(seed).integers(len(scans)))], seed, folder, TRAINING)

@@ -70,6 +70,18 @@ def test_stents_are_inserted_without_a_label_and_change_nothing_else(made):
     assert len(stented.other) > len(cases[1].other)
 
 
+def test_heavy_calcium_of_aorta_valve_and_annulus_is_almost_everywhere_and_carries_label_0(made):
+    volume, drawing, _ = made
+    places = ("aortic wall", "aortic root", "aortic valve", "mitral annulus")
+    counts = {}
+    for share in (0.0, 1.0):
+        cases = [insert_lesions(volume, drawing, seed, InsertionStyle(heavy=share)) for seed in range(6)]
+        heavy = [deposit for case in cases for deposit in case.deposits if deposit.kind in places]
+        assert not any(deposit.label for deposit in heavy)
+        counts[share] = sum(len({deposit.kind for deposit in case.deposits} & set(places)) for case in cases)
+    assert counts[1.0] > 18 > counts[0.0]
+
+
 def test_more_can_lie_on_the_surface_of_the_heart_with_the_same_calcium_elsewhere():
     counts = {1.0: Counter(), 6.0: Counter()}
     for seed in range(40):

@@ -29,9 +29,7 @@ from coronary_calcium.errors import InputError
 from coronary_calcium.scoring.rules import LITERATURE
 from coronary_calcium.simulation.contrast_removal import without_contrast
 from coronary_calcium.simulation.pericardial_runs import pericardial_runs
-from coronary_calcium.simulation.plaques import BRANCH_WEIGHT
-from coronary_calcium.simulation.real_background import ABOVE_MM, BELOW_MM
-from coronary_calcium.simulation.shapes import smooth_path
+from coronary_calcium.simulation.real_background import ABOVE_MM, BELOW_MM, artery_paths
 from coronary_calcium.volume import Acquisition, CTVolume
 
 CONTRAST_PATHS = Path(__file__).with_name("contrast_heart_paths.toml")
@@ -108,12 +106,10 @@ def _moved(drawing: dict[str, Any], corner: list[int]) -> dict[str, Any]:
 def _unjudged(hu: np.ndarray, spacing: tuple[float, ...], drawing: dict[str, Any]) -> np.ndarray:
     """(k, j, i) bool: real calcium near a drawn artery."""
     near = np.ones(hu.shape, bool)
-    for name in BRANCH_WEIGHT:
-        if name in drawing:
-            path = smooth_path(np.array(drawing[name]) * spacing, 1.0)
-            k, j, i = np.rint(path / spacing).astype(int).T
-            inside = ((k >= 0) & (k < hu.shape[0])) & ((j >= 0) & (j < hu.shape[1])) & ((i >= 0) & (i < hu.shape[2]))
-            near[k[inside], j[inside], i[inside]] = False
+    for path in artery_paths(drawing, spacing):
+        k, j, i = np.rint(path / spacing).astype(int).T
+        inside = ((k >= 0) & (k < hu.shape[0])) & ((j >= 0) & (j < hu.shape[1])) & ((i >= 0) & (i < hu.shape[2]))
+        near[k[inside], j[inside], i[inside]] = False
     near = ndimage.distance_transform_edt(near, sampling=spacing) <= _UNJUDGED_MM
     sigma = _CALCIUM_SMOOTH_MM / spacing[1]
     smooth = ndimage.gaussian_filter(hu.astype(np.float32), (0, sigma, sigma))

@@ -93,8 +93,8 @@ def insert_lesions(
     """Insert plaques along the drawn arteries, and calcium with label 0 where the drawing has it.
 
     The calcium replaces the smoothed tissue at its place, blurred by the scan's slice thickness and kernel; then scan
-    and calcium go through the same slicing, kernel and noise. The same seed gives the same case; the stents
-    that a ``style`` adds leave the rest as it is. ``unjudged`` is as ``draw_background`` takes it.
+    and calcium go through the same slicing, kernel and noise. The same seed gives the same case; stents and
+    proximal disease that a ``style`` adds leave the rest as it is. ``unjudged`` is as ``draw_background`` takes it.
     """
     r = np.random.default_rng([seed, 17])
     scan = draw_background(r, volume, drawing, unjudged)

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from coronary_calcium.simulation.plaques import BRANCH_WEIGHT
-from coronary_calcium.simulation.shapes import smooth_path
+from coronary_calcium.simulation.real_background import artery_paths
 
 # Smoothed HU below this are lung.
 _LUNG_HU, _SMOOTH_MM = -400.0, 1.0
@@ -34,14 +33,13 @@ def pericardial_runs(
     k0, k1, j0, j1, i0, i1 = drawing["heart"]
     center = np.array([(j0 + j1) / 2, (i0 + i1) / 2])
     farthest = max(j1 - j0, i1 - i0) / 2 * spacing[1] + _BEYOND_MM
-    arteries = [smooth_path(np.array(drawing[name]) * spacing, 1.0) for name in BRANCH_WEIGHT if name in drawing]
-    near = np.concatenate(arteries)
+    arteries = np.concatenate(artery_paths(drawing, spacing))
     runs = []
     chosen = np.unique(np.linspace(k0 + 1, k0 + 1 + _LOWER_SHARE * (k1 - k0 - 1), _SLICES).astype(int))
     for number, k in enumerate(chosen):
         points, reach = _under_the_lung(hu[k], spacing[1], center, farthest, _DEPTHS_MM[number % len(_DEPTHS_MM)])
         at = np.column_stack([np.full(len(points), k * spacing[0]), points * spacing[1]])
-        far = np.linalg.norm(at[:, None] - near[None], axis=2).min(axis=1) >= _FROM_ARTERY_MM
+        far = np.linalg.norm(at[:, None] - arteries[None], axis=2).min(axis=1) >= _FROM_ARTERY_MM
         # NaN is never smaller: a ray without lung breaks a run, too.
         joined = (far[1:] & far[:-1]) & (np.abs(np.diff(reach)) < _JUMP_MM)
         for piece in np.split(points, np.flatnonzero(~joined) + 1):

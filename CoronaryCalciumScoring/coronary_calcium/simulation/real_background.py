@@ -7,6 +7,7 @@ import numpy as np
 from scipy import ndimage
 
 from coronary_calcium.datasets.case_format import BOX_MM
+from coronary_calcium.simulation.plaques import BRANCH_WEIGHT
 from coronary_calcium.simulation.scanner import noise_of, sharpened
 from coronary_calcium.simulation.shapes import smooth_path
 from coronary_calcium.volume import CTVolume
@@ -58,6 +59,11 @@ class Background:
     def path(self, drawn, step: float) -> np.ndarray:
         """A smooth curve through the points, every ``step`` mm."""
         return smooth_path(self.points(drawn), step)
+
+
+def artery_paths(drawing: dict[str, Any], spacing: tuple[float, ...]) -> list[np.ndarray]:
+    """The drawn arteries, each (n, 3) mm along k, j and i in steps of 1 mm."""
+    return [smooth_path(np.array(drawing[name]) * spacing, 1.0) for name in BRANCH_WEIGHT if name in drawing]
 
 
 def draw_background(

@@ -63,12 +63,15 @@ def main():
     parser.add_argument("--recipe", default="best")
     parser.add_argument("--set", action="append", default=[], dest="settings", metavar="NAME=VALUE")
     parser.add_argument("--slices", type=int, default=60, help="held-out slices (default: %(default)s)")
+    parser.add_argument(
+        "--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="those to train (default: both)"
+    )
     options = parser.parse_args()
     ends = {"minutes": options.minutes, "iterations": 0, "threads": 1, "checkpoint_minutes": 1e6}
     recipe = changed(load_recipe(options.recipe, options.settings), "plain", {**ends, "validation_minutes": 1e6})
     with tempfile.TemporaryDirectory(prefix="coronary-calcium-progressive-") as scratch:
-        for name, changes in VARIANTS.items():
-            row = run(changed(recipe, name, changes), options, Path(scratch) / name)
+        for name in options.variants:
+            row = run(changed(recipe, name, VARIANTS[name]), options, Path(scratch) / name)
             sys.stdout.write(json.dumps(row) + "\n")
             sys.stdout.flush()
 

@@ -311,16 +311,26 @@ def test_a_lesion_of_which_the_network_is_nowhere_sure_is_left_out():
 
 
 @pytest.mark.parametrize(
-    ("core", "longer", "proposed"), [(0.3, 0, True), (0.3, 1, False), (LIMITS.large_lesion_core_probability, 1, True)]
+    ("core", "largest_mm3", "longer", "proposed"),
+    [
+        (0.3, LIMITS.large_lesion_mm3, 0, True),
+        (0.3, LIMITS.large_lesion_mm3, 1, False),
+        (LIMITS.large_lesion_core_probability, LIMITS.large_lesion_mm3, 1, True),
+        (LIMITS.large_lesion_core_probability, LIMITS.very_large_lesion_mm3, 0, True),
+        (LIMITS.large_lesion_core_probability, LIMITS.very_large_lesion_mm3, 1, False),
+        (LIMITS.very_large_lesion_core_probability, LIMITS.very_large_lesion_mm3, 1, True),
+    ],
 )
-def test_a_large_lesion_of_whose_bright_core_the_network_is_uncertain_is_left_out(core, longer, proposed):
-    count = int(LIMITS.large_lesion_mm3 // float(np.prod(SPACING))) + longer
+def test_a_large_lesion_of_whose_bright_core_the_network_is_uncertain_is_left_out(core, largest_mm3, longer, proposed):
+    count = int(largest_mm3 // float(np.prod(SPACING))) + longer
     bright = math.ceil(LIMITS.core_share * count)
-    volume = _volume(((4, 5), (40, 41), (50, 50 + count), 300), ((4, 5), (40, 41), (60, 60 + bright), 500))
+    rows, rest = divmod(count, 50)
+    volume = _volume(((4, 5), (40, 40 + rows), (50, 100), 300), ((4, 5), (40 + rows, 41 + rows), (50, 50 + rest), 300))
+    volume.hu[4, 40:][volume.hu[4, 40:] == 300] = np.where(np.arange(count) < bright, 500, 300)
     # The border may be as uncertain as it likes; one voxel of it decides that the lesion is looked at at all.
     probability = np.where(volume.hu >= 130, 0.06, 0.0)
     probability[volume.hu == 500] = core + 0.001
-    probability[4, 40, 50] = 0.9
+    probability[volume.hu == 300] = np.where(np.arange(count - bright) == 0, 0.9, 0.06)
     labels = label_lesions(volume, _prediction(volume, probability, volume.hu >= 130))
     assert np.count_nonzero(labels) == (count if proposed else 0)
 

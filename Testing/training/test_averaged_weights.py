@@ -43,6 +43,28 @@ def test_every_value_is_the_mean_of_the_runs(runs, tmp_path):
             assert torch.allclose(value, expected, rtol=1e-3, atol=1e-6), name
 
 
+def test_half_of_the_mean_comes_from_the_weights_that_the_runs_began_with(tmp_path):
+    start = run_of(tmp_path / "start.safetensors", 4)
+    begun = {**START, "sha256": load_model(start).card["sha256"], "initialized_from": START}
+    runs = [run_of(tmp_path / f"{seed}.safetensors", seed, begun) for seed in (1, 2)]
+    card = average_weights(runs, tmp_path / "half.safetensors", start)
+    values = [load_model(path).network.state_dict() for path in (*runs, start, tmp_path / "half.safetensors")]
+    for name, value in values[0].items():
+        if value.is_floating_point():
+            first, second, before, half = (state[name] for state in values)
+            assert torch.allclose(half, (first + second) / 4 + before / 2, rtol=1e-3, atol=1e-6), name
+    assert card["name"] == "net, mean of 2 runs, half of them, half of the weights before"
+    assert card["training"]["half_of"] == begun["sha256"]
+    # One run and its start are two weights.
+    assert average_weights(runs[:1], tmp_path / "one.safetensors", start)["name"].startswith("net, half of")
+
+
+def test_weights_that_the_runs_do_not_come_from_are_no_part_of_the_mean(runs, tmp_path):
+    with pytest.raises(InputError, match="did not begin with the weights of --start"):
+        average_weights(runs, tmp_path / "mean.safetensors", run_of(tmp_path / "other.safetensors", 5))
+    assert not (tmp_path / "mean.safetensors").exists()
+
+
 def test_the_card_adds_the_runs_up_and_names_each(runs, tmp_path):
     card = average_weights(runs, tmp_path / "mean.safetensors")
     training = card["training"]

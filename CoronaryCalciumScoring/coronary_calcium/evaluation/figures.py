@@ -56,7 +56,8 @@ DEFINITIONS: dict[str, str] = {
     f"{LIMITS.low_threshold_3d:g} in all slices of a lesion whose highest is at least {LIMITS.seed_3d:g}), connected "
     f"components of which the network is confident (highest probability at least {LIMITS.lesion_probability:g}; above "
     f"{LIMITS.large_lesion_mm3:g} mm3 a mean of at least {LIMITS.large_lesion_core_probability:g} over the brightest "
-    f"{LIMITS.core_share:.0%}), components of at least {_AREA}.",
+    f"{LIMITS.core_share:.0%}, above {LIMITS.very_large_lesion_mm3:g} mm3 of at least "
+    f"{LIMITS.very_large_lesion_core_probability:g}), components of at least {_AREA}.",
     "uncertainty": "Wrong and right risk categories with a warning that names the slices of uncertain lesions, left "
     "out or counted: by them the category would be another, or the score would differ by more than the 95 % "
     "repeatability limit.",

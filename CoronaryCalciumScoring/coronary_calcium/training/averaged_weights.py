@@ -1,14 +1,19 @@
-"""The mean of the weights of several runs that began with the same ones.
+"""The mean of the weights of several runs that began with the same ones, and of those they began with.
 
 ``python -m coronary_calcium.training.averaged_weights RUN/denseraunet.safetensors ... --output WEIGHTS`` (Wortsman et
 al., "Model soups", ICML 2022). Runs of other seeds make other mistakes, and the mean takes no longer to use. On ten
-insertions in a heart that neither had seen, that of two runs was as good as the better one (pixel F1 0.861; 0.859 and
-0.861).
+insertions in a heart that the two runs had not seen, their mean was as good as the better one (pixel F1 0.861; 0.859
+and 0.861).
+
+``--start WEIGHTS`` takes half of it from the weights that the runs began with (Wortsman et al., "Robust fine-tuning of
+zero-shot models", CVPR 2022): runs on other cases forget a part of what was known before. Model card and documentation
+of the shipped weights, which are such a mean, have the figures.
 """
 
 import argparse
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +27,18 @@ from coronary_calcium.training.trainer import in_all
 _LOG = logging.getLogger(__name__)
 
 
-def average_weights(paths: list[Path], output: Path) -> dict[str, Any]:
+def average_weights(paths: list[Path], output: Path, start: Path | None = None) -> dict[str, Any]:
     """Write the mean of the weights, every file with the same share, and their model card; returns the card.
 
-    The card's ``training`` adds up the runs and lists them as ``averaged``. Raises InputError("weights-average") when
-    there are fewer than two different files, or when they do not begin with the same weights or have other parts: the
-    mean of networks that did not begin alike is no network.
+    With ``start``, the weights that the runs began with, at first or later, are half of the mean. The card's
+    ``training`` adds up the runs and lists them as ``averaged``. Raises InputError("weights-average") when there are
+    fewer than two different files, or when they do not begin with the same weights or have other parts: the mean of
+    networks that did not begin alike is no network.
     """
     models = [load_model(path) for path in paths]
+    begun_with = load_model(start) if start else None
     cards = [model.card for model in models]
-    if len({card["sha256"] for card in cards}) < max(2, len(cards)):
+    if len({card["sha256"] for card in cards}) < max(1 if start else 2, len(cards)):
         raise InputError("weights-average", "A mean needs two or more different weights files; name each of them once.")
     starts = [card["training"].get("initialized_from") for card in cards]
     if None in starts or len({start["sha256"] for start in starts}) > 1:
@@ -40,24 +47,44 @@ def average_weights(paths: list[Path], output: Path) -> dict[str, Any]:
             "These weights did not all begin with the same ones, so their mean means nothing; average runs that were "
             "started with the same --initialize.",
         )
-    if any(card["architecture"] != cards[0]["architecture"] for card in cards):
+    if begun_with and begun_with.card["sha256"] not in _ancestors(cards[0]):
+        raise InputError(
+            "weights-average",
+            "The runs did not begin with the weights of --start; average runs with weights that they come from.",
+        )
+    every = [*cards, *([begun_with.card] if begun_with else [])]
+    if any(card["architecture"] != cards[0]["architecture"] for card in every):
         raise InputError("weights-average", "These networks have different parts; average runs of one architecture.")
-    states = [model.network.state_dict() for model in models]
-    mean = {
+    mean = _mean([model.network.state_dict() for model in models])
+    if begun_with:
+        mean = _mean([mean, begun_with.network.state_dict()])
+    network = DenseRAUNet(**cards[0]["architecture"])
+    network.load_state_dict(mean)
+    return save_model(network, _card(cards, begun_with.card if begun_with else None), output)
+
+
+def _mean(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
+    return {
         name: torch.stack([state[name] for state in states]).mean(dim=0) if value.is_floating_point() else value
         for name, value in states[0].items()
     }
-    network = DenseRAUNet(**cards[0]["architecture"])
-    network.load_state_dict(mean)
-    return save_model(network, _card(cards), output)
 
 
-def _card(cards: list[dict[str, Any]]) -> dict[str, Any]:
+def _ancestors(card: dict[str, Any]) -> Iterator[str]:
+    """The checksums of the weights that those of the card come from, the latest first."""
+    earlier = card["training"].get("initialized_from")
+    while isinstance(earlier, dict):
+        yield earlier["sha256"]
+        earlier = earlier.get("initialized_from")
+
+
+def _card(cards: list[dict[str, Any]], begun_with: dict[str, Any] | None) -> dict[str, Any]:
     """The card of the mean: what all cards say once, and the runs' efforts added up."""
     trainings = [card["training"] for card in cards]
     iterations = sum(training["iterations"] for training in trainings)
     minutes = sum(training["minutes"] for training in trainings)
     start = trainings[0]["initialized_from"]
+    half = ", half of them, half of the weights before" if begun_with else ""
     runs = [
         {
             "sha256": card["sha256"],
@@ -68,7 +95,7 @@ def _card(cards: list[dict[str, Any]]) -> dict[str, Any]:
         for card, training in zip(cards, trainings)
     ]
     return {
-        "name": f"{cards[0]['name']}, mean of {len(cards)} runs",
+        "name": cards[0]["name"] + (f", mean of {len(cards)} runs" if len(cards) > 1 else "") + half,
         "date": max(card["date"] for card in cards),
         "statement": " ".join(dict.fromkeys(card["statement"] for card in cards)),
         "training": {
@@ -78,6 +105,7 @@ def _card(cards: list[dict[str, Any]]) -> dict[str, Any]:
             "minutes": round(minutes, 1),
             **in_all(iterations, minutes, start),
             "averaged": runs,
+            **({"half_of": begun_with["sha256"]} if begun_with else {}),
             "initialized_from": start,
         },
         "metrics": {},
@@ -89,10 +117,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("weights", type=Path, nargs="+", help="weights of runs that began with the same ones")
     parser.add_argument("--output", type=Path, required=True, help="the weights file to write, its card beside it")
+    parser.add_argument("--start", type=Path, help="weights that the runs began with, half of the mean (default: none)")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        card = average_weights(options.weights, options.output)
+        card = average_weights(options.weights, options.output, options.start)
     except InputError as rejection:
         parser.error(str(rejection))
     _LOG.info("Wrote %s, %s, checksum %s", options.output, card["name"], card["sha256"])

@@ -25,6 +25,7 @@ _LEADS = {"targets": "Targets: "}
 _LABELS = {
     "pixel_f1": "pixel F1",
     "pixel_f1_interval": "pixel F1, 95 % interval",
+    "linear_kappa_interval": "linear kappa, 95 % interval",
     "lesion_sensitivity": "lesions found",
     "artery_right": "artery right",
     "cac_rate": "CAC rate",

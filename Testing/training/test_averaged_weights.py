@@ -59,6 +59,16 @@ def test_half_of_the_mean_comes_from_the_weights_that_the_runs_began_with(tmp_pa
     assert average_weights(runs[:1], tmp_path / "one.safetensors", start)["name"].startswith("net, half of")
 
 
+def test_the_card_of_a_mean_and_its_start_tells_of_every_run(tmp_path):
+    start = run_of(tmp_path / "start.safetensors", 4)
+    begun = {**START, "sha256": load_model(start).card["sha256"]}
+    runs = [run_of(tmp_path / f"{seed}.safetensors", seed, begun) for seed in (1, 2)]
+    average_weights(runs, tmp_path / "mean.safetensors")
+    card = average_weights([tmp_path / "mean.safetensors"], tmp_path / "half.safetensors", start)
+    assert [run["seed"] for run in card["training"]["averaged"]] == [1, 2]
+    assert card["name"] == "net, mean of 2 runs, half of them, half of the weights before"
+
+
 def test_weights_that_the_runs_do_not_come_from_are_no_part_of_the_mean(runs, tmp_path):
     with pytest.raises(InputError, match="did not begin with the weights of --start"):
         average_weights(runs, tmp_path / "mean.safetensors", run_of(tmp_path / "other.safetensors", 5))

@@ -36,9 +36,9 @@ def average_weights(paths: list[Path], output: Path, start: Path | None = None) 
     networks that did not begin alike is no network.
     """
     models = [load_model(path) for path in paths]
-    begun_with = load_model(start) if start else None
+    before = [load_model(start)] if start else []
     cards = [model.card for model in models]
-    if len({card["sha256"] for card in cards}) < max(1 if start else 2, len(cards)):
+    if len({card["sha256"] for card in cards}) < max(2 - len(before), len(cards)):
         raise InputError("weights-average", "A mean needs two or more different weights files; name each of them once.")
     starts = [card["training"].get("initialized_from") for card in cards]
     if None in starts or len({start["sha256"] for start in starts}) > 1:
@@ -47,20 +47,19 @@ def average_weights(paths: list[Path], output: Path, start: Path | None = None) 
             "These weights did not all begin with the same ones, so their mean means nothing; average runs that were "
             "started with the same --initialize.",
         )
-    if begun_with and begun_with.card["sha256"] not in _ancestors(cards[0]):
+    if any(model.card["sha256"] not in _ancestors(cards[0]) for model in before):
         raise InputError(
             "weights-average",
             "The runs did not begin with the weights of --start; average runs with weights that they come from.",
         )
-    every = [*cards, *([begun_with.card] if begun_with else [])]
-    if any(card["architecture"] != cards[0]["architecture"] for card in every):
+    if any(model.card["architecture"] != cards[0]["architecture"] for model in [*models, *before]):
         raise InputError("weights-average", "These networks have different parts; average runs of one architecture.")
     mean = _mean([model.network.state_dict() for model in models])
-    if begun_with:
-        mean = _mean([mean, begun_with.network.state_dict()])
+    for model in before:
+        mean = _mean([mean, model.network.state_dict()])
     network = DenseRAUNet(**cards[0]["architecture"])
     network.load_state_dict(mean)
-    return save_model(network, _card(cards, begun_with.card if begun_with else None), output)
+    return save_model(network, _card(cards, [model.card["sha256"] for model in before]), output)
 
 
 def _mean(states: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
@@ -78,22 +77,18 @@ def _ancestors(card: dict[str, Any]) -> Iterator[str]:
         earlier = earlier.get("initialized_from")
 
 
-def _card(cards: list[dict[str, Any]], begun_with: dict[str, Any] | None) -> dict[str, Any]:
-    """The card of the mean: what all cards say once, and the runs' efforts added up."""
+def _card(cards: list[dict[str, Any]], before: list[str]) -> dict[str, Any]:
+    """The card of the mean: what all cards say once, and the runs' efforts added up.
+
+    ``before`` holds the checksum of the weights that are half of it, if any.
+    """
     trainings = [card["training"] for card in cards]
     iterations = sum(training["iterations"] for training in trainings)
     minutes = sum(training["minutes"] for training in trainings)
     start = trainings[0]["initialized_from"]
-    half = ", half of them, half of the weights before" if begun_with else ""
-    runs = [
-        {
-            "sha256": card["sha256"],
-            "seed": training["recipe"].get("seed"),
-            "iterations": training["iterations"],
-            "minutes": training["minutes"],
-        }
-        for card, training in zip(cards, trainings)
-    ]
+    half = ", half of them, half of the weights before" if before else ""
+    # Weights that are a mean already tell of its runs.
+    runs = [run for card in cards for run in card["training"].get("averaged", [_run(card)])]
     return {
         "name": cards[0]["name"] + (f", mean of {len(cards)} runs" if len(cards) > 1 else "") + half,
         "date": max(card["date"] for card in cards),
@@ -105,10 +100,20 @@ def _card(cards: list[dict[str, Any]], begun_with: dict[str, Any] | None) -> dic
             "minutes": round(minutes, 1),
             **in_all(iterations, minutes, start),
             "averaged": runs,
-            **({"half_of": begun_with["sha256"]} if begun_with else {}),
+            **({"half_of": before[0]} if before else {}),
             "initialized_from": start,
         },
         "metrics": {},
+    }
+
+
+def _run(card: dict[str, Any]) -> dict[str, Any]:
+    training = card["training"]
+    return {
+        "sha256": card["sha256"],
+        "seed": training["recipe"].get("seed"),
+        "iterations": training["iterations"],
+        "minutes": training["minutes"],
     }
 
 
